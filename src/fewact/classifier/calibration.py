@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Annotated, Literal
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor
 
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes, check_finite_scores
+from fewact.classifier.probabilities import log_softmax, logsumexp, softmax
 from fewact.core.errors import OptionError
 from fewact.methods.base import Method, rows
 
@@ -19,6 +20,7 @@ MAX_HELD_OUT = 40
 """Number of held-out clips at which no more are added: they would cost more than they improve."""
 
 FLOATS_AT_ONCE, CLIPS_AT_ONCE = 2**24, 64
+"""Numbers of nodes that are copied at a time, and clips of a fold that are scored at a time."""
 
 
 def folds_of(
@@ -61,34 +63,40 @@ def folds_of(
     return folds
 
 
-@torch.inference_mode()
+Logits = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
 def score_held_out(
-    method: Method, nodes: Nodes, labels: Tensor, n: int, folds: list[list[int]]
-) -> tuple[Tensor, Tensor]:
-    """Return logits (h n) float64 of the held-out clips and their positions (h), by fold size."""
-    floats = sum(value[0].numel() for value in nodes.values())
+    method: Method, nodes: Nodes, labels: Numbers, n: int, folds: list[list[int]]
+) -> tuple[Logits, Numbers]:
+    """Return logits (h n) of the held-out clips and their positions (h), by fold size."""
+    floats = sum(value[0].size for value in nodes.values())
     logits, order = [], []
     for size in sorted({len(fold) for fold in folds}):
         alike = [fold for fold in folds if len(fold) == size]
         at_once = max(1, FLOATS_AT_ONCE // (floats * len(labels)))
         for begin in range(0, len(alike), at_once):
-            held = torch.tensor(alike[begin : begin + at_once], device=labels.device)  # (b q)
-            logits.append(_score(method, nodes, labels, n, held).flatten(0, 1).cpu().double())
-            order.append(held.flatten())
-    return torch.cat(logits), torch.cat(order)
+            held = np.array(alike[begin : begin + at_once])  # (b q)
+            scored = _score(method, nodes, labels, n, held)
+            logits.append(scored.reshape(-1, n).astype(np.float64))
+            order.append(held.ravel())
+    return np.concatenate(logits), np.concatenate(order)
 
 
-def _score(method: Method, nodes: Nodes, labels: Tensor, n: int, held: Tensor) -> Tensor:
+def _score(
+    method: Method, nodes: Nodes, labels: Numbers, n: int, held: Numbers
+) -> NDArray[np.floating]:
     """Return logits (b q n) of the clips held out in each of b folds.
 
     A function of its own, so that one copy of the other clips is in memory at a time.
     """
-    support_rows = torch.ones(len(held), len(labels), dtype=torch.bool, device=labels.device)
-    support_rows = support_rows.scatter(1, held, False).nonzero()[:, 1]
-    support_rows = support_rows.reshape(len(held), -1)  # (b s)
+    is_support = np.ones((len(held), len(labels)), np.bool_)
+    np.put_along_axis(is_support, held, False, 1)
+    support_rows = is_support.nonzero()[1].reshape(len(held), -1)  # (b s)
     state = method.support(rows(nodes, support_rows), labels[support_rows], n)  # of nodes (b s …)
-    scored = [method.score(state, rows(nodes, part)) for part in held.split(CLIPS_AT_ONCE, 1)]
-    return torch.cat(scored, 1)
+    parts = (held[:, i : i + CLIPS_AT_ONCE] for i in range(0, held.shape[1], CLIPS_AT_ONCE))
+    return np.concatenate([method.score(state, rows(nodes, part)) for part in parts], 1)
 
 
 MIN_HELD_OUT = 5
@@ -232,14 +240,14 @@ def _wilson(fraction: float, count: float, sign: int) -> float:
 def hold_out(
     method: Method,
     nodes: Nodes,
-    labels: Tensor,
+    labels: Numbers,
     n: int,
     groups: Sequence[str | None],
     class_names: ClassNames | None = None,
     *,
     most: int = MAX_HELD_OUT,
     titles: Sequence[str] = (),
-) -> tuple[Calibration, Tensor, Tensor]:
+) -> tuple[Calibration, Numbers, Numbers]:
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
     The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
@@ -277,12 +285,12 @@ def hold_out(
     shots = len(labels) / n
     expected = expected_temperature(own_temperature, shots)
     if not held:
-        weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, torch.zeros(0, dtype=torch.int64)
+        weight, nothing = TEXT_WEIGHTS[-1] if always else 0.0, np.zeros(0, np.int64)
         return Calibration(expected, "method", 0, None, weight), nothing, nothing
     logits, order = score_held_out(method, nodes, labels, n, folds)
     named = titles or [f"clip {i}" for i in range(len(labels))]
     check_finite_scores(logits, [named[i] for i in order.tolist()])
-    truth = labels[order].cpu()
+    truth = labels[order]
     is_few = held < MIN_HELD_OUT
     fold_shots = sum(len(fold) * (len(labels) - len(fold)) for fold in folds) / held / n
     before = expected_temperature(own_temperature, fold_shots)
@@ -291,7 +299,7 @@ def hold_out(
     visual, weight = logits / fitted, 0.0
     as_new = logits / temperature
     if class_names is not None:
-        text = class_names.logits(nodes[IMAGE_EMBEDDING][order]).cpu()  # (h n)
+        text = class_names.logits(nodes[IMAGE_EMBEDDING][order])  # (h n)
         if is_few:
             weight = TEXT_WEIGHTS[-1] if always else 0.0
         else:
@@ -301,13 +309,13 @@ def hold_out(
                 combine(text, logits_of_method, weight) for logits_of_method in (visual, as_new)
             )
     predicted = visual.argmax(-1)
-    accuracy = 100 * (predicted == truth).double().mean().item()
+    accuracy = 100 * float((predicted == truth).mean())
     # A set compares a new clip's probabilities with these: both are at the same temperature.
-    true = as_new.softmax(-1).gather(1, truth[:, None])[:, 0].clamp(0, 1)
+    true = _of_class(softmax(as_new), truth).clip(0, 1)
     calibration = Calibration(
         temperature, "held-out clips", held, accuracy, weight, tuple(true.tolist())
     )
-    return calibration, order.cpu(), predicted
+    return calibration, order, predicted
 
 
 def expected_temperature(of_method: float, shots: float) -> float:
@@ -315,11 +323,17 @@ def expected_temperature(of_method: float, shots: float) -> float:
     return of_method * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
 
 
-def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -> float:
+def _of_class(values: Logits, classes: Numbers) -> Logits:
+    """Return the values (… h) of one class of each clip: (… h n), (h)."""
+    chosen: Logits = values[..., np.arange(len(classes)), classes]
+    return chosen
+
+
+def _text_weight(text: Logits, visual: Logits, truth: Numbers, *, always: bool) -> float:
     """Return the weight of the class names, above 0 if ``always``, given logits (h n) of both."""
 
-    def likelihood(logits: Tensor) -> float:
-        return logits.log_softmax(-1).gather(1, truth[:, None]).sum().item()
+    def likelihood(logits: Logits) -> float:
+        return float(_of_class(log_softmax(logits), truth).sum())
 
     likelihood_of = {weight: likelihood(combine(text, visual, weight)) for weight in TEXT_WEIGHTS}
     best = max(TEXT_WEIGHTS, key=lambda weight: likelihood_of[weight])
@@ -327,7 +341,7 @@ def _text_weight(text: Tensor, visual: Tensor, truth: Tensor, *, always: bool) -
     return best if always or likelihood_of[best] > alone + MIN_GAIN else 0.0
 
 
-def fit_temperature(logits: Tensor, truth: Tensor, of_method: float) -> float:
+def fit_temperature(logits: Logits, truth: Numbers, of_method: float) -> float:
     """Return the temperature T that minimises the equation of ``hold_out``, to 1 %.
 
     The sum can have several minima, so the full range T₀ / 64 … T₀ · 64 is searched on a grid.
@@ -337,14 +351,16 @@ def fit_temperature(logits: Tensor, truth: Tensor, of_method: float) -> float:
         truth: True classes (h).
         of_method: Expected temperature T₀.
     """
-    steps = torch.linspace(-1, 1, 833, dtype=torch.float64) * math.log(64)  # (g)
+    steps = np.linspace(-1, 1, 833) * math.log(64)  # (g)
 
-    def unlikelihood(temperatures: Tensor) -> Tensor:
+    def unlikelihood(temperatures: Logits) -> Logits:
         scaled = logits / temperatures[:, None, None]  # (g h n)
-        right = scaled.gather(-1, truth.expand(len(scaled), -1)[..., None])[..., 0]  # (g h)
-        return (scaled.logsumexp(-1) - right).sum(-1)
+        total: Logits = (logsumexp(scaled) - _of_class(scaled, truth)).sum(-1)
+        return total
 
-    at_once = max(1, FLOATS_AT_ONCE // 8 // logits.numel())
-    sums = torch.cat([unlikelihood(chunk) for chunk in (of_method * steps.exp()).split(at_once)])
-    loss = sums + steps**2 / (2 * PRIOR_STD**2)  # (g)
-    return of_method * math.exp(steps[loss.argmin()].item())
+    at_once = max(1, FLOATS_AT_ONCE // 8 // logits.size)
+    temperatures = of_method * np.exp(steps)
+    chunks = (temperatures[i : i + at_once] for i in range(0, len(steps), at_once))
+    loss = np.concatenate([unlikelihood(chunk) for chunk in chunks])
+    loss += steps**2 / (2 * PRIOR_STD**2)  # (g)
+    return of_method * math.exp(steps[loss.argmin()])

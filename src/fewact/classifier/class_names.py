@@ -1,21 +1,24 @@
-"""Class names as text prompts, embedded by the text encoder of the backbone."""
+"""Class names as text prompts, embedded by the text encoder of the backbone.
+
+The text encoder is the lab's: it is loaded where a model uses class names.
+"""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from types import ModuleType
+from typing import Any, Final, Literal, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from fewact import networks
+from fewact.classifier.probabilities import log_softmax, unit
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
+from fewact.core.extras import import_lab
 from fewact.core.machine import cache_folder
 from fewact.features.request import FeatureRequest, View
 from fewact.features.sources import Precomputed
-from fewact.lab.methods.common.text import combined_logits, text_logits
-from fewact.lab.networks.text import TextFacts, embed_classes, words
 from fewact.networks import Backbone
-
-if TYPE_CHECKING:
-    from fewact.lab.networks.text_encoder import TextEncoder
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""
@@ -26,8 +29,24 @@ IMAGE_REQUEST: Final = FeatureRequest("vectors", View(8))
 IMAGE_EMBEDDING: Final = "image_embedding"
 """Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
-TEMPERATURE = 0.01
+TEXT_TEMPERATURE: Final = 0.01
 """Temperature of the cosine similarities, as CLIP learned it."""
+
+
+class TextFacts(BaseModel):
+    """What determines the embeddings of class names, but the names.
+
+    Args:
+        encoder: Name of the text encoder.
+        sha256: Hash of everything that changes the encoder's vectors.
+        templates: Prompt templates.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: str
+    sha256: str
+    templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,13 +54,14 @@ class ClassNames:
     """Class names, n of them; their text embeddings (n d), and where these come from."""
 
     classes: tuple[str, ...]
-    text: Tensor
+    text: NDArray[np.float32]
     facts: TextFacts
     mode: TextMode
 
-    def logits(self, mean: Tensor) -> Tensor:
+    def logits(self, mean: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return logits (q n) of clips with these mean vectors (q d)."""
-        return text_logits(mean, self.text.to(mean), TEMPERATURE)
+        cosine = unit(mean) @ unit(self.text).T
+        return np.asarray(cosine * (1 / TEXT_TEMPERATURE), np.float64)
 
     def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "ClassNames":
         """Return the embeddings for other classes; only new names are embedded."""
@@ -56,19 +76,23 @@ class ClassNames:
                     expected=f"{self.facts.encoder}, {self.facts.sha256[:8]}",
                 )
             rows |= dict(zip(new, added.text, strict=True))
-        return replace(self, classes=classes, text=torch.stack([rows[name] for name in classes]))
+        return replace(self, classes=classes, text=np.stack([rows[name] for name in classes]))
 
 
-def combine(text: Tensor, visual: Tensor, weight: float) -> Tensor:
-    """Return log(p_text^weight · p_visual^(1−weight)), float64, up to a constant.
+def combine(
+    text: NDArray[np.float64], visual: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """Return log(p_text^weight · p_visual^(1−weight)), up to a constant.
 
     After CLIP-FSAR and A²M²-Net. ``text`` and ``visual`` are logits (… n), those of the method
     divided by the temperature.
     """
-    return combined_logits(text.double(), visual.double(), weight)
+    combined: NDArray[np.float64]
+    combined = weight * log_softmax(text) + (1 - weight) * log_softmax(visual)
+    return combined
 
 
-def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> "TextEncoder | None":
+def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Any:
     """Return the text encoder of the backbone; None if class names are not used.
 
     Raises:
@@ -81,7 +105,7 @@ def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> "TextEncod
         )
     if mode == "off":
         return None
-    if isinstance(backbone, Precomputed) or backbone.network.text is None:
+    if isinstance(backbone, Precomputed) or networks.text_of(backbone.card.name) is None:
         if mode == "on":
             raise OptionError(
                 "the backbone has no text encoder",
@@ -120,19 +144,20 @@ def _refuse_or_warn(error: UserError, mode: TextMode) -> None:
     warn(f"class names are not used: {error}")
 
 
-def embed_class_names(
-    encoder: "TextEncoder", classes: tuple[str, ...], mode: TextMode
-) -> ClassNames:
-    """Embed class names, each split into words.
+def embed_class_names(encoder: Any, classes: tuple[str, ...], mode: TextMode) -> ClassNames:
+    """Embed class names by a ``fewact.lab.networks.TextEncoder``, each split into words.
 
     Each separately: its embedding does not depend on the other classes, to the last bit.
     """
+    prompts: ModuleType = import_lab("a model that uses class names", "fewact.lab.networks.text")
     cache = cache_folder()
     folder = None if cache is None else cache / "texts"
-    embedded = [embed_classes(encoder, [words(name)], folder=folder) for name in classes]
+    embedded = [
+        prompts.embed_classes(encoder, [prompts.words(name)], folder=folder) for name in classes
+    ]
     return ClassNames(
         classes,
-        torch.cat([name_embedding.embeddings for name_embedding in embedded]),
-        embedded[0].facts,
+        np.concatenate([np.asarray(one.embeddings, np.float32) for one in embedded]),
+        TextFacts(**embedded[0].facts.model_dump()),
         mode,
     )

@@ -11,27 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from fewact.classifier.calibration import Numbers
 from fewact.classifier.examples import spread_over_classes
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.fitted import EachAClass, similarities
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import EachAClass, Scores, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.pipeline import name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.review import MAX_REVIEWED
-from fewact.core.errors import ModelError, OptionError, VideoError
+from fewact.core.errors import ExtraError, ModelError, VideoError
+from fewact.methods.base import one_hot, rows
 
 Kind = Literal["clip", "prototype", "video"]
 
 PERPLEXITY = 30.0
 """Largest perplexity of t-SNE, its default."""
 
-FEWEST = 4
+FEWEST_POINTS = 4
 """Smallest number of points that t-SNE can arrange."""
 
-SEED = 0
+ARRANGEMENT_SEED = 0
 """Seed of the arrangement."""
 
 
@@ -75,12 +77,12 @@ class ClipMap:
 
 def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) -> ClipMap:
     """Arrange a model's clips, its classes' prototypes and new videos by their similarity."""
-    fitted = fitted_of(classifier)
+    fitted = classifier.fitted_
     method = fitted.method
     mapped = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     labels = fitted.examples.labels[mapped]
     clips = [fitted.examples.clips[i] for i in mapped]
-    nodes = [{name: value[mapped] for name, value in fitted.by_clip.nodes.items()}]
+    nodes = [rows(fitted.by_clip.nodes, mapped)]
     named: list[tuple[str, str]] = []
     skipped: list[Skipped] = []
     queries = [as_clip(video) for video in videos]
@@ -92,10 +94,11 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
             nodes.append({name: part.nodes[name] for name in nodes[0]})
     if skipped and not named:
         raise skipped[0].error
-    alone = EachAClass(method, {name: torch.cat([row[name] for row in nodes]) for name in nodes[0]})
+    joined = {name: np.concatenate([row[name] for row in nodes]) for name in nodes[0]}
+    alone = EachAClass(method, joined)
     similarity = similarities(alone, alone.nodes, alone.state)
-    rows = _with_prototypes(labels, len(fitted.classes), len(similarity))  # (p s+q)
-    positions = _arranged(distances(rows @ similarity @ rows.T))
+    weights = _with_prototypes(labels, len(fitted.classes), len(similarity))  # (p s+q)
+    positions = _arranged(distances(weights @ similarity @ weights.T))
     named_points: list[tuple[Kind, str, str]] = [
         *(("clip", clip.title, clip.label) for clip in clips),
         *(("prototype", label, label) for label in fitted.classes),
@@ -105,46 +108,50 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
         MapPoint(*named_point, x, y)
         for named_point, (x, y) in zip(named_points, positions.tolist(), strict=True)
     )
-    name = type(method).__name__.lower()
-    total = len(fitted.examples.clips)
-    return ClipMap(tuple(points), fitted.classes, total, name, tuple(skipped))
+    total = len(fitted.clips)
+    return ClipMap(tuple(points), fitted.classes, total, name_of(method), tuple(skipped))
 
 
-def _with_prototypes(labels: Tensor, n: int, count: int) -> Tensor:
+def _with_prototypes(labels: Numbers, n: int, count: int) -> Scores:
     """Return each point as weights (s + n + q, s + q) of s training clips and q videos.
 
     ``labels`` are the classes (s) of the training clips; ``count`` is s + q.
     """
-    weights = torch.eye(count, dtype=torch.float64)
-    member = torch.nn.functional.one_hot(labels, n).T.double()  # (n s)
-    means = torch.zeros(n, count, dtype=torch.float64)
-    means[:, : len(labels)] = member / member.sum(-1, keepdim=True)
-    return torch.cat([weights[: len(labels)], means, weights[len(labels) :]])
+    weights = np.eye(count)
+    member = one_hot(labels, n, np.float64).T  # (n s)
+    means = np.zeros((n, count))
+    means[:, : len(labels)] = member / member.sum(-1, keepdims=True)
+    return np.concatenate([weights[: len(labels)], means, weights[len(labels) :]])
 
 
-def distances(similarity: Tensor) -> Tensor:
+def distances(similarity: Scores) -> Scores:
     """Return distances (p p) of points with these similarities (p p)."""
     diagonal = similarity.diagonal()
     squares = diagonal[:, None] + diagonal[None] - similarity - similarity.T
-    return squares.clamp_min(0).sqrt().fill_diagonal_(0)
+    apart: Scores = np.sqrt(np.maximum(squares, 0.0))
+    np.fill_diagonal(apart, 0.0)
+    return apart
 
 
-def _arranged(apart: Tensor) -> Tensor:
+def _arranged(apart: Scores) -> Scores:
     """Return positions (p 2) in [0, 1] of points with these distances (p p)."""
     try:
         from sklearn.manifold import TSNE
-    except ImportError:
-        raise OptionError(
-            "a map is arranged by scikit-learn", hint="Run: pip install 'fewact[map]'"
-        ) from None
-    if len(apart) < FEWEST:
+    except ImportError as error:
+        raise ExtraError("a map", "lab", got="no scikit-learn") from error
+    if len(apart) < FEWEST_POINTS:
         raise ModelError(
-            "too few clips for a map", got=f"{len(apart)} points", expected=f"at least {FEWEST}"
+            "too few clips for a map",
+            got=f"{len(apart)} points",
+            expected=f"at least {FEWEST_POINTS}",
         )
     perplexity = min(PERPLEXITY, (len(apart) - 1) / 3)
-    arrange = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=SEED)
-    points = torch.from_numpy(arrange.fit_transform(apart.numpy())).double()
-    low, high = points.amin(0), points.amax(0)
+    arrange = TSNE(
+        metric="precomputed", init="random", perplexity=perplexity, random_state=ARRANGEMENT_SEED
+    )
+    points = arrange.fit_transform(apart).astype(np.float64)
+    low, high = points.min(0), points.max(0)
     # One scale for both axes: distances mean the same in all directions.
-    middle, span = (low + high) / 2, (high - low).max().clamp_min(1e-12)
-    return (points - middle) / span + 0.5
+    middle, span = (low + high) / 2, max((high - low).max(), 1e-12)
+    positions: Scores = (points - middle) / span + 0.5
+    return positions

@@ -98,9 +98,7 @@ def with_examples(fitted: Fitted, parts: Iterable[Examples]) -> Fitted:
 
 
 def _added(fitted: Fitted, label: str, clips: Source) -> Fitted:
-    new_examples, skipped = encode_examples(
-        *of_class(clips, label), fitted.pipeline, image_embedding=fitted.uses_text, fitted=fitted
-    )
+    new_examples, skipped = encode_examples(of_class(clips, label), fitted.pipeline, fitted=fitted)
     if repeated := fitted.everything.repeated(new_examples):
         raise DataError(
             "the clip is a training clip already", where=f'class "{label}"', got=repeated[0]

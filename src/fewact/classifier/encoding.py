@@ -1,28 +1,40 @@
-"""Encode clips, or precomputed features of clips, into nodes of the method."""
+"""The way from clips to nodes: videos, or precomputed features, are read and encoded.
+
+To teach, to predict, to explain and to match go this way.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
+from fewact.core.workers import thread_count
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.request import CameraRequest, Features, Request
 from fewact.features.sources import ArrayFeatures, Precomputed
-from fewact.methods.encode import Encoder, encode_each, workers
+from fewact.methods.encode import encode_each, workers
+from fewact.methods.protocols import Explained
 from fewact.networks import Backbone, Card
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
-from fewact.video.source import KeepFrames, KeptFrames, Span, VideoSource, as_predicted
+from fewact.video.samplers import sampler_of
+from fewact.video.source import (
+    Clean,
+    KeepFrames,
+    KeptFrames,
+    Part,
+    ProcessedVideo,
+    Span,
+    VideoSource,
+    as_predicted,
+)
 
 D = TypeVar("D")
 
@@ -36,6 +48,7 @@ class EncodedClip(NamedTuple):
         duration: Duration of what was used of it in seconds; None for features, and if it cannot be
             read.
         active: Part that was used; None for the full clip.
+        full_duration: Duration of the clip without its still ends, of which a part may be used.
         faults: Faults of the recording; none for features.
         aspect: Width over height of the clip as displayed; None for features, and if it cannot be
             read.
@@ -49,6 +62,7 @@ class EncodedClip(NamedTuple):
     nodes: Nodes | VideoError
     duration: float | None = None
     active: Span | None = None
+    full_duration: float | None = None
     faults: tuple[Fault, ...] = ()
     aspect: float | None = None
     warnings: tuple[str, ...] = ()
@@ -72,7 +86,6 @@ def encode(
     pipeline: Pipeline,
     timing: Timing | None = None,
     *,
-    image_embedding: bool = False,
     keep: KeepFrames | None = None,
 ) -> Iterator[EncodedClip]:
     """Return the nodes of each clip, or the error of a clip that cannot be read.
@@ -86,7 +99,6 @@ def encode(
             of those that are encoded.
         pipeline: Backbone and method that encode the clips.
         timing: Adds up the time of each stage.
-        image_embedding: Whether to keep the mean vector of a clip for class names too.
         keep: Frames of long videos that are kept for a search; None for none.
 
     Raises:
@@ -94,13 +106,13 @@ def encode(
             features of another size; raised before the first clip is read, but of an iterator
             after the clips before. The encoding of a clip is not finite.
     """
-    encoder = ClipEncoder(pipeline, timing, image_embedding=image_embedding)
+    encoder = _Encoder(pipeline, timing)
     backbone = pipeline.backbone
     check: Callable[[AnyClip], Any]
     run: Callable[[Iterable[Any]], Iterator[EncodedClip]]
     if isinstance(backbone, Precomputed):
         check = partial(_features, size=backbone)
-        run = partial(_of_features, encoder=encoder, size=backbone)
+        run = partial(_of_features, encoder=encoder)
     else:
         check = _video
         run = partial(
@@ -113,6 +125,37 @@ def encode(
     if isinstance(clips, Iterator):
         return _until_error(map(check, clips), run)
     return run([check(clip) for clip in clips])
+
+
+def explaining_features(pipeline: Pipeline, encoded: EncodedClip) -> Features:
+    """Return the features (t …) of an encoded clip by which the method explains itself."""
+    backbone, method = pipeline.backbone, pipeline.method
+    if encoded.source is None or not isinstance(backbone, Backbone):
+        return {}
+    requests = method.explaining_requests(backbone.card) if isinstance(method, Explained) else ()
+    if not requests:
+        return {}
+    part = used_part(encoded.source, encoded.active)
+    (read,) = extract([part], backbone, requests, sampler=sampler_of(backbone.card.sampler))
+    return read.features or {}
+
+
+def used_part(clip: VideoSource, active: Span | None) -> ProcessedVideo:
+    """Return the part of a clip that was encoded, cleaned as it was then."""
+    return ProcessedVideo(clip, (Clean(),) if active is None else (Part(active), Clean()))
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    pipeline: Pipeline
+    timing: Timing | None
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        return self.pipeline.requests
+
+    def encode(self, features: Features) -> Nodes:
+        with stage(self.timing, "moments"):
+            return self.pipeline.encode(features)
 
 
 def _until_error(
@@ -132,16 +175,12 @@ def _until_error(
         raise errors[0]
 
 
-def _of_features(
-    clips: Iterable[FeatureClip], encoder: "ClipEncoder", size: Precomputed
-) -> Iterator[EncodedClip]:
-    requests = encoder.requests(size.card)
-
+def _of_features(clips: Iterable[FeatureClip], encoder: _Encoder) -> Iterator[EncodedClip]:
     def with_features(clip: FeatureClip) -> tuple[FeatureClip, Features | VideoError]:
         with np.errstate(over="ignore"):  # The source reports what overflows.
             array = clip.vectors.astype(np.float32)[None]  # (1 t d)
         source = ArrayFeatures(array, ids=[clip.name], skip_invalid=True)
-        return clip, next(source.features([0], requests))
+        return clip, next(source.features([0], encoder.pipeline.requests))
 
     for clip, nodes in _nodes(encoder, map(with_features, clips)):
         yield EncodedClip(clip, _finite(nodes, clip))
@@ -149,18 +188,13 @@ def _of_features(
 
 def _of_videos(
     clips: Iterable[VideoClip],
-    encoder: "ClipEncoder",
+    encoder: _Encoder,
     backbone: Backbone,
     as_read: Callable[[VideoClip], VideoSource],
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
-    extracted = extract(
-        clips,
-        backbone,
-        encoder.requests(backbone.card),
-        source=as_read,
-        timing=timing,
-    )
+    requests = encoder.pipeline.requests
+    extracted = extract(clips, backbone, requests, source=as_read, timing=timing)
     # The features are not kept for clips whose nodes wait for those of others.
     read = (((replace(c, features=None), is_static(c.features)), c.result) for c in extracted)
     for (clip, static), nodes in _nodes(encoder, read):
@@ -182,6 +216,7 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError, *, static: b
         nodes,
         reading.duration,
         reading.active,
+        reading.duration,
         reading.faults,
         reading.uncut_aspect,
         warnings,
@@ -192,9 +227,9 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError, *, static: b
 
 
 def _nodes(
-    encoder: Encoder, clips: Iterator[tuple[D, Features | VideoError]]
+    encoder: _Encoder, clips: Iterator[tuple[D, Features | VideoError]]
 ) -> Iterator[tuple[D, Nodes | VideoError]]:
-    with workers(1, helped_by=torch.get_num_threads() - 1) as pool:
+    with workers(1, helped_by=thread_count() - 1) as pool:
         yield from encode_each(encoder, clips, pool=pool)
 
 
@@ -202,30 +237,6 @@ def _finite(nodes: Nodes | VideoError, clip: AnyClip) -> Nodes | VideoError:
     if not isinstance(nodes, VideoError):
         check_finite_nodes(nodes, display_name(clip))
     return nodes
-
-
-class ClipEncoder:
-    """Encodes one clip with the method, and computes its image embedding if requested."""
-
-    def __init__(self, pipeline: Pipeline, timing: Timing | None, *, image_embedding: bool) -> None:
-        self._method, self._device = pipeline.method, pipeline.backbone.device
-        self._requests = self._method.requests(pipeline.backbone.card)
-        self._timing, self._image_embedding = timing, image_embedding
-
-    def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of the method and of the image embedding."""
-        embedding: list[Request] = [IMAGE_REQUEST] if self._image_embedding else []
-        return tuple(dict.fromkeys((*self._method.requests(card), *embedding)))
-
-    def encode(self, features: Features) -> dict[str, Tensor]:
-        """Return the nodes of one clip: (t …) → (1 …)."""
-        with stage(self._timing, "moments"):
-            batch = {request: value[None].to(self._device) for request, value in features.items()}
-            requested = {request: batch[request] for request in self._requests}
-            nodes = {name: value.float() for name, value in self._method.encode(requested).items()}
-            if self._image_embedding:
-                nodes[IMAGE_EMBEDDING] = batch[IMAGE_REQUEST].float().mean(-2)  # (1 d)
-        return nodes
 
 
 def _video(clip: AnyClip) -> VideoClip:

@@ -3,15 +3,15 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.classifier.names import INTEGER, Example
 from fewact.core.errors import DataError, ModelError
@@ -20,7 +20,7 @@ from fewact.data import BACKGROUND, Clip, natural_key
 from fewact.data.files import numbered, without_number
 from fewact.methods.base import rows
 
-Nodes = dict[str, Tensor]
+Nodes = dict[str, NDArray[np.float32]]
 
 TEACH_AGAIN = "Teach again from the clips."
 
@@ -37,7 +37,7 @@ class Examples:
 
     Args:
         clips: The s clips.
-        nodes: Nodes of the clips by name, (s …) float32 on the CPU.
+        nodes: Nodes of the clips by name, (s …) float32.
         origins: Source of each clip's thumbnail: the clip, or the thumbnail of a loaded model;
             None if there is neither.
     """
@@ -57,10 +57,10 @@ class Examples:
         return tuple(sorted(labels, key=_class_key))
 
     @cached_property
-    def labels(self) -> Tensor:
-        """Positions (s) in ``classes``, int64; no clip may have the label ``none``."""
+    def labels(self) -> NDArray[np.int64]:
+        """Positions (s) in ``classes``; no clip may have the label ``none``."""
         position = {name: i for i, name in enumerate(self.classes)}
-        return torch.tensor([position[clip.label] for clip in self.clips])
+        return np.array([position[clip.label] for clip in self.clips], np.int64)
 
     @cached_property
     def durations(self) -> tuple[float, ...]:
@@ -107,13 +107,13 @@ class Examples:
         """Return the SHA-256 of the nodes of clip ``i``."""
         content = hashlib.sha256()
         for name in sorted(self.nodes):
-            content.update(self.nodes[name][i].contiguous().numpy().tobytes())
+            content.update(self.nodes[name][i].tobytes())
         return content.hexdigest()
 
     def _beginning(self, i: int) -> bytes:
         """Return the first values of each node of clip ``i``."""
-        beginnings = (self.nodes[name][i].flatten()[:FEW_VALUES] for name in sorted(self.nodes))
-        return b"".join(values.numpy().tobytes() for values in beginnings)
+        beginnings = (self.nodes[name][i].reshape(-1)[:FEW_VALUES] for name in sorted(self.nodes))
+        return b"".join(values.tobytes() for values in beginnings)
 
     def repeated(self, new: "Examples") -> list[str]:
         """Return titles of new clips that exist already: same class, file name and nodes."""
@@ -190,30 +190,42 @@ def rounded(nodes: Nodes) -> Nodes:
     holds for features of fewact's backbones. Precomputed features may have a large common offset,
     beside which rounding would remove all differences between clips: they are not rounded.
     """
-    halves = {name: value.half().float() for name, value in nodes.items()}
+    halves = {name: half.astype(np.float32) for name, half in _halves(nodes).items()}
     return {
         name: half if _is_close(half, nodes[name]) else nodes[name] for name, half in halves.items()
     }
 
 
-def _is_close(half: Tensor, value: Tensor) -> bool:
-    largest = ROUNDING * value.norm()
-    return bool((half - value).norm() <= largest < math.inf)  # then all of half is finite
+def _halves(nodes: Nodes) -> dict[str, NDArray[np.float16]]:
+    with np.errstate(over="ignore"):  # Infinity is not used.
+        return {name: value.astype(np.float16) for name, value in nodes.items()}
 
 
-def stored(nodes: Nodes) -> Nodes:
+def _is_close(half: NDArray[np.float32], value: NDArray[np.float32]) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = ROUNDING * float(np.linalg.norm(value))
+        return float(np.linalg.norm(half - value)) <= largest < math.inf  # then half is finite
+
+
+def stored(nodes: Nodes) -> dict[str, NDArray[np.floating]]:
     """Return nodes in float16 if that changes no bit of them: teaching rounds what it can."""
-    halves = {name: value.half() for name, value in nodes.items()}
     return {
-        name: half if torch.equal(half.float(), nodes[name]) else nodes[name]
-        for name, half in halves.items()
+        name: half if np.array_equal(half.astype(np.float32), nodes[name]) else nodes[name]
+        for name, half in _halves(nodes).items()
     }
 
 
 def _unpickled(
-    clips: tuple[Example, ...], nodes: Nodes, origins: tuple[Clip | bytes | None, ...]
+    clips: tuple[Example, ...],
+    nodes: dict[str, NDArray[np.floating]],
+    origins: tuple[Clip | bytes | None, ...],
 ) -> Examples:
-    return Examples(clips, {name: value.float() for name, value in nodes.items()}, origins)
+    return Examples(clips, as_float32(nodes), origins)
+
+
+def as_float32(nodes: Mapping[str, NDArray[Any]]) -> Nodes:
+    """Return nodes in float32; those that are stay themselves."""
+    return {name: value.astype(np.float32, copy=False) for name, value in nodes.items()}
 
 
 def join(parts: Iterable[Examples]) -> Examples:
@@ -225,7 +237,10 @@ def join(parts: Iterable[Examples]) -> Examples:
     all_parts = list(parts)
     together = Examples(
         tuple(clip for part in all_parts for clip in part.clips),
-        {name: torch.cat([part.nodes[name] for part in all_parts]) for name in all_parts[0].nodes},
+        {
+            name: np.concatenate([part.nodes[name] for part in all_parts])
+            for name in all_parts[0].nodes
+        },
         tuple(origin for part in all_parts for origin in part.origins),
     )
     keys = [_key(clip, clip.name) for clip in together.clips]
@@ -277,16 +292,16 @@ def check_finite_nodes(nodes: Nodes, title: str) -> None:
             )
 
 
-def check_finite_scores(scores: Tensor, titles: Sequence[str]) -> None:
+def check_finite_scores(scores: NDArray[Any], titles: Sequence[str]) -> None:
     """Refuse clips with these titles whose scores (h …) are not finite; name the first one."""
-    finite = scores.isfinite().flatten(1).all(1).tolist()
-    if not all(finite):
-        first = finite.index(False)
-        values = scores[first].flatten()
+    finite = np.isfinite(scores).reshape(len(scores), -1).all(1)
+    if not finite.all():
+        first = int(finite.argmin())
+        values = scores[first].ravel()
         raise DataError(
             "the scores of the clip are not finite numbers",
             where=titles[first],
-            got=f"{values[~values.isfinite()][0].item()}",
+            got=str(float(values[~np.isfinite(values)][0])),
             expected="finite numbers",
             hint="Check its features and the method; `fewact check-method` says more.",
         )

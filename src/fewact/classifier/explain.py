@@ -15,39 +15,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from fewact.classifier.class_names import IMAGE_EMBEDDING
+from fewact.classifier.class_names import IMAGE_EMBEDDING, combine
+from fewact.classifier.encoding import explaining_features
 from fewact.classifier.examples import Nodes
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.file import shrink
-from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted, Scores, batch_of, parts_of_pairs, rows_of, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.names import Example
-from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.pictures import strip
+from fewact.classifier.pipeline import name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
 from fewact.data import VideoClip
-from fewact.features.extract import extract
 from fewact.features.request import Features
-from fewact.lab.methods.common.text import combined_logits
-from fewact.methods.base import (
+from fewact.methods.protocols import (
+    AttendsFrames,
     FrameMatch,
-    Method,
+    MatchesCells,
+    MatchesFrames,
+    Parts,
 )
 from fewact.networks import Backbone
-from fewact.video import Segments, collect_warnings
-from fewact.video.cleaning.framing import resized
-from fewact.video.samplers import RGBImage, sampler_of
-from fewact.video.source import Clean, Part, ProcessedVideo, Span, VideoSource
-
-FRAMES = 8
-"""Number of frames of a clip that are shown."""
-
-SIDE = 224
-"""Height and width in pixels of the frames that corrections are found in."""
+from fewact.video.source import Span, VideoSource
 
 NEIGHBOURS = 3
 """Number of training clips that are shown."""
@@ -57,7 +48,6 @@ NAMES = "class names"
 
 WHOLE = "similarity"
 """Contribution of a method whose similarities have no parts."""
-
 
 Cells = tuple[tuple[tuple[float, ...], ...], ...]
 """Values of the cells of frames: (t g g)."""
@@ -69,7 +59,7 @@ class Neighbour:
 
     Args:
         clip: Title of the clip.
-        number: Its number in ``all_clips_``.
+        number: Its number among all clips of the model, from 1 on.
         label: Its class.
         similarity: Similarity with the query.
         parts: Parts of the similarity; they add up to it.
@@ -130,12 +120,13 @@ Origins = Mapping[str, VideoClip]
 """Training clips by the title of their example, where the files are at hand."""
 
 
-def page_origins(examples: Iterable[Example], folder: Path) -> dict[str, VideoClip]:
-    """Return the training clips whose files are in the folder of their page, by title."""
+def stored_origins(examples: Iterable[Example], *folders: Path) -> dict[str, VideoClip]:
+    """Return the training clips whose stored files are in one of these folders, by title."""
     return {
-        example.title: example.clip(folder / example.page_file)
+        example.title: example.clip(folder / example.stored_file)
         for example in examples
-        if example.page_file and (folder / example.page_file).is_file()
+        for folder in folders
+        if example.stored_file and (folder / example.stored_file).is_file()
     }
 
 
@@ -147,22 +138,18 @@ def explain(
     ``origins`` are files of training clips, to show their frames; a classifier that was fitted, not
     loaded, knows them itself.
     """
-    fitted = fitted_of(classifier)
-    pipeline, method = fitted.pipeline, fitted.method
+    fitted = classifier.fitted_
     ((encoded, prediction),) = predict(
         fitted, [as_clip(clip)], false_alarms=classifier.false_alarms
     )
-    nodes, source, active = encoded.nodes, encoded.source, encoded.active
+    nodes, source = encoded.nodes, encoded.source
     if isinstance(nodes, VideoError):
         raise nodes
     if isinstance(prediction, Skipped):
         raise prediction.error
     probabilities = {str(name): value for name, value in prediction.probabilities.items()}
     best, rival = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
-    pair = fitted.classes.index(best), fitted.classes.index(rival)
-    contributions = _contributions(fitted, nodes, pair)
-    origin_of = _known_origins(fitted) | dict(origins or {})
-    features = explaining_features(pipeline, source, active)
+    features = explaining_features(fitted.pipeline, encoded)
     return Explanation(
         prediction.name,
         str(prediction.label),
@@ -170,70 +157,29 @@ def explain(
         rival,
         probabilities,
         prediction.known,
-        type(method).__name__.lower(),
-        contributions,
-        _neighbours(fitted, nodes, rival, origin_of, features),
-        () if source is None else strip(source, active),
-        _attention(method, features),
+        name_of(fitted.method),
+        _contributions(fitted, nodes, best, rival),
+        _neighbours(fitted, nodes, rival, _known_origins(fitted) | dict(origins or {}), features),
+        () if source is None else strip(source, encoded.active),
+        _attention(fitted, features),
     )
 
 
-def explaining_features(
-    pipeline: Pipeline, clip: VideoSource | None, active: Span | None
-) -> Features:
-    """Return the features (t …) of an encoded clip by which the method explains itself."""
-    backbone, method = pipeline.backbone, pipeline.method
-    if clip is None or not isinstance(backbone, Backbone):
-        return {}
-    sampler = sampler_of(backbone.card.sampler)
-    requests = method.explaining_requests(backbone.card)
-    if not requests:
-        return {}
-    (clip_features,) = extract([_as_predicted(clip, active)], backbone, requests, sampler=sampler)
-    return clip_features.features or {}
+def _contributions(fitted: Fitted, nodes: Nodes, best: str, rival: str) -> dict[str, float]:
+    method, calibration, query = fitted.method, fitted.calibration, batch_of(nodes)  # (1 1 …)
+    c, other = fitted.classes.index(best), fitted.classes.index(rival)
 
+    def difference(logits: Scores) -> float:
+        return float(logits[0, c] - logits[0, other])
 
-def strip(clip: VideoSource, active: Span | None) -> tuple[bytes, ...]:
-    """Return small JPEG images of a clip, or its active part, as it was compared, over time."""
-    from fewact.video.writing import jpeg  # a prediction writes no picture
-
-    with collect_warnings():  # The prediction has warned of a damaged clip.
-        return tuple(map(jpeg, small_frames(_as_predicted(clip, active), FRAMES)))
-
-
-def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
-    """Return small images (h w 3) of a source, evenly spread over time."""
-    reading = source.read([Segments(count)], transform=_as_square)
-    return [shrink(frame, reading.size) for frame in reading.frames[0]]
-
-
-def _as_predicted(clip: VideoSource, active: Span | None) -> ProcessedVideo:
-    """Return the used part of a clip, cleaned as ``predict`` does."""
-    return ProcessedVideo(clip, (Clean(),) if active is None else (Part(active), Clean()))
-
-
-def _as_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    square: NDArray[np.uint8] = resized(frame[None], (SIDE, SIDE))[0]
-    return square
-
-
-@torch.inference_mode()
-def _contributions(fitted: Fitted, nodes: Nodes, pair: tuple[int, int]) -> dict[str, float]:
-    method, calibration = fitted.method, fitted.calibration
-    query = {name: value[None] for name, value in nodes.items()}  # (1 1 …)
-    parts = method.score_parts(fitted.by_class, query)
+    parts = method.score_parts(fitted.by_class, query) if isinstance(method, Parts) else {}
     parts = parts or {WHOLE: method.score(fitted.by_class, query)}
     weight = 0.0 if fitted.class_names is None else calibration.text_weight
     scale = (1 - weight) / calibration.temperature
-    best, rival = pair
-    contributions = {
-        name: scale * (logits[0, 0, best] - logits[0, 0, rival]).item()
-        for name, logits in ((name, value.cpu().double()) for name, value in parts.items())
-    }
+    contributions = {name: scale * difference(rows_of(logits)) for name, logits in parts.items()}
     if fitted.class_names is not None and weight:
-        text = fitted.class_names.logits(query[IMAGE_EMBEDDING]).cpu().double()[0, 0]
-        alone = combined_logits(text, torch.zeros_like(text), weight)
-        contributions[NAMES] = (alone[best] - alone[rival]).item()
+        text = fitted.class_names.logits(nodes[IMAGE_EMBEDDING])
+        contributions[NAMES] = difference(combine(text, np.zeros_like(text), weight))
     return contributions
 
 
@@ -246,12 +192,13 @@ def _known_origins(fitted: Fitted) -> dict[str, VideoClip]:
     }
 
 
-@torch.inference_mode()
-def _attention(method: Method, features: Features) -> FrameMatch | None:
-    return method.attend_frames(features) if features else None
+def _attention(fitted: Fitted, features: Features) -> FrameMatch | None:
+    method = fitted.method
+    if features and isinstance(method, AttendsFrames):
+        return method.attend_frames(features)
+    return None
 
 
-@torch.inference_mode()
 def _neighbours(
     fitted: Fitted,
     nodes: Nodes,
@@ -260,44 +207,50 @@ def _neighbours(
     features: Features,
 ) -> tuple[Neighbour, ...]:
     """Return the most similar training clips, and the most similar one of the rival."""
-    pipeline, method, examples = fitted.pipeline, fitted.method, fitted.examples
-    # Cells of a cropped frame are not those of the frames that are shown.
-    whole = isinstance(pipeline.backbone, Backbone) and pipeline.backbone.card.resize == "squash"
+    method, examples = fitted.method, fitted.examples
     similarity = score(fitted, nodes)[1][0]
-    order = similarity.argsort(descending=True).tolist()
+    order = (-similarity).argsort(kind="stable").tolist()
     positions = order[:NEIGHBOURS]
     if not any(examples.clips[i].label == rival for i in positions):
         positions.append(next(i for i in order if examples.clips[i].label == rival))
-    numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
-    query = {name: value[None] for name, value in nodes.items()}
-    of_pairs = method.pair_parts(fitted.by_class, query)
-    parts = {name: value[0, 0].cpu().double() for name, value in of_pairs.items()}
-    parts = parts or {WHOLE: similarity}
+    numbers = {clip: i for i, clip in enumerate(fitted.all_clips, start=1)}
+    of_pairs = parts_of_pairs(method, fitted.by_class, nodes)
+    parts = {name: value[0] for name, value in of_pairs.items()} or {WHOLE: similarity}
     of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
     for i in positions:
-        example, cells = examples.clips[i], {}
+        example = examples.clips[i]
         of_clip = {name: value[i] for name, value in fitted.by_clip.nodes.items()}
-        match = method.match_frames(of_query, of_clip)
-        if whole:
-            cells = method.match_cells(of_query, of_clip, features, fitted.by_class)
+        match = (
+            method.match_frames(of_query, of_clip) if isinstance(method, MatchesFrames) else None
+        )
         neighbours.append(
             Neighbour(
                 example.title,
                 numbers[example],
                 example.label,
-                similarity[i].item(),
-                {name: value[i].item() for name, value in parts.items()},
+                float(similarity[i]),
+                {name: float(value[i]) for name, value in parts.items()},
                 match,
                 _frames(origins.get(example.title), example.active, examples.origins[i]),
-                {name: _values(value) for name, value in cells.items()},
+                _cells(fitted, of_query, of_clip, features),
             )
         )
     return tuple(neighbours)
 
 
-def _values(cells: torch.Tensor) -> Cells:
-    return tuple(tuple(tuple(row) for row in frame) for frame in cells.tolist())
+def _cells(fitted: Fitted, of_query: Nodes, of_clip: Nodes, features: Features) -> dict[str, Cells]:
+    """Return what cells of the query's frames add to the similarity with a clip."""
+    backbone, method = fitted.backbone, fitted.method
+    # Cells of a cropped frame are not those of the frames that are shown.
+    full = isinstance(backbone, Backbone) and backbone.card.resize == "squash"
+    if not (full and isinstance(method, MatchesCells)):
+        return {}
+    cells = method.match_cells(of_query, of_clip, features, fitted.by_class)
+    return {
+        name: tuple(tuple(map(tuple, frame)) for frame in value.tolist())
+        for name, value in cells.items()
+    }
 
 
 def _frames(clip: VideoSource | None, active: Span | None, origin: object) -> tuple[bytes, ...]:

@@ -6,22 +6,21 @@ import pickle
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier import edit, file
-from fewact.classifier.calibration import Calibration, check_set_rate
+from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.class_names import TextMode
-from fewact.classifier.examples import check_finite_scores
 from fewact.classifier.fit import Progress, fit
-from fewact.classifier.fitted import Fitted, checked_fit, fit_examples, score
+from fewact.classifier.fitted import Fitted, checked_fit, fit_examples
 from fewact.classifier.inputs import (
     ClipLike,
     LabelledSource,
@@ -30,11 +29,12 @@ from fewact.classifier.inputs import (
     labelled,
     query_clips,
 )
-from fewact.classifier.names import NONE, ClipId, Example, Label, Labels, as_integer, text_source
-from fewact.classifier.pipeline import Choice, DeferredBackbone, Pipeline
+from fewact.classifier.names import NONE, ClipId, Label, Labels, as_integer, text_source
+from fewact.classifier.pipeline import AnyMethod, Choice, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
-from fewact.classifier.unknown import OpenSet, check_rate
+from fewact.classifier.saved import DeferredBackbone
+from fewact.classifier.unknown import check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.options import check_options
 from fewact.core.paths import similar_name, user_path
@@ -43,16 +43,9 @@ from fewact.data.clips import as_array
 from fewact.data.files import first_few
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
-from fewact.methods.base import Method
 from fewact.networks import Backbone
 from fewact.networks.hub import check_answers, download, hub_client, is_repository
-from fewact.networks.spec import Device
-from fewact.recordings.people import predict_regions, tracks_of_table
-from fewact.video.regions import find_tracks
 from fewact.video.source import TrimMode, check_trim
-
-if TYPE_CHECKING:
-    from fewact.recordings.stream import Stream
 
 LOG = logging.getLogger(__name__)
 
@@ -71,8 +64,8 @@ IN_REPOSITORY = "owner/name[@revision] of a repository with a model that `push_t
 class FewShotClassifier:
     """Recognises actions from one to five training clips of each, and that a clip shows none.
 
-    Properties with a trailing underscore, such as ``classes_``, say what was learned; they are
-    missing before ``fit`` or ``load``.
+    What was learned is in ``fitted_``, see ``fewact.classifier.fitted.Fitted``; it is missing
+    before ``fit`` or ``load``.
 
     Precomputed features (of skeletons, sound or optical flow) can replace videos in every call. No
     backbone is needed then.
@@ -83,7 +76,7 @@ class FewShotClassifier:
     Args:
         backbone: Backbone that computes the features, or its name.
         method: Few-shot method, or its name.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
+        device: Device of a backbone given by name: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         weights: Weights of a backbone given by name, see ``fewact.networks.create``.
         precision: Precision of a backbone given by name: ``auto``, ``float32``, ``bfloat16``
             or ``int8``.
@@ -108,8 +101,8 @@ class FewShotClassifier:
     def __init__(
         self,
         backbone: str | Backbone = "auto",
-        method: str | Method = "auto",
-        device: Device = "auto",
+        method: str | AnyMethod = "auto",
+        device: str = "auto",
         *,
         weights: str | Path = "default",
         precision: str = "auto",
@@ -148,7 +141,7 @@ class FewShotClassifier:
     ) -> Self:
         """Learn classes from training clips; classes learned before are forgotten.
 
-        A clip that cannot be read is skipped with a warning and listed in ``skipped_``.
+        A clip that cannot be read is skipped with a warning and listed in ``fitted_.skipped``.
 
         Args:
             clips: Folder with one subfolder of clips per class; table, see
@@ -171,13 +164,12 @@ class FewShotClassifier:
         check_rate(self.false_alarms)
         check_set_rate(self.sets)
         source, texts, integers = text_source(clips, labels)
-        training_clips, names = labelled(source, texts, none)
+        clips_with_names = labelled(source, texts, none)
         with self._changing:
             started = time.perf_counter()
             self._state = fitted = fit(
-                training_clips,
-                names,
-                partial(pipeline_for, self),
+                clips_with_names,
+                self.pipeline_for,
                 text=self.text,
                 integers=integers,
                 progress=progress,
@@ -222,7 +214,7 @@ class FewShotClassifier:
             VideoError: A clip cannot be read; ``predict_each`` continues with the others.
         """
         queries, single = query_clips(clips)
-        predictions = self._predict_all(self._fitted, queries)
+        predictions = self._predict_all(self.fitted_, queries)
         return predictions[0] if single else predictions
 
     def predict_each(
@@ -245,41 +237,7 @@ class FewShotClassifier:
                 generator after the predictions of the clips before.
             OptionError: ``false_alarms`` is not a rate, or ``trim`` is unknown.
         """
-        return self._predict_each(self._fitted, each_query(clips), timing)
-
-    def predict_regions(
-        self,
-        clips: ClipLike | Iterable[ClipLike],
-        *,
-        boxes: str | Path | None = None,
-        timing: Timing | None = None,
-    ) -> Iterator[Prediction | Skipped]:
-        """Predict what each of several subjects in view does, one by one.
-
-        Regions of movement are followed, without a detector: each is predicted as a clip of its
-        own, and has a ``subject`` and a ``box``. Of a clip in which nothing moves there is one
-        prediction, without them.
-
-        Args:
-            clips: Video files, or frames in memory, as for ``predict``.
-            boxes: Table of the subjects' boxes in the only clip, which are used instead of regions
-                of movement: a header frame,id,x,y,w,h, or the format of MOTChallenge.
-            timing: Adds up the time of each stage.
-
-        Returns:
-            For each clip, in order: the prediction of each subject, or why the clip was skipped.
-
-        Raises:
-            DataError: As for ``predict``; or the clips are features; or the table is none of boxes.
-        """
-        return predict_regions(
-            self._fitted.trimmed(self.trim),
-            each_query(clips),
-            timing,
-            find=find_tracks if boxes is None else tracks_of_table(boxes),
-            false_alarms=self.false_alarms,
-            sets=self.sets,
-        )
+        return self._predict_each(self.fitted_, each_query(clips), timing)
 
     def predict_proba(self, clips: ClipLike | Iterable[ClipLike]) -> NDArray[np.float64]:
         """Return probabilities (q n) of clips that show one of ``classes_``, in this order.
@@ -290,7 +248,7 @@ class FewShotClassifier:
         Raises:
             VideoError: A clip cannot be read.
         """
-        fitted, queries = self._fitted, query_clips(clips)[0]
+        fitted, queries = self.fitted_, query_clips(clips)[0]
         labels = fitted.sorted_labels
         rows = [
             [prediction.probabilities[label] for label in labels]
@@ -318,11 +276,11 @@ class FewShotClassifier:
             VideoError: A clip cannot be read.
         """
         source, texts, _ = text_source(clips, labels)
-        queries, _ = labelled(source, texts)
+        queries = [clip for clip, _ in labelled(source, texts)]
         if not queries:
             raise DataError("no clips to score", expected="at least one labelled clip")
         weights = None if sample_weight is None else _checked_weights(sample_weight, len(queries))
-        fitted = self._fitted
+        fitted = self.fitted_
         right = [
             str(prediction.label) == _correct_answer(clip.label or "", integers=fitted.integers)
             for prediction, clip in zip(self._predict_all(fitted, queries), queries, strict=True)
@@ -331,8 +289,8 @@ class FewShotClassifier:
 
     def warm_up(self) -> Self:
         """Predict a made-up clip, so that the first prediction takes no longer than later ones."""
-        fitted = self._fitted
-        backbone = fitted.pipeline.backbone
+        fitted = self.fitted_
+        backbone = fitted.backbone
         if isinstance(backbone, DeferredBackbone):  # only stored features are compared
             return self
         clip: AnyClip
@@ -344,56 +302,6 @@ class FewShotClassifier:
             clip = Frames(noise, name="warm-up")
         self._predict_all(fitted, [clip])
         return self
-
-    def stream(
-        self,
-        *,
-        fps: float | None = None,
-        ahead: int = 0,
-        only: Label | Collection[Label] | None = None,
-        merge_gap: float = 0.0,
-        min_duration: float = 0.0,
-        static: bool = False,
-    ) -> "Stream":
-        """Begin to watch a recording whose frames are pushed one by one.
-
-        Args:
-            fps: Frames per second of frames that are pushed without a time; None takes the time at
-                which they are pushed.
-            ahead: Number of windows that may still be computed when ``push`` returns: some keep all
-                cores busy where frames come faster than they are shown, but events come later.
-            only: Class or classes whose events are returned, see ``Stream``; None returns all.
-            merge_gap: Events of one class with at most so many seconds between them are one.
-            min_duration: Duration of the shortest event that is returned, in seconds.
-            static: Whether the camera is known to be static: its motion is not estimated, and a
-                recording costs less.
-
-        Returns:
-            Stream. What the classifier learns later does not change it.
-
-        Raises:
-            ModelError: The classifier is one of precomputed features, or does not know the
-                durations of its training clips.
-            DataError: ``only`` names a class that does not exist.
-            OptionError: ``fps`` or ``false_alarms`` is not a rate, ``ahead`` is not a number of
-                windows, or ``merge_gap`` or ``min_duration`` is not a duration.
-
-        >>> with classifier.stream(fps=25) as stream:  # doctest: +SKIP
-        ...     events = [event for frame in frames for event in stream.push(frame)]
-        ...     events += stream.close()
-        """
-        from fewact.recordings.stream import Stream
-
-        return Stream(
-            self._fitted,
-            self.false_alarms,
-            fps=fps,
-            ahead=ahead,
-            only=only,
-            merge_gap=merge_gap,
-            min_duration=min_duration,
-            static=static,
-        )
 
     def add_class(self, name: Label, clips: Source) -> Self:
         """Learn one more class.
@@ -498,7 +406,7 @@ class FewShotClassifier:
                 invalid.
             VideoError: A clip cannot be read for its thumbnail.
         """
-        fitted = self._fitted
+        fitted = self.fitted_
         if not isinstance(change, str):
             raise OptionError("not a text", where="change", got=repr(change)[:80], expected="text")
         check_rate(self.false_alarms)
@@ -522,20 +430,23 @@ class FewShotClassifier:
     def load(
         cls,
         folder: str | Path,
-        device: Device = "auto",
+        device: str = "auto",
         weights: str | Path | None = None,
         *,
         engine: str = "auto",
         backbone: Backbone | None = None,
+        lazy: bool = False,
     ) -> Self:
         """Load a classifier that ``save`` saved; the training clips are not needed.
 
         Args:
             folder: Folder of the model, or its file alone.
-            device: ``auto``, ``cpu``, ``cuda`` or ``mps``, or a ``torch.device``.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             weights: New location of the backbone's weights; None if they have not moved.
             engine: ``auto``, ``torch`` or ``onnx``; it need not be the one of the training.
             backbone: Backbone, if it is already built.
+            lazy: Whether the backbone is built when its network is first needed: corrections and
+                reviews compute with the features that the model stores.
 
         Raises:
             ModelError: The folder has no model; the model is damaged or has another version; or
@@ -560,8 +471,11 @@ class FewShotClassifier:
         header, spec = model.header, model.header.backbone.spec
         location = str(weights) if weights is not None else spec.weights
         new_location = None if weights is None else location
-        built = backbone or header.backbone.create(new_location, device, engine, str(folder))
-        header.backbone.check(built, str(folder))
+        where = str(folder)
+        if backbone is None and lazy:
+            backbone = header.backbone.deferred(where)
+        built = backbone or header.backbone.create(new_location, device, engine, where)
+        header.backbone.check(built, where)
         precomputed = isinstance(built, Precomputed)
         classifier = cls(
             "auto" if precomputed else backbone or spec.name,
@@ -575,10 +489,10 @@ class FewShotClassifier:
             trim=header.trim,
             sets=header.sets,
         )
-        method = model.method.to(built.device).eval()
+        named, choice = model.class_names is not None, classifier._choice
         with checked_fit(model.examples):
             classifier._state = fit_examples(
-                Pipeline(built, method, header.trim, classifier._choice),
+                Pipeline(built, model.method, header.trim, named, choice),
                 model.examples,
                 class_names=model.class_names,
                 before=(header.calibration, header.open_set, model.support),
@@ -670,57 +584,34 @@ class FewShotClassifier:
         return cls.load(folder, **options)
 
     @property
+    def fitted_(self) -> Fitted:
+        """What was learned; new clips are read as ``trim`` says at the moment."""
+        if self._state is None:
+            raise NotFittedError(
+                "the classifier has no classes yet", hint="Call fit, or load a saved model."
+            )
+        return self._state.trimmed(self.trim)
+
+    @fitted_.setter
+    def fitted_(self, fitted: Fitted) -> None:
+        self._state = fitted
+
+    @property
     def classes_(self) -> NDArray[Any]:
         """Sorted classes, texts or integers, as an array like those of scikit-learn."""
-        return self._fitted.sorted_labels
+        return self.fitted_.sorted_labels
 
-    @property
-    def clips_(self) -> tuple[Example, ...]:
-        """Training clips; their labels are texts, also those of integers."""
-        return self._fitted.examples.clips
-
-    @property
-    def none_clips_(self) -> tuple[Example, ...]:
-        """Clips of no class."""
-        none = self._fitted.none
-        return () if none is None else none.clips
-
-    @property
-    def all_clips_(self) -> tuple[Example, ...]:
-        """Training clips and clips of no class, in the order in which a model stores them."""
-        return self._fitted.everything.clips
-
-    @property
-    def skipped_(self) -> list[Skipped]:
-        """Clips that could not be read."""
-        return list(self._fitted.skipped)
-
-    @property
-    def calibration_(self) -> Calibration:
-        """How scores become probabilities."""
-        return self._fitted.calibration
-
-    @property
-    def open_set_(self) -> OpenSet:
-        """How known and unknown actions are distinguished."""
-        return self._fitted.open_set
-
-    @property
-    def backbone_(self) -> Backbone | Precomputed:
-        """Network of the training clips' features, or the size of precomputed features."""
-        return self._fitted.pipeline.backbone
-
-    @property
-    def findings_(self) -> tuple[str, ...]:
-        """Sentences on what distinguishes the classes, where the method says it."""
-        fitted = self._fitted
-        return fitted.method.findings(fitted.by_class)
-
-    @property
-    def has_thumbnails(self) -> bool:
-        """Whether the model that was loaded has a small image of each clip."""
-        origins = self._fitted.everything.origins
-        return any(isinstance(origin, bytes) for origin in origins)
+    def pipeline_for(self, clip: AnyClip) -> Pipeline:
+        """Return the pipeline that has learned, or a new one for clips like this one."""
+        trim, fitted, choice = check_trim(self.trim), self._state, self._choice
+        if (
+            fitted is not None
+            and not fitted.pipeline.precomputed
+            and not isinstance(clip, FeatureClip)
+            and fitted.pipeline.choice == choice
+        ):
+            return replace(fitted.pipeline, trim=trim)
+        return replace(choice.build(clip), trim=trim)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, as scikit-learn's estimators do.
@@ -792,18 +683,10 @@ class FewShotClassifier:
         network = self.weights, self.precision, self.engine
         return Choice(self.backbone, self.method, self.device, *network)
 
-    @property
-    def _fitted(self) -> Fitted:
-        if self._state is None:
-            raise NotFittedError(
-                "the classifier has no classes yet", hint="Call fit, or load a saved model."
-            )
-        return self._state
-
     def _edited(self, change: Callable[[Fitted], Fitted]) -> Self:
         """Change what is learned; changes by other threads wait, so that none is lost."""
         with self._changing:
-            self._state = change(fitted_of(self))
+            self._state = change(self.fitted_)
         return self
 
     def _predict_all(self, fitted: Fitted, clips: Sequence[AnyClip]) -> Predictions:
@@ -817,59 +700,22 @@ class FewShotClassifier:
     def _predict_each(
         self, fitted: Fitted, clips: Iterable[AnyClip], timing: Timing | None = None
     ) -> Iterator[Prediction | Skipped]:
-        trimmed, limit = fitted.trimmed(self.trim), self.false_alarms
-        answers = predict(trimmed, clips, timing, false_alarms=limit, sets=self.sets, movers=True)
+        limit = self.false_alarms
+        answers = predict(fitted, clips, timing, false_alarms=limit, sets=self.sets, movers=True)
         return (answer for _, answer in answers)
 
 
 def _for_process(classifier: FewShotClassifier) -> tuple[Any, ...]:
     """Return what another process gets instead of a classifier: its pickle as bytes.
 
-    Otherwise torch would pass each tensor as an open file. There are too many of them for some
-    start methods, and the files of temporary tensors are closed before they are passed.
+    Of a network or a method of the lab, PyTorch would pass each tensor as an open file. There are
+    too many of them for some start methods, and the files of temporary tensors are closed before
+    they are passed.
     """
     return pickle.loads, (pickle.dumps(classifier),)
 
 
 ForkingPickler.register(FewShotClassifier, _for_process)
-
-
-def load_stored(folder: str | Path) -> FewShotClassifier:
-    """Load a model for work with the features that it stores; its network is not built."""
-    deferred = file.read_header(folder).backbone.deferred(str(folder))
-    return FewShotClassifier.load(folder, backbone=deferred)
-
-
-def fitted_of(classifier: FewShotClassifier) -> Fitted:
-    """Return what a classifier has learned, with new clips read as its ``trim`` says now."""
-    return classifier._fitted.trimmed(classifier.trim)
-
-
-def pipeline_for(classifier: FewShotClassifier, clip: AnyClip) -> Pipeline:
-    """Return the pipeline of a classifier for videos, or a new one for clips like this one."""
-    trim = check_trim(classifier.trim)
-    fitted, choice = classifier._state, classifier._choice
-    if (
-        fitted is not None
-        and not fitted.pipeline.precomputed
-        and not isinstance(clip, FeatureClip)
-        and fitted.pipeline.choice == choice
-    ):
-        return replace(fitted.pipeline, trim=trim)
-    return replace(choice.build(clip), trim=trim)
-
-
-def check_scores(classifier: FewShotClassifier) -> None:
-    """Refuse a classifier that cannot score a clip of its own; no video is read."""
-    fitted = fitted_of(classifier)
-    with checked_fit(fitted.examples):
-        for scores in score(fitted, fitted.by_clip.select([0]).nodes):
-            check_finite_scores(scores.reshape(1, -1), [fitted.examples.clips[0].title])
-
-
-def replace_fitted(classifier: FewShotClassifier, fitted: Fitted) -> None:
-    """Replace what a classifier has learned."""
-    classifier._state = fitted
 
 
 def _equal(value: Any, default: Any) -> bool:

@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from safetensors.torch import save as tensors_to_bytes
-from torch import Tensor
-from torch.nn import functional
 
 from fewact.classifier.calibration import Calibration
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, TextFacts
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
-from fewact.classifier.pipeline import SavedBackbone, SavedMethod
+from fewact.classifier.pictures import thumbnail
+from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.classifier.unknown import OpenSet, describe
-from fewact.core.arrays import copy_tensors, parse_tensors, read_metadata, sha256_of
+from fewact.core.arrays import (
+    copy_tensors,
+    parse_tensors,
+    read_metadata,
+    save_tensors,
+    sha256_of,
+)
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, MIB, UPGRADE, FileType
 from fewact.core.errors import (
@@ -45,24 +48,24 @@ from fewact.core.workers import on_one_core
 from fewact.data import BACKGROUND, VideoClip
 from fewact.data.files import legible
 from fewact.features.sources import Precomputed
-from fewact.lab.networks.text import TextFacts
 from fewact.methods.base import Method
-from fewact.video import Segments, collect_warnings
 from fewact.video.source import TrimMode
+
+Arrays = dict[str, NDArray[Any]]
 
 MODEL: Final = "model.safetensors"
 README: Final = "README.md"
 
 FORMAT: Final = "fewact classifier"
-VERSION: Final = 28
+VERSION: Final = 29
 """A model of another version is refused: the method may compare clips otherwise now."""
 
 KEY: Final = "fewact"
 """Name of the configuration in the metadata of the file."""
 
-HINT = "Copy the file again, or teach again."
-MODEL_FILE = FileType("saved classifier", DamagedModelError, 8 * GIB, hint=HINT)
-HEADER_TEXT = FileType("saved classifier", DamagedModelError, 64 * MIB, hint=HINT)
+COPY_AGAIN = "Copy the file again, or teach again."
+MODEL_FILE = FileType("saved classifier", DamagedModelError, 8 * GIB, hint=COPY_AGAIN)
+HEADER_TEXT = FileType("saved classifier", DamagedModelError, 64 * MIB, hint=COPY_AGAIN)
 
 MOST_PER_CLIP = 128 * MIB
 """Largest size of what a model has of a clip. The largest nodes are those of TA2N: 16 MiB with 8
@@ -73,9 +76,7 @@ LONGEST_CHANGE: Final = 1000
 
 NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
 THUMBNAIL = re.compile(r"thumbnail\.([0-9]{1,9})", re.ASCII)
-JPEG = b"\xff\xd8\xff"
-LONGER_SIDE = 160
-"""Height or width of a thumbnail, in pixels, whichever is larger."""
+JPEG_BEGINNING = b"\xff\xd8\xff"
 
 
 class SavedClassNames(BaseModel):
@@ -106,7 +107,7 @@ class ModelHeader(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["fewact classifier"] = FORMAT
-    version: Literal[28] = VERSION
+    version: Literal[29] = VERSION
     fewact: str = __version__
     change: str = ""
     backbone: SavedBackbone
@@ -167,7 +168,7 @@ class SavedModel:
     examples: Examples
     method: Method
     class_names: ClassNames | None
-    support: dict[str, Tensor]
+    support: Arrays
 
 
 def model_file(path: str | Path) -> Path:
@@ -236,14 +237,14 @@ def encode(
     if thumbnails and isinstance(fitted.pipeline.backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples, method, class_names = fitted.everything, fitted.method, fitted.class_names
-    tensors = {NODES + name: value for name, value in stored(examples.nodes).items()}
-    tensors |= {METHOD + name: value for name, value in method.state_dict().items()}
-    tensors |= {SUPPORT + name: value for name, value in method.summary(fitted.by_class).items()}
+    tensors: Arrays = {NODES + name: value for name, value in stored(examples.nodes).items()}
+    tensors |= {METHOD + name: value for name, value in weights_of(method).items()}
+    tensors |= {SUPPORT + name: value for name, value in fitted.summary.items()}
     if class_names is not None:
         tensors[CLASS_NAMES] = class_names.text
     if thumbnails:
         tensors |= {
-            f"thumbnail.{number:04}": torch.frombuffer(bytearray(image), dtype=torch.uint8)
+            f"thumbnail.{number:04}": np.frombuffer(image, np.uint8)
             for number, image in enumerate(map(_thumbnail, examples.clips, examples.origins), 1)
         }
     header = ModelHeader(
@@ -264,17 +265,17 @@ def encode(
     return with_tensors(header, tensors)
 
 
-def with_tensors(header: ModelHeader, tensors: Mapping[str, Tensor]) -> tuple[ModelHeader, bytes]:
+def with_tensors(
+    header: ModelHeader, tensors: Mapping[str, NDArray[Any]]
+) -> tuple[ModelHeader, bytes]:
     """Return the header and the content of a file, which can be read again.
 
     A model that cannot be loaded must not replace a model that can.
     """
-    contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    header = header.model_copy(update={"tensors_sha256": sha256_of(contiguous)})
-    content = tensors_to_bytes(contiguous, {KEY: sealed(header.model_dump(mode="json"))})
-    limited = _limited(header, MODEL)
-    parameters = _below(parse_tensors(limited, content, MODEL)[0], METHOD)
-    header.method.create(parameters, MODEL)
+    header = header.model_copy(update={"tensors_sha256": sha256_of(tensors)})
+    content = save_tensors(tensors, {KEY: sealed(header.model_dump(mode="json"))})
+    weights = _below(parse_tensors(_limited(header, MODEL), content, MODEL)[0], METHOD)
+    header.method.create(weights, MODEL)
     return header, content
 
 
@@ -313,7 +314,7 @@ def is_model_file(file: Path) -> bool:
 
 def _limited(header: ModelHeader, where: str) -> FileType:
     """Return the type of a model's file: its method and its clips say how large it can be."""
-    limit = header.method.parameter_bytes(where) + len(header.examples) * MOST_PER_CLIP
+    limit = header.method.weight_bytes(where) + len(header.examples) * MOST_PER_CLIP
     return replace(MODEL_FILE, ceiling=min(MODEL_FILE.ceiling, limit))
 
 
@@ -342,7 +343,7 @@ def _sha256(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) -> SavedModel:
+def _model(tensors: Arrays, metadata: Mapping[str, str], where: str) -> SavedModel:
     header = parse_header(metadata, where)
     if sha256_of(tensors) != header.tensors_sha256:
         MODEL_FILE.refuse(where, "the file was damaged or edited after it was saved")
@@ -351,7 +352,9 @@ def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) 
     _check_numbers(tensors, where)
     # Of each node only one of both types of numbers is in memory.
     names = [name for name in tensors if name.startswith(NODES)]
-    nodes = {name.removeprefix(NODES): tensors.pop(name).float() for name in names}
+    nodes = {
+        name.removeprefix(NODES): tensors.pop(name).astype(np.float32, copy=False) for name in names
+    }
     if not nodes or any(value.shape[:1] != (len(header.examples),) for value in nodes.values()):
         MODEL_FILE.refuse(where, "the rows do not match the examples of the header")
     method = header.method.create(_below(tensors, METHOD), where)
@@ -360,22 +363,20 @@ def _model(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) 
     return SavedModel(header, examples, method, class_names, _below(tensors, SUPPORT))
 
 
-def _pop_thumbnails(
-    tensors: dict[str, Tensor], header: ModelHeader, where: str
-) -> tuple[bytes | None, ...]:
+def _pop_thumbnails(tensors: Arrays, header: ModelHeader, where: str) -> tuple[bytes | None, ...]:
     """Remove the thumbnails from the tensors; return that of each clip."""
     count = len(header.examples)
     names = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
     if sorted(names) != list(range(1, count + 1) if header.thumbnails else ()):
         MODEL_FILE.refuse(where, "the thumbnails do not match the examples of the header")
     images = {number: tensors.pop(name) for number, name in names.items()}
-    files = {number: image.numpy().tobytes() for number, image in images.items()}
-    if any(images[n].dtype != torch.uint8 or files[n][:3] != JPEG for n in files):
+    files = {number: image.tobytes() for number, image in images.items()}
+    if any(images[n].dtype != np.uint8 or files[n][:3] != JPEG_BEGINNING for n in files):
         MODEL_FILE.refuse(where, "a thumbnail that is no image")
     return tuple(files.get(number) for number in range(1, count + 1))
 
 
-def _check_names(tensors: Mapping[str, Tensor], header: ModelHeader, where: str) -> None:
+def _check_names(tensors: Mapping[str, NDArray[Any]], header: ModelHeader, where: str) -> None:
     """Refuse tensors that no part of a model has: saving the model again would lose them."""
     for name in tensors:
         is_class_names = name == CLASS_NAMES and header.class_names is not None
@@ -383,29 +384,31 @@ def _check_names(tensors: Mapping[str, Tensor], header: ModelHeader, where: str)
             MODEL_FILE.refuse(where, "a tensor that no model has", repr(name[:80]))
 
 
-def _check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
+def _check_numbers(tensors: Mapping[str, NDArray[Any]], where: str) -> None:
     """Refuse tensors beside the method's parameters that are not finite floating-point numbers."""
     for name, value in tensors.items():
         if name.startswith(METHOD):
             continue
-        if not value.is_floating_point() or not all_finite(value):
+        if value.dtype.kind != "f" or not all_finite(value):
             MODEL_FILE.refuse(
                 f"{where}, {name}", "not finite floating-point numbers", str(value.dtype)
             )
 
 
 def _class_names(
-    header: ModelHeader, examples: Examples, tensors: Mapping[str, Tensor], where: str
+    header: ModelHeader, examples: Examples, tensors: Mapping[str, NDArray[Any]], where: str
 ) -> ClassNames | None:
     if header.class_names is None:
         return None
     text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
         MODEL_FILE.refuse(where, "the class names do not match those of the header")
-    return ClassNames(examples.classes, text, header.class_names.facts, header.class_names.mode)
+    return ClassNames(
+        examples.classes, text.astype(np.float32), header.class_names.facts, header.class_names.mode
+    )
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _below(tensors: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -421,25 +424,3 @@ def _thumbnail(example: Example, origin: VideoClip | bytes | None) -> bytes:
             hint="Save without thumbnails, or teach again from the clips.",
         )
     return origin if isinstance(origin, bytes) else thumbnail(origin)
-
-
-def thumbnail(clip: VideoClip) -> bytes:
-    """Return the middle frame of a clip as a small JPEG file, without warnings."""
-    from fewact.video.writing import jpeg  # a prediction writes no picture
-
-    with collect_warnings():
-        frame = clip.read([Segments(1)]).frames[0][0]
-    return jpeg(shrink(frame))
-
-
-def shrink(frame: NDArray[np.uint8], displayed: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Return a frame (h w 3) resized so that its longer side has at most 160 pixels.
-
-    ``displayed`` are the height and width of what it shows, if they are not those of the frame.
-    """
-    height, width = displayed or frame.shape[:2]
-    scale = min(1.0, LONGER_SIDE / max(height, width))
-    size = [max(1, round(height * scale)), max(1, round(width * scale))]
-    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None]
-    small = functional.interpolate(image, size, mode="bilinear", antialias=True)
-    return small[0].permute(1, 2, 0).numpy()

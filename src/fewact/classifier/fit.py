@@ -4,17 +4,19 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 
 from fewact.classifier.class_names import TextMode, find_class_names
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.examples import Examples, Nodes, join, rounded
-from fewact.classifier.file import thumbnail
 from fewact.classifier.fitted import Fitted, fit_examples
+from fewact.classifier.inputs import TrainingClip
 from fewact.classifier.names import Example
+from fewact.classifier.pictures import thumbnail
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.predict import find_action, frames_to_search
 from fewact.classifier.prediction import Skipped
+from fewact.classifier.search import encode_actions
 from fewact.core.errors import DataError, SkippedWarning, VideoError, warn
 from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION
@@ -25,20 +27,19 @@ LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
-LONG = 15.0
+LONG_CLASS = 15.0
 """Median duration of the training clips, in seconds, from which they may show more than the action:
 most actions of few-shot benchmarks last 2 to 10 s."""
 
 NOT_SQUARE = 1.1
 """Least ratio of the longer side of a frame in landscape or portrait format to the shorter one."""
 
-LONG_NONE = 2
+LONG_NONE_RATIO = 2
 """A clip of no class is long if it lasts this many times as long as the clips of the classes."""
 
 
 def fit(
-    clips: Sequence[AnyClip],
-    names: Sequence[str],
+    clips: Sequence[TrainingClip],
     pipeline_for: Callable[[AnyClip], Pipeline],
     *,
     text: TextMode = "auto",
@@ -50,14 +51,13 @@ def fit(
 
     Args:
         clips: Clips with their labels; ``none`` for clips of no class.
-        names: Name of each clip.
         pipeline_for: Function that returns the backbone and the method for clips like one.
         text: Use of class names as text prompts.
         integers: Whether the classes were given as integers.
         progress: Called after each clip with the number of finished clips and of all clips.
         timing: Adds up the time of each stage.
     """
-    classes = {clip.label for clip in clips} - {BACKGROUND}
+    classes = {clip.label for clip, _ in clips} - {BACKGROUND}
     if len(classes) < 2:
         raise DataError(
             "fewer than two classes",
@@ -65,13 +65,11 @@ def fit(
             expected="at least two, each with a clip",
             hint=f"{ONE_ACTION}.",
         )
-    pipeline = pipeline_for(clips[0])
+    pipeline = pipeline_for(clips[0].clip)
     # Before clips are read, which takes longer.
     class_names = find_class_names(pipeline.backbone, text, tuple(sorted(map(str, classes))))
-    named = class_names is not None
-    examples, skipped = encode_examples(
-        clips, names, pipeline, progress, timing, image_embedding=named
-    )
+    pipeline = replace(pipeline, image_embedding=class_names is not None)
+    examples, skipped = encode_examples(clips, pipeline, progress, timing)
     if class_names is not None:
         class_names = class_names.changed(examples.classes, pipeline.backbone)
     return fit_examples(
@@ -80,13 +78,11 @@ def fit(
 
 
 def encode_examples(
-    clips: Sequence[AnyClip],
-    names: Sequence[str],
+    clips: Sequence[TrainingClip],
     pipeline: Pipeline,
     progress: Progress | None = None,
     timing: Timing | None = None,
     *,
-    image_embedding: bool = False,
     fitted: Fitted | None = None,
 ) -> tuple[Examples, list[Skipped]]:
     """Encode labelled clips; return the examples, and the clips that cannot be read.
@@ -96,34 +92,32 @@ def encode_examples(
 
     Args:
         clips: Clips with their labels.
-        names: Name of each clip.
         pipeline: Backbone and method that encode the clips.
         progress: Called as for ``fit``.
         timing: Adds up the time of each stage.
-        image_embedding: Whether to keep the mean vector of a clip for class names too.
-        fitted: What the classifier has learned: of clips of its classes that last longer than all
-            that it knows, the part is used that is most like the class.
+        fitted: What the classifier has learned with this pipeline: of clips of its classes that
+            last longer than all that it knows, the part is used that is most like the class.
     """
     read: list[Examples] = []
     searched: list[str] = []
     skipped: list[Skipped] = []
-    keep = None if fitted is None else frames_to_search(fitted)
-    encoded = encode(clips, pipeline, timing, image_embedding=image_embedding, keep=keep)
-    for done, (name, full) in enumerate(zip(names, encoded, strict=True), start=1):
-        used = full
-        if fitted is not None and full.clip.label in fitted.classes:
-            used = find_action(full, fitted, timing, full.clip.label)
+    sources = [clip for clip, _ in clips]
+    if fitted is None:
+        encoded = encode(sources, pipeline, timing)
+    else:
+        encoded = encode_actions(sources, fitted, timing, taught=True)
+    for done, ((_, name), used) in enumerate(zip(clips, encoded, strict=True), start=1):
         used.warn()
         if isinstance(used.nodes, VideoError):
             warn(f"skipped: {used.nodes}", SkippedWarning)
             skipped.append(Skipped(used.clip, used.nodes))
         else:
             read.append(_example(name, used, used.nodes))
-            if used.active != full.active:
+            if used.duration != used.full_duration:
                 searched.append(read[-1].clips[0].title)
         if progress is not None:
             progress(done, len(clips))
-    _check_classes(clips, read, skipped)
+    _check_classes(sources, read, skipped)
     examples = join(read)
     _warn_of_faults([clip for part in read for clip in part.clips])
     _warn_of_searched(searched, len(read))
@@ -150,12 +144,11 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         faults=tuple(map(str, encoded.faults)),
         box=clip.box if isinstance(clip, Clip) else None,
     )
-    row = {name: value.cpu() for name, value in nodes.items()}
     if isinstance(clip, FeatureClip):
-        return Examples((example,), row, (None,))
+        return Examples((example,), nodes, (None,))
     # A thumbnail is made of it later; a clip in memory is not kept for it.
     origin = clip if isinstance(clip, Clip) else thumbnail(clip)
-    return Examples((example,), rounded(row), (origin,))
+    return Examples((example,), rounded(nodes), (origin,))
 
 
 def _check_classes(
@@ -196,7 +189,7 @@ def _warn_of_searched(searched: Sequence[str], count: int) -> None:
 def _warn_of_long(examples: Examples, fitted: Fitted | None) -> None:
     """Warn that training clips seem to show more than the action, if all of them may."""
     durations = [c.duration for c in examples.clips if c.label != BACKGROUND and c.duration]
-    if fitted is None and durations and (typical := median(durations)) >= LONG:
+    if fitted is None and durations and (typical := median(durations)) >= LONG_CLASS:
         LOG.warning(
             "the training clips last %.0f s: a few frames of each are compared; if the action is "
             "shorter, cut clips to the action",
@@ -208,14 +201,14 @@ def _warn_of_long_none(examples: Examples, fitted: Fitted | None) -> None:
     all_examples = examples if fitted is None else fitted.examples
     of_classes = [c.duration for c in all_examples.clips if c.label != BACKGROUND and c.duration]
     none = [clip for clip in examples.clips if clip.label == BACKGROUND]
-    limit = LONG_NONE * median(of_classes) if of_classes else math.inf
+    limit = LONG_NONE_RATIO * median(of_classes) if of_classes else math.inf
     if long := [clip.title for clip in none if (clip.duration or 0) >= limit]:
         LOG.warning(
             "%d of %d clips of no class are at least %g times as long as the clips of the classes "
             "and count once each; cut them into clips of one movement: %s",
             len(long),
             len(none),
-            LONG_NONE,
+            LONG_NONE_RATIO,
             first_few(long),
         )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from fewact.classifier import file as model_files
-from fewact.classifier.few_shot import FewShotClassifier, check_scores, load_stored
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import (
     HEADER_TEXT,
     KEY,
@@ -35,7 +35,6 @@ from fewact.classifier.file import (
     read_header,
     with_change,
 )
-from fewact.classifier.page_folder import PAGE_FOLDER, is_page
 from fewact.core.arrays import read_metadata
 from fewact.core.atomic import (
     holding,
@@ -59,9 +58,14 @@ from fewact.data import BACKGROUND
 
 HISTORY, UNDONE = "history", "undone"
 CONFIG = "config.json"
+
+JOURNAL: Final = "journal.jsonl"
+"""File by which a subfolder of a model says that it belongs to a program which works on the model,
+such as the page: saving keeps it."""
+
 README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 
-MAX_VERSIONS, MAX_BYTES = 20, 2 * GIB
+MOST_VERSIONS, MOST_VERSION_BYTES = 20, 2 * GIB
 """Number of versions that are kept, and their size; the latest is always kept."""
 
 BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
@@ -103,12 +107,17 @@ def check_target(folder: str | Path) -> None:
         raise ModelError("this is a file", where=str(path), expected="a folder") from None
     if MODEL in entries and is_model_file(path / MODEL):
         return
-    if not (is_empty(path) or is_page(path / PAGE_FOLDER) or _numbered(path / HISTORY)):
+    if not (is_empty(path) or work_folders(path) or _numbered(path / HISTORY)):
         raise ModelError(
             "the folder has other files, but no saved classifier",
             where=str(path),
             expected="a new or empty folder, or a model to replace",
         )
+
+
+def work_folders(model: Path) -> list[Path]:
+    """Return the subfolders of programs that work on a model, see ``JOURNAL``."""
+    return sorted(file.parent for file in model.glob(f"*/{JOURNAL}") if file.is_file())
 
 
 def save(folder: Path, header: ModelHeader, content: bytes) -> None:
@@ -157,7 +166,8 @@ def install(
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
     header, content = with_change(MODEL_FILE.content(source), "imported another model", str(source))
-    check_scores((load or partial(FewShotClassifier.load, device="cpu"))(source).warm_up())
+    loaded = (load or partial(FewShotClassifier.load, device="cpu"))(source)
+    loaded.warm_up().fitted_.check_scores()
     with editing(target) if target.is_dir() else nullcontext():
         save(target, header, content)
     return target
@@ -452,7 +462,7 @@ def _check(version: Path) -> ModelHeader:
     """Refuse a version that is damaged, or cannot be read here: it must not replace the model."""
     try:
         header = read_header(version)
-        check_scores(load_stored(version))
+        FewShotClassifier.load(version, lazy=True).fitted_.check_scores()
         return header
     except NewerModelError:  # It is not damaged: removing it would lose it.
         raise
@@ -470,5 +480,5 @@ def _forget(history: Path) -> None:
         if (facts.st_dev, facts.st_ino) not in inodes:
             inodes.add((facts.st_dev, facts.st_ino))
             total += facts.st_size
-        if i >= MAX_VERSIONS or (i > 0 and total > MAX_BYTES):
+        if i >= MOST_VERSIONS or (i > 0 and total > MOST_VERSION_BYTES):
             version.unlink()

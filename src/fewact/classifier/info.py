@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fewact.classifier.calibration import Calibration, accuracy_lines
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
@@ -86,9 +86,10 @@ def in_short(calibration: Calibration, scores: OpenSet, false_alarms: float | No
 
 def accuracy_and_promises(classifier: FewShotClassifier) -> tuple[list[str], list[str]]:
     """Return lines on the held-out accuracy, and on clips of untaught actions."""
+    fitted = classifier.fitted_
     return (
-        accuracy_lines(classifier.calibration_, len(classifier.classes_)),
-        describe(classifier.open_set_, classifier.false_alarms, classifier.none_clips_),
+        accuracy_lines(fitted.calibration, len(fitted.classes)),
+        describe(fitted.open_set, classifier.false_alarms, fitted.none_clips),
     )
 
 
@@ -135,7 +136,7 @@ def clip_rows(clips: Sequence[Example]) -> list[tuple[str, ...]]:
 
 def thumbnails(classifier: FewShotClassifier) -> dict[str, list[tuple[str, bytes]]]:
     """Return the title and the thumbnail of each clip that has one, by class as in the facts."""
-    everything = fitted_of(classifier).everything
+    everything = classifier.fitted_.everything
     images: dict[str, list[tuple[str, bytes]]] = {}
     for clip, origin in zip(everything.clips, everything.origins, strict=True):
         if isinstance(origin, bytes):

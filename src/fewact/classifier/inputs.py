@@ -5,11 +5,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fewact.classifier.names import check_label
 from fewact.classifier.prediction import display_name
@@ -38,9 +37,20 @@ from fewact.data.clips import OF_FEATURES, check_dense, is_frames, is_image
 from fewact.data.files import legible, no_clips
 from fewact.data.poses import is_poses, read_poses
 
-ClipLike: TypeAlias = (
-    str | os.PathLike[str] | AnyClip | bytes | bytearray | IO[bytes] | NDArray[np.uint8] | Tensor
-)
+
+class TensorLike(Protocol):
+    """Tensor of torch, or of a library like it."""
+
+    @property
+    def device(self) -> Any:
+        """Device that has the numbers."""
+
+    def detach(self) -> Any:
+        """Return the tensor without gradients."""
+
+
+FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | IO[bytes]
+ClipLike: TypeAlias = FileLike | AnyClip | NDArray[np.uint8] | TensorLike
 """One clip: a path; a ``Clip``, ``Frames``, ``VideoBytes`` or ``FeatureClip``; the bytes of a video
 file, or an open one; or frames, as an array or tensor (t h w 3). A list of images is one clip, too.
 """
@@ -52,7 +62,14 @@ LabelledSource: TypeAlias = Source | Mapping[str, Source] | Mapping[int, Source]
 """Clips of several classes: a folder of class folders, a table, a file of features, a list of
 clips, or the clips of each class by its name."""
 
-EXPECTED = "a path, Clip, Frames, bytes of a video file, an open file, or frames (t, h, w, 3)"
+CLIP_EXPECTED = "a path, Clip, Frames, bytes of a video file, an open file, or frames (t, h, w, 3)"
+
+
+class TrainingClip(NamedTuple):
+    """A clip with its label, and its name relative to what it was taught from."""
+
+    clip: AnyClip
+    name: str
 
 
 def as_list(values: Any) -> tuple[list[ClipLike], bool]:
@@ -71,7 +88,7 @@ def as_list(values: Any) -> tuple[list[ClipLike], bool]:
             expected="a clip or a list of clips",
             hint='Pass its column of paths, such as table["path"].',
         )
-    check_dense(values, "clips", EXPECTED)
+    check_dense(values, "clips", CLIP_EXPECTED)
     if _is_one(values):
         return [values], True
     try:
@@ -92,7 +109,7 @@ def as_clip(value: ClipLike) -> AnyClip:
     """Return a value as a clip; a path is the entire file."""
     if isinstance(value, AnyClip):
         return value
-    check_dense(value, "clip", EXPECTED)
+    check_dense(value, "clip", CLIP_EXPECTED)
     if isinstance(value, str | os.PathLike):
         return Clip(user_path(value, DataError))
     if isinstance(value, bytes | bytearray | memoryview):
@@ -191,7 +208,7 @@ def _no_clip(value: Any) -> DataError:
         OF_FEATURES if getattr(value, "ndim", 0) in (1, 2) else "",
     ]
     hint = " ".join(filter(None, hints))
-    return DataError("not a clip", got=_shown(value), expected=EXPECTED, hint=hint)
+    return DataError("not a clip", got=_shown(value), expected=CLIP_EXPECTED, hint=hint)
 
 
 def _shown(value: Any) -> str:
@@ -201,23 +218,20 @@ def _shown(value: Any) -> str:
 
 def labelled(
     source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
-) -> tuple[list[AnyClip], list[str]]:
-    """Return training clips and their names; clips of no class have the label ``none``.
+) -> list[TrainingClip]:
+    """Return training clips in the order of the source, then those of ``none``.
 
     Args:
         source: Clips of several classes.
         labels: Class of each clip of a list; None if the source has the classes.
-        none: More clips of no class, as for ``of_class``.
-
-    Returns:
-        Clips in the order of the source, then those of ``none``; and the name of each relative to
-        the source.
+        none: More clips of no class, as for ``of_class``; their label is ``none``.
     """
     root = None
     if isinstance(source, Mapping | str | os.PathLike) and labels is not None:
         raise DataError("a folder, table, file or dictionary has its own labels", where="labels")
     if isinstance(source, Mapping):
-        return _together([*(of_class(clips, str(label)) for label, clips in source.items())], none)
+        parts = [clip for label, clips in source.items() for clip in of_class(clips, str(label))]
+        return _with_none(parts, none)
     if isinstance(source, str | os.PathLike):
         clips, root = _stored(user_path(source, DataError))
     else:
@@ -232,19 +246,15 @@ def labelled(
     if labels is not None:
         clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
     clips = [_without_class(c) if is_background(c.label or "") else c for c in clips]
-    return _together([_named(clips, root)], none)
+    return _with_none(_named(clips, root), none)
 
 
-def _together(
-    parts: list[tuple[list[AnyClip], list[str]]], none: Source | None
-) -> tuple[list[AnyClip], list[str]]:
-    """Return the clips and names of all parts, in order; refuse a clip that appears twice."""
+def _with_none(clips: list[TrainingClip], none: Source | None) -> list[TrainingClip]:
+    """Return the clips, then those of no class; refuse a clip that appears twice."""
     outside = [] if none is None else as_list(none)[0]
-    if outside:
-        parts = [*parts, of_class(outside, BACKGROUND)]
-    clips = [clip for clips, _ in parts for clip in clips]
-    _refuse_repeats(clips)
-    return clips, [name for _, names in parts for name in names]
+    together = [*clips, *(of_class(outside, BACKGROUND) if outside else ())]
+    _refuse_repeats(together)
+    return together
 
 
 def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
@@ -262,8 +272,8 @@ def _without_class(clip: AnyClip) -> AnyClip:
     return replace(clip, label=BACKGROUND)
 
 
-def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
-    """Return clips of one class and their names, as if they were in a folder of its name.
+def of_class(source: Source, label: str) -> list[TrainingClip]:
+    """Return clips of one class, named as if they were in a folder of its name.
 
     A file of features means all its rows, a table its rows of the class. The folders in a
     folder of clips of no class, whose label is ``none`` in any case, are groups.
@@ -281,7 +291,7 @@ def of_class(source: Source, label: str) -> tuple[list[AnyClip], list[str]]:
     if len(missing) == len(clips):
         raise no_clips(missing)
     named = _named([replace(clip, label=label) for clip in clips], None, below=f"{label}/")
-    _refuse_repeats(named[0])
+    _refuse_repeats(named)
     return named
 
 
@@ -307,9 +317,7 @@ def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
     return [Clip(clip) for clip in expand_paths([path], may_be_missing=True)]
 
 
-def _named(
-    clips: Sequence[AnyClip], root: Path | None, below: str = ""
-) -> tuple[list[AnyClip], list[str]]:
+def _named(clips: Sequence[AnyClip], root: Path | None, below: str = "") -> list[TrainingClip]:
     checked: list[AnyClip] = []
     for clip in clips:
         if clip.label is None:
@@ -324,14 +332,15 @@ def _named(
         checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + legible(name) for name in _names(files, root))
-    return checked, [
-        next(names) if isinstance(c, Clip) else legible(display_name(c)) for c in checked
+    return [
+        TrainingClip(c, next(names) if isinstance(c, Clip) else legible(display_name(c)))
+        for c in checked
     ]
 
 
-def _refuse_repeats(clips: Iterable[AnyClip]) -> None:
+def _refuse_repeats(clips: Iterable[TrainingClip]) -> None:
     titles: dict[tuple[object, ...], str] = {}
-    for clip in clips:
+    for clip, _ in clips:
         if isinstance(clip, Clip):
             key = os.path.realpath(clip.path)
         else:

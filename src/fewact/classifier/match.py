@@ -4,21 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
+import numpy as np
 
 from fewact import align, methods
 from fewact.classifier.encoding import encode
-from fewact.classifier.explain import strip
+from fewact.classifier.examples import Nodes
+from fewact.classifier.fitted import batch_of
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.pictures import strip
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import display_name
 from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.data import FeatureClip
-from fewact.lab.methods.a2m2 import A2M2
-from fewact.methods.base import FrameMatch
+from fewact.methods.base import Method
+from fewact.methods.protocols import FrameMatch, MatchesFrames
 from fewact.networks import Backbone
 
-NAME = "alignment.name"
+ALIGNER_OPTION = "alignment.name"
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,23 @@ def match_clips(
     ``options`` are those of ``a2m2`` except the aligner; they decide the nodes.
     """
     compared = {name: _method(name, options or {}) for name in aligners}
-    first_method = next(iter(compared.values()))
     clips = [as_clip(first), as_clip(second)]
     if any(isinstance(clip, FeatureClip) for clip in clips):
         raise OptionError("only videos are matched", where="clips", got="precomputed features")
-    encoded = list(encode(clips, Pipeline(backbone, first_method.to(backbone.device))))
-    nodes = []
+    encoded = list(encode(clips, Pipeline(backbone, next(iter(compared.values())))))
+    nodes: list[Nodes] = []
     for clip in encoded:
         clip.warn()
         if isinstance(clip.nodes, VideoError):
             raise clip.nodes
-        nodes.append({name: value[0] for name, value in clip.nodes.items()})
+        nodes.append(clip.nodes)
     matches = {name: _match(method, *nodes) for name, method in compared.items()}
-    frames = [
-        strip(clip.clip, clip.active) for clip in encoded if not isinstance(clip.clip, FeatureClip)
-    ]
+    frames = [strip(clip.source, clip.active) for clip in encoded if clip.source is not None]
     titles = [display_name(clip) for clip in clips]
     return MatchedClips(titles[0], titles[1], matches, frames[0], frames[1])
 
 
-def _method(name: str, options: Mapping[str, Any]) -> A2M2:
+def _method(name: str, options: Mapping[str, Any]) -> Method:
     if name not in align.names():
         raise UnknownNameError(
             "unknown aligner",
@@ -81,26 +80,25 @@ def _method(name: str, options: Mapping[str, Any]) -> A2M2:
             expected=", ".join(align.names()),
             hint=did_you_mean(name, align.names()),
         )
-    if NAME in options:
-        raise OptionError("is chosen for each match", where=f'option "{NAME}"')
-    method = methods.create("a2m2", **options, **{NAME: name}).eval()
-    if not isinstance(method, A2M2):
-        raise TypeError("a2m2 is another method")
-    return method
+    if ALIGNER_OPTION in options:
+        raise OptionError("is chosen for each match", where=f'option "{ALIGNER_OPTION}"')
+    return methods.create("a2m2", **options, **{ALIGNER_OPTION: name})
 
 
-@torch.inference_mode()
-def _match(
-    method: A2M2, first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]
-) -> tuple[float, FrameMatch]:
-    match = method.match_frames(dict(first), dict(second))
+def _match(method: Method, first: Nodes, second: Nodes) -> tuple[float, FrameMatch]:
+    """Return the similarity and the match of two clips, each with nodes (1 …)."""
+    of_first, of_second = ({n: v[0] for n, v in nodes.items()} for nodes in (first, second))
+    match = None
+    if isinstance(method, MatchesFrames):
+        match = method.match_frames(of_first, of_second)
     if match is None:
+        moments = method.options.moments
         raise OptionError(
             "with these options, windows cannot be shown along time",
             where="options",
-            got=f"moments.grid={method.options.moments.grid}, "
-            f"moments.normalise={method.options.moments.normalise}",
+            got=f"moments.grid={moments.grid}, moments.normalise={moments.normalise}",
             expected="moments.grid 1, moments.normalise none or layernorm",
         )
-    cost = method.match(first["nodes"], second["nodes"]).value
-    return 1 - cost.item(), match
+    state = method.support(batch_of(second), np.zeros((1, 1), np.int64), 1)
+    logits = method.score(state, batch_of(first))
+    return float(logits[0, 0, 0]) * method.options.temperature, match

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from fewact.classifier.calibration import wilson_interval
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.inputs import LabelledSource, labelled
 from fewact.classifier.names import NONE, Example
 from fewact.classifier.prediction import Prediction, Skipped
@@ -96,9 +96,9 @@ def measure(
     Clips of no class are right if they are answered ``(none)``; they are in the confusion table,
     not in the accuracy.
     """
-    labelled_clips, files = labelled(clips, labels)
-    classes = fitted_of(classifier).classes
-    names = [_name(clip.label) for clip in labelled_clips]
+    tested = labelled(clips, labels)
+    classes = classifier.fitted_.classes
+    names = [_name(clip.label) for clip, _ in tested]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:
         raise DataError(
             "the model does not have these classes",
@@ -107,12 +107,14 @@ def measure(
             hint='Put clips of other actions into the folder "none".',
         )
     examples: defaultdict[str, list[Example]] = defaultdict(list)
-    for example in classifier.all_clips_:
+    for example in classifier.fitted_.all_clips:
         examples[PurePath(example.name).name].append(example)
     pairs: list[tuple[str, str]] = []
     mistakes, training, skipped = [], [], []
-    for done, answered in enumerate(classifier.predict_each(labelled_clips), start=1):
-        truth = names[done - 1]
+    answers = classifier.predict_each([clip for clip, _ in tested])
+    for done, (truth, (clip, file), answered) in enumerate(
+        zip(names, tested, answers, strict=True), start=1
+    ):
         if isinstance(answered, Skipped):
             skipped.append((answered.name, answered.reason))
         else:
@@ -122,11 +124,10 @@ def measure(
                 mistakes.append(
                     (answered.name, truth, answer, str(answered.best), answered.probability)
                 )
-            named = examples[PurePath(files[done - 1]).name]
-            if any(_is_equal(example, labelled_clips[done - 1], answered) for example in named):
+            if any(_is_equal(one, clip, answered) for one in examples[PurePath(file).name]):
                 training.append(answered.name)
         if progress is not None:
-            progress(done, len(labelled_clips))
+            progress(done, len(tested))
     inside = [(truth, answer) for truth, answer in pairs if truth != NONE]
     if not inside:
         raise DataError("no clip of the classes can be read", got=f"{len(skipped)} skipped")

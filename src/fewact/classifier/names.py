@@ -1,4 +1,4 @@
-"""Names of classes and of training clips, as users give them. Needs no torch."""
+"""Names of classes and of training clips, as users give them."""
 
 import re
 import unicodedata
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from fewact.classifier.page_folder import PAGE_CLIP
 from fewact.core.errors import DataError, did_you_mean
 from fewact.data import BACKGROUND, Clip, is_background, is_none
 from fewact.data.clips import as_box, check_dense
@@ -23,12 +22,15 @@ Label: TypeAlias = str | int
 Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
 ClipId: TypeAlias = str | int
-"""A training clip: its title, the end of its title, or its number in ``all_clips_`` from 1 on."""
+"""A training clip: its title, the end of its title, or its number among all clips, from 1 on."""
 
 NONE: Final = "(none)"
 """Label of a clip that shows none of the classes; no class can have this name."""
 
-EXPECTED = "text or an integer"
+LABEL_EXPECTED = "text or an integer"
+
+STORED_FILE: Final = re.compile(r"^[0-9a-f]{16}\.[a-z0-9]+$", re.ASCII)
+"""File of a clip that a program stores for itself: an id and a suffix."""
 
 INTEGER = re.compile("-?[0-9]{1,1000}")
 """Python refuses to read integers of some thousands of digits."""
@@ -106,14 +108,14 @@ def check_integers(classes: Iterable[str], *, integers: bool) -> None:
 
 def label_text(label: Any) -> str:
     """Return the text of one label: a text, an integer, or an array or tensor of one of them."""
-    check_dense(label, "labels", EXPECTED)
+    check_dense(label, "labels", LABEL_EXPECTED)
     if hasattr(label, "item") and getattr(label, "shape", None) == ():
         label = label.item()
     if isinstance(label, str):
         return str(label)
     if isinstance(label, int | np.integer) and not isinstance(label, bool):
         return str(int(label))
-    raise DataError("not a label", where="labels", got=repr(label), expected=EXPECTED)
+    raise DataError("not a label", where="labels", got=repr(label), expected=LABEL_EXPECTED)
 
 
 def normalised(label: Label, *, integers: bool = False) -> str:
@@ -210,8 +212,8 @@ class Example:
         active: Start and end of the active part, in seconds from the start of the clip; None if the
             full clip was used.
         aspect: Width over height of the clip as displayed; None for features.
-        page_file: File of the clip in the folder of its page, which identifies the clip whatever
-            its name and class; None if it came by no page.
+        stored_file: File of the clip in the folder of a program, such as the page: it identifies
+            the clip whatever its name and class. None if the clip is the user's own file.
         faults: Faults of the recording, each with what to do, such as "very dark; record with more
             light".
         box: Left, top, width and height around who is meant, in pixels; None if all of the picture
@@ -226,7 +228,7 @@ class Example:
     duration: Positive | None = None
     active: Span | None = None
     aspect: Positive | None = None
-    page_file: Annotated[str, Field(pattern=PAGE_CLIP.pattern)] | None = None
+    stored_file: Annotated[str, Field(pattern=STORED_FILE.pattern)] | None = None
     faults: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     box: Sides | None = None
 

@@ -26,7 +26,7 @@ class Prediction:
         label: Most probable class; ``(none)`` if the clip seems to show none of the classes.
         probability: Probability of ``best`` among the classes, 0 … 1.
         probabilities: Probability of each class if the clip shows one of them; their sum is 1.
-        nearest: Title of the most similar training clip of any class, see ``clips_``.
+        nearest: Title of the most similar training clip of any class, see ``Fitted.clips``.
         best: Most probable class, also if the label is ``(none)``.
         known: Probability that the clip shows one of the classes, if half of all clips do.
         duration: Duration of what was used of the clip, in seconds; None for features.

@@ -21,55 +21,57 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
 
-from fewact.classifier.calibration import hold_out
+from fewact.classifier.calibration import Numbers, hold_out
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
-from fewact.classifier.few_shot import FewShotClassifier, fitted_of
-from fewact.classifier.fitted import Fitted, similarities_by_part
+from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.fitted import Fitted, Scores, similarities_by_part
 from fewact.classifier.names import Example
+from fewact.classifier.probabilities import log_softmax, softmax
 from fewact.classifier.same_recording import groups_of
 from fewact.data.files import first_few
-from fewact.methods.base import Method
+from fewact.methods.base import one_hot
 
 
-def held_out_scores(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
-    """Return the score (… s n) of each clip for each class, by the other clips.
+def held_out_scores(pairs: Scores, labels: Numbers, n: int) -> Scores:
+    """Return the score (s n) of each clip for each class, by the other clips.
 
     It is NaN for the class of a clip that is alone in it.
 
     Args:
-        pairs: Similarities (… s s) of the clips, float64.
-        labels: Classes (… s) of the clips in 0 … n−1.
+        pairs: Similarities (s s) of the clips.
+        labels: Classes (s) of the clips in 0 … n−1.
         n: Number of classes.
 
-    >>> pairs = torch.tensor([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 1.0]])
-    >>> held_out_scores(pairs.double(), torch.tensor([0, 0, 1]), 2)[0]
-    tensor([ 0.2500, -0.1500], dtype=torch.float64)
+    >>> pairs = np.array([[1.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 1.0]])
+    >>> held_out_scores(pairs, np.array([0, 0, 1]), 2)[0]
+    array([ 0.25, -0.15])
     """
-    member = functional.one_hot(labels, n).to(pairs.dtype)  # (… s n)
-    off_diagonal = pairs - torch.diag_embed(pairs.diagonal(dim1=-2, dim2=-1))
-    total = off_diagonal @ member  # (… s n)
-    count = member.sum(-2, keepdim=True) - member  # (… s n)
-    inside = (total * member).sum(-2, keepdim=True) - 2 * total * member
-    shots = member.sum(-2)
-    number = (shots * (shots - 1)).sum(-1)[..., None, None]
-    mean = (total * member).sum((-2, -1), keepdim=True) / number.clamp_min(1)
-    intra_class = (inside + count * mean) / count.clamp_min(1) ** 2
-    scores = total / count.clamp_min(1) - intra_class / 2
-    return scores.masked_fill(count == 0, torch.nan)
+    member = one_hot(labels, n, np.float64)  # (s n)
+    total = (pairs - np.diag(pairs.diagonal())) @ member  # (s n)
+    count = member.sum(0) - member  # (s n)
+    inside = (total * member).sum(0) - 2 * total * member
+    shots = member.sum(0)
+    mean = (total * member).sum() / max((shots * (shots - 1)).sum(), 1)
+    intra_class = (inside + count * mean) / np.maximum(count, 1) ** 2
+    scores = total / np.maximum(count, 1) - intra_class / 2
+    return np.where(count == 0, np.nan, scores)
 
 
-def log_likelihood(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return Σ_i log softmax(g_i / temperature)[label of i] (…), over clips that can be scored."""
-    likelihood = (scores / temperature).nan_to_num(nan=-torch.inf).log_softmax(-1)
-    of_label = likelihood.gather(-1, labels[..., None])[..., 0]
-    return of_label.masked_fill(of_label.isinf(), 0.0).sum(-1)
+def log_likelihood(scores: Scores, labels: Numbers, temperature: float) -> float:
+    """Return Σ_i log softmax(g_i / temperature)[label of i], over clips that can be scored."""
+    likelihood = log_softmax(_comparable(scores) / temperature)
+    of_label = likelihood[np.arange(len(labels)), labels]
+    return float(of_label[np.isfinite(of_label)].sum())
 
 
-FEWEST_WRONG, WRONG = 2, 0.05
+def _comparable(scores: Scores) -> Scores:
+    """Return scores with −∞ where a clip is alone in its class."""
+    return np.where(np.isnan(scores), -np.inf, scores)
+
+
+FEWEST_WRONG, WRONG_FRACTION = 2, 0.05
 """Largest number of wrong labels that are looked for, and as a fraction of the clips."""
 
 MIN_SHOTS = 3
@@ -84,7 +86,7 @@ LEAST_GAIN = 1.0
 """Smallest gain in log-likelihood of a label that is doubtful."""
 
 
-def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def suspicion(pairs: Scores, scores: Scores, labels: Numbers, temperature: float) -> Scores:
     """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
 
     It is −inf where a wrong label cannot be found: in classes of less than ``MIN_SHOTS`` clips, and
@@ -96,21 +98,20 @@ def suspicion(pairs: Tensor, scores: Tensor, labels: Tensor, temperature: float)
         labels: Classes (s) of the clips.
         temperature: Temperature of the method.
     """
-    n = scores.shape[-1]
+    n, clips = scores.shape[-1], np.arange(len(labels))
     best = best_other(scores, labels)
-    shots = torch.bincount(labels, minlength=n)[labels]
-    of_own, of_other = (scores.gather(-1, of[:, None])[:, 0] for of in (labels, best))
-    gains = torch.full(labels.shape, -torch.inf, dtype=torch.float64)
+    shots = np.bincount(labels, minlength=n)[labels]
+    gains = np.full(len(labels), -np.inf)
     before = log_likelihood(scores, labels, temperature)
-    for i in ((shots >= MIN_SHOTS) & (of_other > of_own)).nonzero()[:, 0].tolist():
-        changed = labels.clone()
+    for i in np.flatnonzero((shots >= MIN_SHOTS) & (scores[clips, best] > scores[clips, labels])):
+        changed = labels.copy()
         changed[i] = best[i]
         after = log_likelihood(held_out_scores(pairs, changed, n), changed, temperature)
         gains[i] = after - before
     return gains
 
 
-def to_check(gains: Tensor) -> tuple[list[int], bool]:
+def to_check(gains: Scores) -> tuple[list[int], bool]:
     """Return the positions of clips to check, the most suspicious first; and whether it is clear.
 
     Few labels are wrong. So the suspects are the clips of the highest gains that a gap separates
@@ -121,14 +122,14 @@ def to_check(gains: Tensor) -> tuple[list[int], bool]:
     Args:
         gains: Gains (s) of ``suspicion``.
 
-    >>> to_check(torch.tensor([0.5, 9.0, -torch.inf, 7.0]))
+    >>> to_check(np.array([0.5, 9.0, -np.inf, 7.0]))
     ([1, 3], True)
-    >>> to_check(torch.tensor([3.0, 2.5, 2.0, 1.5]))
+    >>> to_check(np.array([3.0, 2.5, 2.0, 1.5]))
     ([0], False)
     """
-    limit = max(FEWEST_WRONG, round(WRONG * len(gains)))
-    order = gains.argsort(descending=True).tolist()
-    ordered = [max(gains[i].item(), 0.0) for i in order] + [0.0]
+    limit = max(FEWEST_WRONG, round(WRONG_FRACTION * len(gains)))
+    order = (-gains).argsort(kind="stable").tolist()
+    ordered = [max(float(gains[i]), 0.0) for i in order] + [0.0]
     gaps = [k for k in range(1, len(ordered)) if ordered[k - 1] - ordered[k] >= MIN_GAP]
     if suspects := order[: max((k for k in gaps if k <= limit), default=0)]:
         return suspects, True
@@ -136,10 +137,12 @@ def to_check(gains: Tensor) -> tuple[list[int], bool]:
     return ([int(gains.argmax())] if doubtful else []), False
 
 
-def best_other(scores: Tensor, labels: Tensor) -> Tensor:
+def best_other(scores: Scores, labels: Numbers) -> Numbers:
     """Return the best class (s) of each clip other than its own."""
-    without_own = scores.nan_to_num(nan=-torch.inf).scatter(-1, labels[:, None], -torch.inf)
-    return without_own.argmax(-1)
+    others = _comparable(scores)
+    others[np.arange(len(labels)), labels] = -np.inf
+    best: Numbers = others.argmax(-1)
+    return best
 
 
 MAX_REVIEWED = 400
@@ -153,7 +156,7 @@ DUPLICATE = 0.2
 """Largest distance of two copies of a clip, as a fraction of the median distance of a clip to the
 nearest other one."""
 
-ROUNDING = 1e-3
+STORED_ROUNDING = 1e-3
 """Rounding of stored features, as a fraction of a clip's similarity with itself."""
 
 CLEAR = 2 / 3
@@ -195,7 +198,7 @@ class Suspect:
 
     Args:
         clip: Title of the clip.
-        number: Its number in ``all_clips_``.
+        number: Its number among all clips of the model, from 1 on.
         label: Its label.
         likely: Class that it resembles more.
         gain: Gain in log-likelihood if it had that label; larger is more suspicious.
@@ -282,19 +285,19 @@ class Review:
 
 def review(classifier: FewShotClassifier) -> Review:
     """Review what a classifier has learned."""
-    fitted = fitted_of(classifier)
+    fitted = classifier.fitted_
     method = fitted.method
     positions = spread_over_classes(fitted.examples.labels.tolist(), MAX_REVIEWED)
     examples, classes = fitted.examples.select(positions), fitted.classes
     labels, n = examples.labels, len(classes)
     terms = similarities_by_part(fitted, positions)
-    pairs = torch.stack(list(terms.values())).sum(0)  # (s s)
+    pairs = np.sum(list(terms.values()), 0)  # (s s)
     scores = held_out_scores(pairs, labels, n)
     by_term = {name: held_out_scores(value, labels, n) for name, value in terms.items()}
     found = groups_of(examples.clips, terms.get("appearance"), pairs, range(len(labels)), labels)
     groups = found if fitted.open_set.several_recordings else [c.group for c in examples.clips]
     nodes = fitted.by_clip.select(positions).nodes
-    predicted = _predicted(method, fitted, examples, nodes, groups)
+    predicted = _predicted(fitted, examples, nodes, groups)
     numbers = {clip: i for i, clip in enumerate(fitted.everything.clips, start=1)}
     suspects = _suspects(pairs, scores, examples, classes, method.temperature, numbers)
     confusions = _confusions(predicted, by_term, examples, classes)
@@ -317,29 +320,25 @@ def review(classifier: FewShotClassifier) -> Review:
 
 
 def _predicted(
-    method: Method,
-    fitted: Fitted,
-    examples: Examples,
-    nodes: Nodes,
-    groups: Sequence[str | None],
-) -> Tensor:
+    fitted: Fitted, examples: Examples, nodes: Nodes, groups: Sequence[str | None]
+) -> Numbers:
     """Return the predicted class (s) of some training clips; −1 of those not held out."""
-    labels = examples.labels.to(next(iter(nodes.values())).device)
-    _, held_out, predicted = hold_out(
-        method,
+    _, held_out, classes = hold_out(
+        fitted.method,
         nodes,
-        labels,
+        examples.labels,
         len(fitted.classes),
         groups,
         fitted.class_names,
         most=MAX_PREDICTED,
         titles=[clip.title for clip in examples.clips],
     )
-    nothing = torch.full(examples.labels.shape, -1)
-    return nothing.index_copy(0, held_out, predicted)
+    predicted = np.full(len(examples.labels), -1)
+    predicted[held_out] = classes
+    return predicted
 
 
-def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def need_of_classes(scores: Scores, labels: Numbers, temperature: float) -> Scores:
     """Return how much each class needs another clip (n), 0 or more.
 
     It is the probability that its clips are taken for another class plus that of others taken for
@@ -351,18 +350,18 @@ def need_of_classes(scores: Tensor, labels: Tensor, temperature: float) -> Tenso
         labels: Classes (s) of the clips.
         temperature: Temperature of the probabilities.
     """
-    n = scores.shape[-1]
-    member = torch.nn.functional.one_hot(labels, n).double()
-    likely = (scores / temperature).nan_to_num(nan=-torch.inf).softmax(-1)
+    member = one_hot(labels, scores.shape[-1], np.float64)
+    likely = softmax(_comparable(scores) / temperature)
     shots = member.sum(0)
     missed = ((1 - likely) * member).sum(0) / shots
     taken = (likely * (1 - member)).sum(0) * len(shots) / shots.sum()
-    return (missed + taken) / shots
+    needs: Scores = (missed + taken) / shots
+    return needs
 
 
 def _suspects(
-    pairs: Tensor,
-    scores: Tensor,
+    pairs: Scores,
+    scores: Scores,
     examples: Examples,
     classes: Sequence[str],
     temperature: float,
@@ -377,7 +376,7 @@ def _suspects(
             numbers[examples.clips[i]],
             examples.clips[i].label,
             classes[best[i]],
-            gains[i].item(),
+            float(gains[i]),
             clear,
         )
         for i in positions[:MAX_SUSPECTS]
@@ -385,8 +384,8 @@ def _suspects(
 
 
 def _confusions(
-    predicted: Tensor,
-    by_term: Mapping[str, Tensor],
+    predicted: Numbers,
+    by_term: Mapping[str, Scores],
     examples: Examples,
     classes: Sequence[str],
 ) -> tuple[ConfusedClasses, ...]:
@@ -395,11 +394,11 @@ def _confusions(
     for c, label in enumerate(classes):
         scored = (labels == c) & (predicted >= 0)
         for rival in range(len(classes)):
-            mistaken = (scored & (predicted == rival)).nonzero()[:, 0]
+            mistaken = np.flatnonzero(scored & (predicted == rival))
             if rival == c or not len(mistaken):
                 continue
             terms = {
-                name: (value[mistaken, rival] - value[mistaken, c]).mean().item()
+                name: float((value[mistaken, rival] - value[mistaken, c]).mean())
                 for name, value in by_term.items()
             }
             titles = tuple(examples.clips[i].title for i in mistaken.tolist())
@@ -429,16 +428,18 @@ def cause_of(terms: Mapping[str, float]) -> Cause:
     return "motion" if motion >= CLEAR * total else "appearance and motion"
 
 
-def _duplicates(pairs: Tensor, clips: Sequence[Example]) -> tuple[Duplicate, ...]:
+def _duplicates(pairs: Scores, clips: Sequence[Example]) -> tuple[Duplicate, ...]:
     """Return groups of clips whose distance, K(i, i) + K(j, j) − 2 K(i, j), is close to 0."""
     if len(clips) < 2:
         return ()
     diagonal = pairs.diagonal()
-    distance = (diagonal[:, None] + diagonal - pairs - pairs.mT).clamp_min(0)
-    nearest = distance.fill_diagonal_(torch.inf).amin(1)
-    limit = max(DUPLICATE * nearest.median().item(), ROUNDING * diagonal.abs().max().item())
+    distance = np.maximum(diagonal[:, None] + diagonal - pairs - pairs.T, 0.0)
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.sort(distance.min(1))
+    middle = float(nearest[(len(nearest) - 1) // 2])
+    limit = max(DUPLICATE * middle, STORED_ROUNDING * float(abs(diagonal).max()))
     group = list(range(len(clips)))  # number of the first clip that is nearly the same
-    for i, j in (distance <= limit).nonzero().tolist():
+    for i, j in np.argwhere(distance <= limit).tolist():
         first, second = sorted((group[i], group[j]))
         if first != second:
             group = [first if number == second else number for number in group]
@@ -455,7 +456,7 @@ def _duplicates(pairs: Tensor, clips: Sequence[Example]) -> tuple[Duplicate, ...
 def _advice(
     classes: Sequence[str],
     needs: Sequence[float],
-    labels: Tensor,
+    labels: Numbers,
     confusions: Sequence[ConfusedClasses],
     suspects: Sequence[Suspect],
     duplicates: Sequence[Duplicate],
@@ -468,7 +469,7 @@ def _advice(
         named = " and ".join(copies.clips) if len(copies.clips) == 2 else first_few(copies.clips)
         text = f"{named} are nearly the same clip: {what}."
         advice.append(Advice("remove" if one_label else "correct", copies.labels[-1], text))
-    shots = torch.bincount(labels, minlength=len(classes)).tolist()
+    shots = np.bincount(labels, minlength=len(classes)).tolist()
     order = sorted(range(len(classes)), key=lambda c: (shots[c] > 1, -needs[c]))
     for c in order:
         if reason := _reason_to_record(classes[c], shots[c], confusions):
@@ -498,7 +499,7 @@ def _advice_to_check(suspect: Suspect, how: str) -> Advice:
     return Advice("correct", suspect.label, text)
 
 
-HOW: dict[Cause, str] = {
+ADVICE_BY_CAUSE: dict[Cause, str] = {
     "appearance": "They look alike: record it in another place, with other clothes, nearer.",
     "motion": "They move alike: record it slower and complete, from the same side as the others.",
     "appearance and motion": "They look and move alike: record it nearer and from another side.",
@@ -513,8 +514,9 @@ def _reason_to_record(label: str, shots: int, confusions: Sequence[ConfusedClass
     for confusion in confusions:
         count = f"{len(confusion.clips)} of {confusion.of}"
         are = "is" if len(confusion.clips) == 1 else "are"
+        advice = ADVICE_BY_CAUSE[confusion.cause]
         if label == confusion.label:
-            return f'{count} {are} mistaken for "{confusion.mistaken_for}". {HOW[confusion.cause]}'
+            return f'{count} {are} mistaken for "{confusion.mistaken_for}". {advice}'
         if label == confusion.mistaken_for:
-            return f'{count} "{confusion.label}" {are} mistaken for it. {HOW[confusion.cause]}'
+            return f'{count} "{confusion.label}" {are} mistaken for it. {advice}'
     return ""

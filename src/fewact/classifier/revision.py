@@ -6,23 +6,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from fewact.classifier.class_names import find_class_names, text_encoder
 from fewact.classifier.edit import with_examples
 from fewact.classifier.examples import Examples, join
-from fewact.classifier.few_shot import (
-    FewShotClassifier,
-    fitted_of,
-    load_stored,
-    pipeline_for,
-    replace_fitted,
-)
+from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import SavedModel
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.history import editing
-from fewact.classifier.names import Example, Sides, check_label
-from fewact.classifier.page_folder import page_file
-from fewact.classifier.pipeline import Pipeline, SavedBackbone, SavedMethod
+from fewact.classifier.inputs import TrainingClip
+from fewact.classifier.names import STORED_FILE, Example, Sides, check_label
+from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND, Clip
 
@@ -48,15 +45,15 @@ def change_model(
     """
     with editing(folder):
         if corrected and weights is None:
-            classifier = load_stored(folder)
+            classifier = FewShotClassifier.load(folder, lazy=True)
         else:
             classifier = FewShotClassifier.load(folder, device, weights, engine=engine)
         yield classifier
-        classifier.save(folder, thumbnails=classifier.has_thumbnails, change=change)
+        classifier.save(folder, thumbnails=classifier.fitted_.has_thumbnails, change=change)
 
 
 Key = tuple[str, float | None, float | None, int, Sides | None]
-"""File of a clip of a page, or name of another clip; start and end of the segment; number among
+"""Stored file of a clip, or name of another clip; start and end of the segment; number among
 the clips that have all of these in common; and the box."""
 
 
@@ -65,7 +62,7 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
     counts: Counter[tuple[object, ...]] = Counter()
     keys = list[Key]()
     for example in examples:
-        source = example.page_file or example.name, example.start, example.end
+        source = example.stored_file or example.name, example.start, example.end
         keys.append((*source, counts[*source, example.box], example.box))
         counts[*source, example.box] += 1
     return keys
@@ -96,19 +93,18 @@ class Revision:
         key = clip.path.name, clip.start, clip.end, 0, clip.box
         if self.has([key]):
             return
-        pipeline = self._pipeline = self._pipeline or pipeline_for(self.classifier, clip)
-        self._encoded[key] = self._row(clip, pipeline)
-
-    def _row(self, clip: Clip, pipeline: Pipeline) -> Examples:
-        unlabelled = replace(clip, label=BACKGROUND)
-        rows, skipped = encode_examples(
-            [unlabelled], [clip.path.name], pipeline, image_embedding=self._uses_text(pipeline)
-        )
+        if self._pipeline is None:
+            built = self.classifier.pipeline_for(clip)
+            named = text_encoder(built.backbone, self.classifier.text) is not None
+            self._pipeline = replace(built, image_embedding=named)
+        name = clip.path.name
+        lesson = TrainingClip(replace(clip, label=BACKGROUND), name)
+        row, skipped = encode_examples([lesson], self._pipeline)
         if skipped:
             raise skipped[0].error
-        (example,) = rows.clips
-        named = replace(example, page_file=page_file(clip.path.name))
-        return replace(rows, clips=(named,))
+        stored_file = name if STORED_FILE.fullmatch(name) else None
+        named_row = tuple(replace(example, stored_file=stored_file) for example in row.clips)
+        self._encoded[key] = replace(row, clips=named_row)
 
     def has(self, keys: Iterable[Key]) -> bool:
         """Return whether all these clips are encoded."""
@@ -121,7 +117,7 @@ class Revision:
         them otherwise, or the classifier has encoded none yet.
         """
         pipeline = self._pipeline
-        if pipeline is None or self._uses_text(pipeline) != (former.class_names is not None):
+        if pipeline is None or pipeline.image_embedding != (former.class_names is not None):
             return
         if encodes_as(former, pipeline):
             self._encoded = _each(former.examples) | self._encoded
@@ -146,26 +142,20 @@ class Revision:
         rows = [_renamed(encoded[key], label, name) for key, label, name in lessons]
         self._encoded |= encoded  # what is removed now may come back
         if fitted is not None:
-            replace_fitted(self.classifier, with_examples(fitted, rows))
+            self.classifier.fitted_ = with_examples(fitted, rows)
             return
         examples = join(rows)
         class_names = find_class_names(pipeline.backbone, self.classifier.text, examples.classes)
-        first = fit_examples(pipeline, examples, class_names=class_names)
-        replace_fitted(self.classifier, first)
+        self.classifier.fitted_ = fit_examples(pipeline, examples, class_names=class_names)
 
     @property
     def _fitted(self) -> Fitted | None:
-        return fitted_of(self.classifier) if self.classifier.__sklearn_is_fitted__() else None
+        return self.classifier.fitted_ if self.classifier.__sklearn_is_fitted__() else None
 
     def _known(self) -> dict[Key, Examples]:
         """Return the encoded clips, each alone."""
         fitted = self._fitted
         return self._encoded | ({} if fitted is None else _each(fitted.everything))
-
-    def _uses_text(self, pipeline: Pipeline) -> bool:
-        if self._fitted is not None:
-            return self._fitted.class_names is not None
-        return text_encoder(pipeline.backbone, self.classifier.text) is not None
 
 
 def encodes_as(model: SavedModel, pipeline: Pipeline) -> bool:
@@ -175,8 +165,10 @@ def encodes_as(model: SavedModel, pipeline: Pipeline) -> bool:
         return False
     if header.backbone.card != SavedBackbone.of(pipeline).card:
         return False
-    state = method.state_dict()
-    return all(value.equal(state[name].cpu()) for name, value in model.method.state_dict().items())
+    weights = weights_of(method)
+    return all(
+        np.array_equal(value, weights[name]) for name, value in weights_of(model.method).items()
+    )
 
 
 def _each(examples: Examples) -> dict[Key, Examples]:

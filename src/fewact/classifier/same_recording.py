@@ -10,11 +10,10 @@ distance is below 0.72 are joined, the nearest first. The distance of two clips 
 similarity of clips with themselves less that of the two.
 """
 
-import math
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.classifier.names import Example
 
@@ -22,21 +21,25 @@ SAME_RECORDING = 0.72
 """Chosen on development clips of five kinds (docs/decisions/unknown-actions.md): of pairs of one
 recording 85 to 95 % are below it, of others 2 to 10 %; for clips of mice these overlap."""
 
-FOUND = "\0recording "
-"""Begin of the name of a recording that is found: no group that is given has this character."""
+FOUND_PREFIX = "\0recording "
+"""Beginning of the name of a recording that is found: no group that is given has this character."""
+
+Similarities = NDArray[np.floating]
+Distances = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 
-def are_sought(clips: Sequence[Example], labels: Tensor) -> bool:
+def are_sought(clips: Sequence[Example], labels: Labels) -> bool:
     """Return whether recordings are to be found: a group is missing, and a class has two clips."""
     return any(clip.group is None for clip in clips) and len(clips) > int(labels.max()) + 1
 
 
 def groups_of(
     clips: Sequence[Example],
-    appearance: Tensor | None,
-    pairs: Tensor,
+    appearance: Similarities | None,
+    pairs: Similarities,
     positions: Sequence[int],
-    labels: Tensor,
+    labels: Labels,
 ) -> list[str | None]:
     """Return the group of each training clip: the given one, or the recording that is found.
 
@@ -52,13 +55,13 @@ def groups_of(
         if group is not None:
             given.setdefault(recording, group)
     return [
-        given.get(recording, f"{FOUND}{recording}") if group is None else group
+        given.get(recording, f"{FOUND_PREFIX}{recording}") if group is None else group
         for group, recording in zip(groups, recordings, strict=True)
     ]
 
 
 def find_recordings(
-    appearance: Tensor, pairs: Tensor, positions: Sequence[int], labels: Tensor
+    appearance: Similarities, pairs: Similarities, positions: Sequence[int], labels: Labels
 ) -> list[int]:
     """Return the recording of each training clip, as the position of its first clip.
 
@@ -68,46 +71,47 @@ def find_recordings(
         positions: Positions of the h clips among the training clips.
         labels: Classes (s) of the training clips.
 
-    >>> alike = torch.tensor([[1, 0.9, 0.2], [0.9, 1, 0.2], [0.2, 0.2, 1]])
-    >>> find_recordings(alike, alike, range(3), torch.tensor([0, 0, 1]))
+    >>> alike = np.array([[1, 0.9, 0.2], [0.9, 1, 0.2], [0.2, 0.2, 1]])
+    >>> find_recordings(alike, alike, range(3), np.array([0, 0, 1]))
     [0, 0, 2]
     """
-    rows = torch.tensor(list(positions))
+    rows = np.array(positions)
     visible = _relative_distance(appearance, rows, labels)
     moving = _relative_distance(pairs, rows, labels)
-    distance = torch.where(
-        labels[rows][:, None] == labels, (visible * moving).sqrt(), visible
-    )  # (h s)
+    same_class = labels[rows][:, None] == labels
+    distance = np.where(same_class, np.sqrt(visible * moving), visible)  # (h s)
     clusters = _mean_linkage((distance[:, rows] + distance[:, rows].T) / 2, SAME_RECORDING)
     first = list(range(len(labels)))
     for row, cluster in zip(positions, clusters, strict=True):
         first[row] = positions[cluster]
     found = sorted(set(clusters))
-    of_clusters = [distance[torch.tensor(clusters) == cluster].mean(0) for cluster in found]
-    least, nearest = (values.tolist() for values in torch.stack(of_clusters).min(0))  # (s) each
+    of_clusters = np.stack([distance[np.equal(clusters, cluster)].mean(0) for cluster in found])
+    least, nearest = of_clusters.min(0), of_clusters.argmin(0)  # (s) each
     for clip in set(first).difference(positions):  # not compared with each other
         if least[clip] < SAME_RECORDING:
             first[clip] = positions[found[nearest[clip]]]
     return first
 
 
-def _mean_linkage(distance: Tensor, limit: float) -> list[int]:
+def _mean_linkage(distance: Distances, limit: float) -> list[int]:
     """Return the cluster of each item, as the number of its first one; distances (h h)."""
-    distance, first = distance.double().fill_diagonal_(math.inf), list(range(len(distance)))
+    distance, first = distance.copy(), list(range(len(distance)))
+    np.fill_diagonal(distance, np.inf)
     while distance.min() < limit:
         a, b = sorted(divmod(int(distance.argmin()), len(first)))
         mean = (first.count(a) * distance[a] + first.count(b) * distance[b]) / (
             first.count(a) + first.count(b)
         )
         distance[a] = distance[:, a] = mean
-        distance[b] = distance[:, b] = distance[a, a] = math.inf
+        distance[b] = distance[:, b] = distance[a, a] = np.inf
         first = [a if cluster == b else cluster for cluster in first]
     return first
 
 
-def _relative_distance(similarity: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
+def _relative_distance(similarity: Similarities, rows: Labels, labels: Labels) -> Distances:
     """Return distances (h s), at least 0, in units of their mean between classes."""
-    itself = similarity.gather(1, rows[:, None]).mean()
-    distance = itself - similarity.double()
+    itself = similarity[np.arange(len(rows)), rows].mean()
+    distance = itself - similarity.astype(np.float64)
     between = distance[labels[rows][:, None] != labels].mean()
-    return (distance / between.clamp_min(1e-12)).clamp_min(0)
+    relative: Distances = np.maximum(distance / max(between, 1e-12), 0.0)
+    return relative

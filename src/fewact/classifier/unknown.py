@@ -43,17 +43,20 @@ from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from statistics import NormalDist, fmean, pstdev, pvariance
+from statistics import variance as variance_of
 from typing import Annotated, Literal, NamedTuple
 
-import torch
+import numpy as np
 from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
-from torch import Tensor
 
 from fewact.classifier.names import Example
 from fewact.core.errors import OptionError
 from fewact.methods.common.known import (
     NONE_WEIGHT,
+    Labels,
+    Mask,
+    Scores,
     class_similarities,
     intra_class,
     known_scores,
@@ -272,24 +275,24 @@ class OpenSet:
     @cached_property
     def _normals(self) -> tuple[float, float, float]:
         """Mean score of unknown and of known clips, and the variance of both."""
-        unknown = torch.tensor(self.none or self.untaught, dtype=torch.float64)
-        known = torch.tensor(self._held_out, dtype=torch.float64)
-        squares, freedom = (unknown - unknown.mean()).square().sum(), len(unknown) - 1
+        unknown, known = np.array(self.none or self.untaught), np.array(self._held_out)
+        squares, freedom = len(unknown) * float(unknown.var()), len(unknown) - 1
         if len(known):
-            squares = squares + (known - known.mean()).square().sum()
+            squares += len(known) * float(known.var())
             freedom += len(known) - 1
-        variance = squares.item() / max(freedom, 1)
+        variance = squares / max(freedom, 1)
         if not len(known) and not self.none:
             variance *= 0.0 if self._shows_nothing else self._hardly_seen**2
-        low = unknown.mean().item()
-        high = known.mean().item() if len(known) else low + math.sqrt(variance)
+        low = float(unknown.mean())
+        high = float(known.mean()) if len(known) else low + math.sqrt(variance)
         return low, high, variance
 
     @cached_property
     def _untaught(self) -> tuple[float, float]:
         """Mean score of unknown clips, and how far a new one is from it, by training clips."""
-        scores, classes = torch.tensor(self.untaught, dtype=torch.float64), len(self.inside)
-        mean, variance = scores.mean().item(), scores.var().item()
+        scores, classes = self.untaught, len(self.inside)
+        mean = fmean(scores)
+        variance = variance_of(scores) if len(scores) > 1 else math.nan
         if self._held_out:
             expected = APART[self.grouped] * max(0.0, fmean(self._held_out) - mean)
             degrees = classes - 1
@@ -453,14 +456,14 @@ def check_rate(rate: float | None) -> None:
 
 
 def untaught_scores(
-    pairs: Tensor,
-    labels_of_rows: Tensor,
-    labels: Tensor,
-    inside: Tensor,
-    none: Tensor | None = None,
+    pairs: Scores,
+    labels_of_rows: Labels,
+    labels: Labels,
+    inside: Scores,
+    none: Scores | None = None,
     *,
-    left_out: Tensor,
-) -> Tensor:
+    left_out: Mask,
+) -> Scores:
     """Return the scores (h) of training clips as if others were in place of their classes.
 
     Args:
@@ -474,20 +477,20 @@ def untaught_scores(
     similarity = class_similarities(pairs, labels, inside, left_out)  # (h n)
     best, total, count = summary(similarity)
     imputed = similarity[:, labels_of_rows].T  # (h h): of all clips with the class of each
-    usable = imputed.isfinite() & (labels_of_rows[:, None] != labels_of_rows)
-    imputed = imputed.masked_fill(~usable, 0.0)
+    usable = np.isfinite(imputed) & (labels_of_rows[:, None] != labels_of_rows)
+    imputed = np.where(usable, imputed, 0.0)
     instead = score_of_summary(
-        torch.maximum(best[:, None], imputed), total[:, None] + imputed, count[:, None] + 1
+        np.maximum(best[:, None], imputed), total[:, None] + imputed, count[:, None] + 1
     )
-    mean = (instead * usable).sum(1) / usable.sum(1).clamp_min(1)
-    scores = torch.where(usable.any(1), mean, score_of_summary(best, total, count))
-    return scores if none is None else scores - NONE_WEIGHT * none.double()
+    mean = (instead * usable).sum(1) / np.maximum(usable.sum(1), 1)
+    scores: Scores = np.where(usable.any(1), mean, score_of_summary(best, total, count))
+    return scores if none is None else scores - NONE_WEIGHT * none
 
 
 def fit_open_set(
-    pairs: Tensor,
+    pairs: Scores,
     positions: Sequence[int],
-    labels: Tensor,
+    labels: Labels,
     n: int,
     groups: Sequence[str | None],
     none: "NoneScores | None" = None,
@@ -503,34 +506,27 @@ def fit_open_set(
             compared with its own group, if there is another.
         none: Similarities of the clips of no class.
     """
-    rows = list(positions)
-    own, same_group = labels[rows], _same(groups, rows)
+    own, same_group = labels[list(positions)], _same(groups, positions)
     same_class = own[:, None] == labels
     same_class_or_group = same_class | same_group
-    untaught = torch.where(
-        same_class_or_group.all(1, keepdim=True), same_class, same_class_or_group
-    )
+    untaught = np.where(same_class_or_group.all(1, keepdims=True), same_class, same_class_or_group)
     held = (same_class & ~same_group).any(1)
     outside = None if none is None else none.of_training
 
-    beside = None if outside is None else outside[held]
+    def inside_without(left_out: Mask) -> Scores:
+        return intra_class(pairs, positions, labels, n, left_out)
+
     of_known = known_scores(
         pairs[held],
         labels,
-        intra_class(pairs, rows, labels, n, same_group[held]),
-        beside,
+        inside_without(same_group[held]),
+        None if outside is None else outside[held],
         left_out=same_group[held],
     )
     without = untaught_scores(
-        pairs,
-        own,
-        labels,
-        intra_class(pairs, rows, labels, n, untaught),
-        outside,
-        left_out=untaught,
+        pairs, own, labels, inside_without(untaught), outside, left_out=untaught
     )
-    nothing = torch.zeros(1, len(labels), dtype=torch.bool)
-    inside = intra_class(pairs, rows, labels, n, nothing)[0]
+    inside = inside_without(np.zeros((1, len(labels)), np.bool_))[0]
     of_none: tuple[float, ...] = ()
     sizes: tuple[int, ...] = ()
     if none is not None:
@@ -548,7 +544,7 @@ def fit_open_set(
 
 
 def _groups_of_classes(
-    groups: Sequence[str | None], labels: Tensor, n: int
+    groups: Sequence[str | None], labels: Labels, n: int
 ) -> list[list[str | int]]:
     """Return the groups of the clips of each class; a clip without one is a group by itself."""
     names: list[list[str | int]] = [[] for _ in range(n)]
@@ -567,15 +563,15 @@ class NoneScores(NamedTuple):
         groups: Group of each of the m clips; None if it is not known.
     """
 
-    pairs: Tensor
-    of_none: Tensor
-    of_training: Tensor
+    pairs: Scores
+    of_none: Scores
+    of_training: Scores
     groups: Sequence[str | None]
 
 
 def mean_of_other_groups(
-    pairs: Tensor, references: Sequence[int], groups: Sequence[str | None]
-) -> Tensor:
+    pairs: Scores, references: Sequence[int], groups: Sequence[str | None]
+) -> Scores:
     """Return the mean similarity (m) of each clip of no class with references of other groups.
 
     A clip whose group has all references is compared with all but itself.
@@ -586,14 +582,16 @@ def mean_of_other_groups(
         groups: Group of each of the m clips; a clip with None is a group by itself.
     """
     compared = ~_same(groups, references).T
-    itself = torch.arange(len(pairs))[:, None] == torch.tensor(list(references))
-    compared = torch.where(compared.any(1, keepdim=True), compared, ~itself)
-    return (pairs.double() * compared).sum(1) / compared.sum(1)
+    itself = np.arange(len(pairs))[:, None] == np.array(references)
+    compared = np.where(compared.any(1, keepdims=True), compared, ~itself)
+    means: Scores = (pairs * compared).sum(1) / compared.sum(1)
+    return means
 
 
-def _same(groups: Sequence[str | None], rows: Sequence[int]) -> Tensor:
+def _same(groups: Sequence[str | None], rows: Sequence[int]) -> Mask:
     """Return whether clips at h positions are of the group of each clip: (h s)."""
     names = [i if group is None else group for i, group in enumerate(groups)]
     position = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    numbers = torch.tensor([position[name] for name in names])
-    return numbers[list(rows)][:, None] == numbers
+    numbers = np.array([position[name] for name in names])
+    same: Mask = numbers[list(rows)][:, None] == numbers
+    return same
