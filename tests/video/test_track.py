@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewact.video.track import SLIM, Around, Box, CameraPose, Picture, Track, pictures
+from fewact.video.track import SLIMMEST_ASPECT, Around, Box, CameraPose, Picture, Track, pictures
 
 
 def numbered(height: int = 120, width: int = 160) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_others_are_painted_over_and_the_subject_is_not() -> None:
 
 
 def test_around_a_box_is_what_pictures_show_of_it() -> None:
-    for box, aspect in ((Box(100, 40, 30, 40), 30 / 40), (Box(100, 60, 12, 40), SLIM)):
+    for box, aspect in ((Box(100, 40, 30, 40), 30 / 40), (Box(100, 60, 12, 40), SLIMMEST_ASPECT)):
         expected = pictures([box], (120, 160), aspect)[0].of(numbered())
         np.testing.assert_array_equal(Around(box).of(numbered()), expected)
     assert not Around(Box(500, 0, 10, 10)).of(numbered()).size

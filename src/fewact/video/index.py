@@ -467,7 +467,8 @@ def undo_rounding(bounds: Floats, step: float, rate: float | None) -> Floats:
     return bounds
 
 
-_EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+_EBML = bytes.fromhex("1a45dfa3")
+_SEGMENT = bytes.fromhex("18538067")
 _NO_SIZE = 0xFFFFFFFF  # of RIFF
 _MAX_BOXES = 100_000
 

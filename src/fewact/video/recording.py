@@ -58,7 +58,7 @@ from fewact.video.writing import Planes, planes_of
 TimedFrame = tuple[float | None, VideoFrame]
 """Frame with its time in seconds after the start of the recording; None if it is not known."""
 
-TIMEOUT = 15.0
+STREAM_TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
 
 LONGEST_GAP = 2**32 / 90_000
@@ -124,7 +124,7 @@ class Recording:
         """
         step = 1 / (self.fps or FALLBACK_FPS)
         first, last, none = -step, 0.0, True
-        longest = 2 * TIMEOUT if self.live else LONGEST_GAP
+        longest = 2 * STREAM_TIMEOUT if self.live else LONGEST_GAP
         for time, frame in self._frames:
             none = False
             if time is None:
@@ -442,7 +442,7 @@ def _opened(
 ) -> Iterator[Recording]:
     # A pipe has no timeout: its writer may take as long as it likes.
     waits = isinstance(where, _Pipe)
-    extra: dict[str, Any] = {} if waits else {"timeout": (TIMEOUT, TIMEOUT)}
+    extra: dict[str, Any] = {} if waits else {"timeout": (STREAM_TIMEOUT, STREAM_TIMEOUT)}
     try:
         container = av.open(where, format=format, options=options, **LENIENT, **extra)
     except (FFmpegError, OSError, ValueError) as error:

@@ -41,56 +41,83 @@ from fewact.video.track import Box, CameraPath, Track, extent, walks
 RATE = 8.0
 """Frames per second that are compared."""
 
-ROWS, CELL = 144, 4
-"""Rows of a small frame, and rows and columns of a cell."""
+SMALL_ROWS = 144
+"""Rows of a small frame."""
 
-CHUNK, CONTEXT = 32, 8
-"""Frames of a chunk, which are stabilised together, and frames of the ones before and after it."""
+CELL_SIDE = 4
+"""Rows and columns of a cell."""
 
-REACH = 2
+CHUNK_FRAMES = 32
+"""Frames of a chunk, which are stabilised together."""
+
+CONTEXT_FRAMES = 8
+"""Frames of the chunks before and after that are stabilised with it."""
+
+COMPONENT_REACH = 2
 """Rows and columns between two cells of a component at most."""
 
-WEAK, STRONG, NOISE = 5.0, 14.0, 4.0
-"""Change of a pixel that moves a little and one that surely moves, in levels; smallest change, in
-standard deviations of the noise."""
+WEAK_CHANGE = 5.0
+"""Change of a pixel that moves a little, in levels."""
 
-LEAST_HEIGHT = 0.08
+STRONG_CHANGE = 14.0
+"""Change of a pixel that surely moves, in levels."""
+
+LEAST_DEVIATIONS = 4.0
+"""Smallest change of a pixel that moves, in standard deviations of the noise."""
+
+LEAST_REGION_SIDE = 0.08
 """Smallest height or width of a region, as a fraction of the picture's height."""
 
-LEAST_SECONDS = 0.75
+LEAST_TRACK_SECONDS = 0.75
 """Shortest time in which the subject of a track moves, in seconds."""
 
-SHRINK = 0.3
+SHRINK_RATE = 0.3
 """Fraction by which the box of a track shrinks to its component in a second."""
 
-BEFORE = 24
+WALK_SAMPLES = 24
 """Number of movements after which a subject that walks is elsewhere; its box follows it at once."""
 
-TOUCH, INSIDE = 0.25, 0.6
-"""Fraction of the smaller of two boxes that both share, from which a component continues a track,
-and from which two tracks are of one subject."""
+TOUCH_OVERLAP = 0.25
+"""Overlap of their boxes from which a component continues a track."""
 
-NEAR, PART = 0.25, 0.6
-"""Margin of a track's box, as a fraction of its width and height, and largest height of a component
-in it, as a fraction of the track's: such a component is an arm, or a leg."""
+SAME_OVERLAP = 0.6
+"""Overlap of their boxes from which two tracks are of one subject."""
 
-HELD = 80
+LIMB_MARGIN = 0.25
+"""Margin of a track's box in which an arm or a leg is, as a fraction of its width and height."""
+
+LIMB_HEIGHT = 0.6
+"""Largest height of an arm or a leg, as a fraction of the track's."""
+
+HELD_SAMPLES = 80
 """Number of samples for which a box keeps its size while it is one component with others."""
 
-ALONE, APART = 12, 1.0
-"""Number of samples before and after a meeting that are compared, and seconds that end one."""
+ALONE_SAMPLES = 12
+"""Number of samples before and after a meeting that are compared."""
 
-LEVELS = 8
+MEETING_GAP = 1.0
+"""Seconds without company that end a meeting."""
+
+COLOUR_BINS = 8
 """Bins of a channel of colours."""
 
-OF_COLOUR, OF_SIZE, OF_PLACE, CLEARLY = 5.0, 0.5, 1.0, 0.06
-"""Weights of what two that met are compared by, and least difference by which they have crossed.
-Chosen on 48 pairs of development people who cross, go back or stay."""
+COLOUR_WEIGHT = 5.0
+"""Weight of the colours in the comparison of two that met. This and the next three were chosen on
+48 pairs of development people who cross, go back or stay."""
 
-FAR = 3.0
+SIZE_WEIGHT = 0.5
+"""Weight of their sizes."""
+
+PLACE_WEIGHT = 1.0
+"""Weight of their distance from the predicted places."""
+
+CROSSING_GAIN = 0.06
+"""Smallest difference by which two have crossed."""
+
+MOST_DISTANCE = 3.0
 """Distance from the predicted place, in sides of the subject, from which on it does not count."""
 
-MOST_FRAMES = 480
+MOST_COMPARED_FRAMES = 480
 """Largest number of frames of a clip that are compared."""
 
 
@@ -102,7 +129,7 @@ def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
     """
 
     def chosen(timeline: Timeline) -> Ints:
-        return Segments(max(2, min(MOST_FRAMES, round(RATE * timeline.end))))(timeline)
+        return Segments(max(2, min(MOST_COMPARED_FRAMES, round(RATE * timeline.end))))(timeline)
 
     with collect_warnings():  # the clip is read again
         reading = source.read([chosen], transform=_small)
@@ -117,9 +144,9 @@ def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
 def count_movers(frames: KeptFrames) -> int:
     """Return how many things move in frames of a clip, of any size."""
     finder = RegionFinder()
-    width = max(CELL, round(ROWS * frames.aspect))
+    width = max(CELL_SIDE, round(SMALL_ROWS * frames.aspect))
     for frame, time in zip(frames.frames, frames.times.tolist(), strict=True):
-        finder.add(resized(frame, (ROWS, width)), time, (ROWS, width))
+        finder.add(resized(frame, (SMALL_ROWS, width)), time, (SMALL_ROWS, width))
     return len(finder.tracks())
 
 
@@ -155,13 +182,13 @@ class _Followed:
     def take(self, cells: Cells, time: float, look: Floats, company: frozenset[int]) -> None:
         """Continue with the cells of some components."""
         self.box = seen = _around(cells)
-        before = self.samples[1 - BEFORE :][0].seen if self.samples else seen
-        alone = next((s.box for s in reversed(self.samples[-HELD:]) if not s.company), None)
+        before = self.samples[1 - WALK_SAMPLES :][0].seen if self.samples else seen
+        alone = next((s.box for s in reversed(self.samples[-HELD_SAMPLES:]) if not s.company), None)
         if company and alone is not None:  # its part says where it is, not how large
             y, x = (np.median(cells, 0) + 0.5).tolist()
             width, height = alone[2:]
             self.box = Box(x - width / 2, y - height / 2, width, height)
-        elif self.samples and before.overlap(seen) >= TOUCH:  # else it walks
+        elif self.samples and before.overlap(seen) >= TOUCH_OVERLAP:  # else it walks
             self.box = _eased(self.samples[-1].box, seen, time - self.samples[-1].time)
         self.samples.append(_Sample(time, self.box, seen, look, company))
 
@@ -175,7 +202,9 @@ def _eased(box: Box, seen: Box, seconds: float) -> Box:
     """Return a box that grows to what is seen at once, and shrinks to it in some seconds."""
     # Ends are negative so that outward is less.
     was, now = (np.array((b.x, b.y, -b.x - b.width, -b.y - b.height)) for b in (box, seen))
-    x, y, right, bottom = np.minimum(now, was + min(1.0, SHRINK * seconds) * (now - was)).tolist()
+    x, y, right, bottom = np.minimum(
+        now, was + min(1.0, SHRINK_RATE * seconds) * (now - was)
+    ).tolist()
     return Box(x, y, -right - x, -bottom - y)
 
 
@@ -218,12 +247,12 @@ class RegionFinder:
         """
         self._size = frame.shape[:2] if size is None else size
         small = _small(frame) if size is None else frame
-        self._scale = CELL * self._size[0] / len(small)
+        self._scale = CELL_SIDE * self._size[0] / len(small)
         self._frames.append(small)
         self._times.append(time)
         self.time = time
-        if len(self._frames) >= self._done + CHUNK + CONTEXT:
-            self._finish(self._done + CHUNK)
+        if len(self._frames) >= self._done + CHUNK_FRAMES + CONTEXT_FRAMES:
+            self._finish(self._done + CHUNK_FRAMES)
 
     def _end(self) -> None:
         if len(self._frames) - self._done > 1:
@@ -232,9 +261,11 @@ class RegionFinder:
     def tracks(self) -> list[Track]:
         """Return what moved, in the order of appearance; no frame may follow."""
         self._end()
-        long = [f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_SECONDS * RATE]
+        long = [
+            f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_TRACK_SECONDS * RATE
+        ]
         rows = self._size[0] / self._scale
-        kept = [f for f in map(_not_held, long) if _longest_side(f) >= LEAST_HEIGHT * rows]
+        kept = [f for f in map(_not_held, long) if _longest_side(f) >= LEAST_REGION_SIDE * rows]
         ordered = sorted(_joined(kept), key=lambda f: (f.samples[0].time, f.box.x))
         return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
 
@@ -243,7 +274,7 @@ class RegionFinder:
         self._end()
         if not self._moved:
             return None
-        path = joined(self._path).scaled(self._scale / CELL)
+        path = joined(self._path).scaled(self._scale / CELL_SIDE)
         linear, shift = (part.astype(complex) for part in path)
         return CameraPath(np.array(self._path_times), linear, shift, self._size)
 
@@ -259,22 +290,22 @@ class RegionFinder:
         frames = planes(np.stack(self._frames))
         frames, changes, motion = residual_motion(frames, moved=self._moved)
         inner = channels_last(frames)[:, :-1, :-1]  # as smoothed changes are, a pixel smaller
-        colours = np.moveaxis(mean_colours(inner, CELL), -1, 1)  # (t 3 r c)
+        colours = np.moveaxis(mean_colours(inner, CELL_SIDE), -1, 1)  # (t 3 r c)
         first = self._joined_to_the_path(motion or Similarity.identity(len(frames)))
         self._moved |= motion is not None
-        level = max(WEAK, NOISE * _noise(changes))
-        weak, strong = _cells(changes, level), _cells(changes, STRONG / WEAK * level)
+        level = max(WEAK_CHANGE, LEAST_DEVIATIONS * _noise(changes))
+        weak, strong = _cells(changes, level), _cells(changes, STRONG_CHANGE / WEAK_CHANGE * level)
         for i in range(self._done, count):
-            near = slice(max(0, i - CONTEXT), i + CONTEXT)
+            near = slice(max(0, i - CONTEXT_FRAMES), i + CONTEXT_FRAMES)
             moving, surely = np.any(weak[near], 0), np.any(strong[near], 0)
             components = list(_components(moving, surely))
             center = np.array(moving.shape, np.float64)[::-1] / 2
             stabilised = [_moved(cells, first.inverse(), center) for cells in components]
             now = weak[max(0, i - 1)] & weak[min(i, len(weak) - 1)]
-            bins = np.where(now, (colours[i] * (LEVELS / 256)).astype(int), -1)  # (3 r c)
+            bins = np.where(now, (colours[i] * (COLOUR_BINS / 256)).astype(int), -1)  # (3 r c)
             looks = [bins[:, cells[:, 0], cells[:, 1]] for cells in components]
             self._follow(stabilised, looks, self._times[i])
-        done, kept = slice(self._done, count), max(0, count - CONTEXT)
+        done, kept = slice(self._done, count), max(0, count - CONTEXT_FRAMES)
         self._path.append(self._views.of(done))
         self._path_times += self._times[done]
         self._done, self._views = count - kept, self._views.of(slice(kept, None))
@@ -305,7 +336,7 @@ class RegionFinder:
         parts_of: dict[int, list[tuple[Cells, Ints, list[int]]]] = {}
         for cells, bins in zip(components, colours, strict=True):
             box = _around(cells)
-            near = [i for i, f in enumerate(self._followed) if f.box.overlap(box) >= TOUCH]
+            near = [i for i, f in enumerate(self._followed) if f.box.overlap(box) >= TOUCH_OVERLAP]
             near = near or [i for i, f in enumerate(self._followed) if _is_part(box, f.box)]
             if not near:
                 self._followed.append(_Followed(box))
@@ -366,8 +397,8 @@ def _around_pixels(grey: Grey, reduce: np.ufunc) -> Grey:
 def _small(frame: RGBImage) -> RGBImage:
     """Return a frame (h w 3) as a small one (h' w' 3) with square pixels."""
     height, width = frame.shape[:2]
-    rows = min(height, ROWS)
-    return resized(frame, (rows, max(CELL, round(width * rows / height))))
+    rows = min(height, SMALL_ROWS)
+    return resized(frame, (rows, max(CELL_SIDE, round(width * rows / height))))
 
 
 def _noise(changes: Grey) -> float:
@@ -379,7 +410,7 @@ def _cells(changes: Grey, level: float) -> NDArray[np.bool_]:
     """Return which cells change: (t h w) → (t r c); single pixels do not count."""
     upper, lower = changes[:, :-1], changes[:, 1:]
     smooth = (upper[..., :-1] + upper[..., 1:] + lower[..., :-1] + lower[..., 1:]) / 4
-    moving: NDArray[np.bool_] = largest_of_blocks(smooth, CELL) > level
+    moving: NDArray[np.bool_] = largest_of_blocks(smooth, CELL_SIDE) > level
     return moving
 
 
@@ -401,10 +432,10 @@ def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
     cells.
     """
     if _native.computes(moving):
-        return _native.label(moving, REACH)
+        return _native.label(moving, COMPONENT_REACH)
     numbers = np.zeros(moving.shape, np.int32)
     left = dict.fromkeys(map(tuple, np.argwhere(moving).tolist()))
-    steps = range(-REACH, REACH + 1)
+    steps = range(-COMPONENT_REACH, COMPONENT_REACH + 1)
     number = 0
     while left:
         number += 1
@@ -424,7 +455,7 @@ def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:
     """Return cells where one similarity moves them."""
     if motion.is_identity.all():
         return cells
-    linear, shift = motion.linear.item(), motion.shift.item() / CELL
+    linear, shift = motion.linear.item(), motion.shift.item() / CELL_SIDE
     z = (cells[:, 1] + 0.5 - center[0]) + 1j * (cells[:, 0] + 0.5 - center[1])
     z = linear * z + shift
     return np.stack([np.floor(z.imag + center[1]), np.floor(z.real + center[0])], 1).astype(int)
@@ -443,14 +474,14 @@ def _nearest(cells: Cells, boxes: Sequence[Box]) -> Ints:
 
 def _is_part(part: Box, of: Box) -> bool:
     """Return whether a component may be a limb of a subject beside whose box it is."""
-    x, y = NEAR * of.width, NEAR * of.height
+    x, y = LIMB_MARGIN * of.width, LIMB_MARGIN * of.height
     around = Box(of.x - x, of.y - y, of.width + 2 * x, of.height + 2 * y)
-    return part.height <= PART * of.height and part.shared(around) >= part.area / 2
+    return part.height <= LIMB_HEIGHT * of.height and part.shared(around) >= part.area / 2
 
 
 def _histogram(bins: Ints) -> Floats:
     """Return how often each colour's bins (3 k) occur, joined: (3·levels)."""
-    counts = [np.bincount(channel[channel >= 0], minlength=LEVELS) for channel in bins]
+    counts = [np.bincount(channel[channel >= 0], minlength=COLOUR_BINS) for channel in bins]
     return np.concatenate(counts).astype(np.float64)
 
 
@@ -464,8 +495,8 @@ def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
     for start, end, i, j in reversed(_meetings(followed)):
         both = (i, j)
         alone = [[s for s in followed[k].samples if not s.company] for k in both]
-        before = [[s for s in samples if s.time < start][-ALONE:] for samples in alone]
-        after = [[s for s in samples if s.time > end][:ALONE] for samples in alone]
+        before = [[s for s in samples if s.time < start][-ALONE_SAMPLES:] for samples in alone]
+        after = [[s for s in samples if s.time > end][:ALONE_SAMPLES] for samples in alone]
         if not all(before + after) or not _have_crossed(before, after):
             continue
         first, last = min(s[0].time for s in before), max(s[-1].time for s in after)
@@ -501,7 +532,7 @@ def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, in
         for sample in f.samples:
             for j in sample.company:
                 start, end = last.get(j, (sample.time, sample.time))
-                if sample.time > end + APART:
+                if sample.time > end + MEETING_GAP:
                     meetings.append((start, end, i, j))
                     start = sample.time
                 last[j] = start, sample.time
@@ -512,7 +543,7 @@ def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, in
 def _have_crossed(before: Sequence[Sequence[_Sample]], after: Sequence[Sequence[_Sample]]) -> bool:
     """Return whether two that met are more like each other's tracks after it than their own."""
     cost = [[_difference(samples, later) for later in after] for samples in before]
-    return cost[0][1] + cost[1][0] + CLEARLY < cost[0][0] + cost[1][1]
+    return cost[0][1] + cost[1][0] + CROSSING_GAIN < cost[0][0] + cost[1][1]
 
 
 def _difference(before: Sequence[_Sample], after: Sequence[_Sample]) -> float:
@@ -525,9 +556,11 @@ def _difference(before: Sequence[_Sample], after: Sequence[_Sample]) -> float:
     speed = (place[-1] - place[0]) / max(1 / RATE, before[-1].time - before[0].time)
     seconds = np.mean([s.time for s in after]) - np.mean([s.time for s in before])
     off = place.mean(0) + speed * seconds - place_later.mean(0)
-    distance = min(float(np.hypot(*off) / sides.max()) / FAR, 1.0)
+    distance = min(float(np.hypot(*off) / sides.max()) / MOST_DISTANCE, 1.0)
     size = float(np.abs(np.log(sides / sides_later)).sum())
-    return OF_COLOUR * (1 - float(first @ second)) + OF_SIZE * size + OF_PLACE * distance
+    return (
+        COLOUR_WEIGHT * (1 - float(first @ second)) + SIZE_WEIGHT * size + PLACE_WEIGHT * distance
+    )
 
 
 def _longest_side(followed: _Followed) -> float:
@@ -538,7 +571,7 @@ def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
     """Return tracks of which those that lie in each other are one."""
     kept: list[_Followed] = []
     for track in sorted(followed, key=lambda f: -len(f.samples)):
-        same = [k for k in kept if _shared_place(k, track) >= INSIDE]
+        same = [k for k in kept if _shared_place(k, track) >= SAME_OVERLAP]
         if same:
             same[0].samples = sorted(same[0].samples + track.samples, key=lambda s: s.time)
         else:

@@ -233,38 +233,50 @@ TRIM_VERSION = 2
 TrimMode = Literal["auto", "off"]
 """Whether still ends of clips are left out: where they are long, or never."""
 
-RATE, MOST = 8.0, 64
-"""Frames per second that are compared, and their largest number."""
+TRIM_RATE = 8.0
+"""Frames per second that are compared to find still ends."""
 
-FEWER, MORE = 0.75, 1.5
-"""Smallest and largest number of frames, as multiples of that number, that are compared instead
-where they are read anyway: no others need to be decoded and resized."""
+MOST_TRIM_FRAMES = 64
+"""Largest number of these frames."""
 
-CELLS, PIXELS = 16, 96
-"""Rows and columns of the images that are compared, and of the pixels that are averaged at most."""
+LEAST_FRAME_RATIO = 0.75
+"""Smallest number of frames, as a multiple of that number, that are compared instead where they are
+read anyway: no others need to be decoded and resized."""
 
-LOUDEST = 0.05
+MOST_FRAME_RATIO = 1.5
+"""Largest number of such frames."""
+
+CHANGE_CELLS = 16
+"""Rows and columns of the images that are compared."""
+
+AVERAGED_PIXELS = 96
+"""Most rows and columns of the pixels that are averaged."""
+
+LIVELIEST_CELLS = 0.05
 """Fraction of the cells that change most: their mean change is that of a frame."""
 
-LEAST_CHANGE = 4.0
+LEAST_LIVELINESS = 4.0
 """Smallest change of an action between two frames, in levels of 0 … 255."""
 
-ACTIVE = 0.2
+ACTIVE_CHANGE = 0.2
 """Change of an active frame, as a fraction of the way from the quiet to the liveliest frames."""
 
-STILL = 4.0
+STILL_CHANGE = 4.0
 """Largest mean change of an end that is left out, in levels of 0 … 255: noise of a camera, and a
 person standing. Ends of clips that were cut to the action change by 5 to 35."""
 
-LEAST_SECONDS, LEAST_FRACTION = 1.0, 0.2
-"""An end is left out if it lasts at least so long, in seconds and as a fraction of the clip.
-Shorter ones belong to the action, and clips without padding stay what they are."""
+LEAST_STILL_SECONDS = 1.0
+"""Duration from which an end is left out, in seconds. Shorter ones belong to the action, and clips
+without padding stay what they are."""
 
-MARGIN = 0.25
+LEAST_STILL_FRACTION = 0.2
+"""Duration from which an end is left out, as a fraction of the clip."""
+
+KEPT_SECONDS = 0.25
 """Seconds that are kept of an end that is left out: a movement begins slowly."""
 
 
-MEASURED = 8
+CORRECTION_FRAMES = 8
 """Frames that a correction is found in; most methods read the same ones."""
 
 CLEAN_VERSION = 8
@@ -473,7 +485,7 @@ class Clean(Step):
         # Clips are described and listed without it.
         from fewact.video.cleaning.correction import find_correction, find_faults
 
-        reading = source.read([*samplers, Segments(MEASURED)], transform=transform)
+        reading = source.read([*samplers, Segments(CORRECTION_FRAMES)], transform=transform)
         *sets, measured = reading.frames
         correction = find_correction(measured, reading.aspect)
         return replace(
@@ -517,15 +529,15 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
     if len(changes) < 4:
         return None
     quiet, lively = np.quantile(changes, (0.1, 0.95))
-    if lively - quiet < LEAST_CHANGE:
+    if lively - quiet < LEAST_LIVELINESS:
         return None
-    moving = np.flatnonzero(changes > quiet + ACTIVE * (lively - quiet))
-    start = float(times[moving[0]]) - MARGIN
-    end = float(times[moving[-1] + 1]) + MARGIN
-    shortest = max(LEAST_SECONDS, LEAST_FRACTION * duration)
+    moving = np.flatnonzero(changes > quiet + ACTIVE_CHANGE * (lively - quiet))
+    start = float(times[moving[0]]) - KEPT_SECONDS
+    end = float(times[moving[-1] + 1]) + KEPT_SECONDS
+    shortest = max(LEAST_STILL_SECONDS, LEAST_STILL_FRACTION * duration)
     before, after = changes[: moving[0]], changes[moving[-1] + 1 :]
-    start = start if start >= shortest and before.mean() <= STILL else 0.0
-    end = end if duration - end >= shortest and after.mean() <= STILL else duration
+    start = start if start >= shortest and before.mean() <= STILL_CHANGE else 0.0
+    end = end if duration - end >= shortest and after.mean() <= STILL_CHANGE else duration
     return Span(start, end) if end - start < duration else None
 
 
@@ -536,11 +548,11 @@ def _compared(samplers: Sequence[Sampler]) -> Sampler:
     """
 
     def choose(timeline: Timeline) -> Ints:
-        count = max(2, min(MOST, round(RATE * timeline.end)))
+        count = max(2, min(MOST_TRIM_FRAMES, round(TRIM_RATE * timeline.end)))
         for sampler in samplers:
             if isinstance(sampler, Segments) and sampler.seed is None:
                 step = max(1, round(sampler.count / count))
-                if FEWER * count <= sampler.count / step <= MORE * count:
+                if LEAST_FRAME_RATIO * count <= sampler.count / step <= MOST_FRAME_RATIO * count:
                     return sampler(timeline)[step // 2 :: step]
         return Segments(count)(timeline)
 
@@ -549,13 +561,13 @@ def _compared(samplers: Sequence[Sampler]) -> Sampler:
 
 def _changes(frames: NDArray[Any]) -> Floats:
     """Return how much each frame differs from the one before where it differs most: (t-1)."""
-    steps = [max(1, size // PIXELS) for size in frames.shape[1:3]]
+    steps = [max(1, size // AVERAGED_PIXELS) for size in frames.shape[1:3]]
     green = frames[:, :: steps[0], :: steps[1], 1].astype(np.float32)  # (t h w)
     t, height, width = green.shape
-    rows, columns = (np.arange(CELLS) * size // CELLS for size in (height, width))
+    rows, columns = (np.arange(CHANGE_CELLS) * size // CHANGE_CELLS for size in (height, width))
     cells = np.add.reduceat(np.add.reduceat(green, rows, 1), columns, 2)
     area = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)
     change = np.abs(np.diff(cells / area, axis=0)).reshape(t - 1, -1)
-    loudest = max(1, round(LOUDEST * change.shape[1]))
+    loudest = max(1, round(LIVELIEST_CELLS * change.shape[1]))
     liveliest: Floats = np.sort(change, 1)[:, -loudest:].mean(1).astype(np.float64)
     return liveliest

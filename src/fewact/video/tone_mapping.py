@@ -19,19 +19,22 @@ from fewact.video.samplers import RGBImage
 
 Values = NDArray[np.floating[Any]]
 
-HLG, PQ = int(ColorTrc.ARIB_STD_B67), int(ColorTrc.SMPTE2084)
+HLG = int(ColorTrc.ARIB_STD_B67)
+PQ = int(ColorTrc.SMPTE2084)
 
-PEAK, WHITE = 1000.0, 203.0
-"""Light of the brightest highlight that is distinguished, and of diffuse white, in cd/m²: the
-display of BT.2100, and the level of BT.2408."""
+PEAK_LIGHT = 1000.0
+"""Light of the brightest highlight that is distinguished, in cd/m²: the display of BT.2100."""
 
-KNEE = 0.5
+DIFFUSE_WHITE = 203.0
+"""Light of diffuse white, in cd/m²: the level of BT.2408."""
+
+LIGHT_KNEE = 0.5
 """Light, as a fraction of diffuse white, from which it is compressed."""
 
-GAMMA = 2.4
+DISPLAY_GAMMA = 2.4
 """Exponent of a standard display, BT.1886."""
 
-LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
+LUMINANCE_WEIGHTS = np.array([0.2627, 0.6780, 0.0593], np.float32)
 """Weights of red, green and blue in the luminance of BT.2020."""
 
 TO_BT709 = np.array(
@@ -77,11 +80,11 @@ def _table(transfer: int) -> NDArray[np.uint32]:
 
 def standard_signal(signal: Values, transfer: int) -> Values:
     """Return the BT.709 signal (… 3) from 0 to 1 of a BT.2100 signal (… 3) from 0 to 1."""
-    light = (_light_of_hlg if transfer == HLG else _light_of_pq)(signal) / WHITE
+    light = (_light_of_hlg if transfer == HLG else _light_of_pq)(signal) / DIFFUSE_WHITE
     brightest = light.max(-1, keepdims=True)
     shown = compressed(brightest) / np.maximum(brightest, 1e-9)
     linear = np.clip(light * shown @ TO_BT709.T, 0, 1)
-    encoded: Values = linear ** (1 / GAMMA)
+    encoded: Values = linear ** (1 / DISPLAY_GAMMA)
     return encoded
 
 
@@ -90,10 +93,10 @@ def compressed(light: Values) -> Values:
 
     With s = (x − k) / (1 − k) and p the s of the peak, y = k + (1 − k) s (1 + s / p²) / (1 + s).
     """
-    most = (PEAK / WHITE - KNEE) / (1 - KNEE)
-    above = np.clip((light - KNEE) / (1 - KNEE), 0, most)
+    most = (PEAK_LIGHT / DIFFUSE_WHITE - LIGHT_KNEE) / (1 - LIGHT_KNEE)
+    above = np.clip((light - LIGHT_KNEE) / (1 - LIGHT_KNEE), 0, most)
     rolled = above * (1 + above / most**2) / (1 + above)
-    shown: Values = np.minimum(light, KNEE) + (1 - KNEE) * rolled
+    shown: Values = np.minimum(light, LIGHT_KNEE) + (1 - LIGHT_KNEE) * rolled
     return shown
 
 
@@ -102,8 +105,8 @@ def _light_of_hlg(signal: Values) -> Values:
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * math.log(4 * a)
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-    luminance = (scene @ LUMINANCE)[..., None]
-    light: Values = PEAK * luminance**0.2 * scene
+    luminance = (scene @ LUMINANCE_WEIGHTS)[..., None]
+    light: Values = PEAK_LIGHT * luminance**0.2 * scene
     return light
 
 

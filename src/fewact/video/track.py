@@ -17,23 +17,23 @@ from fewact.video.camera.registration import pixel_positions, sample
 from fewact.video.pooling import mean_colours
 from fewact.video.samplers import Floats
 
-MARGIN = 1.35
+PICTURE_MARGIN = 1.35
 """Height of the picture of a subject as a multiple of that of its box."""
 
-WALKS = 0.5
+WALK_DISTANCE = 0.5
 """Way of the middle of a subject's boxes, as a multiple of the 90 % quantile of their sides, from
 which on it walks. On recordings of development people who stay, half of them half-hidden, it was at
 most 0.35, and at least 0.7 of those who walk. Half-hidden ones move in parts of different size."""
 
-SLIM = 0.6
+SLIMMEST_ASPECT = 0.6
 """Smallest width over height, and height over width, of the picture around a box of the user's. In
 the shape of the full picture it would show half of a neighbour: taught so from eight classes of two
 people side by side, 8 of 16 new clips with a box were right, in that of the box 15."""
 
-LARGE = 0.9
+FULL_HEIGHT = 0.9
 """Height of that picture, as a fraction of the full one's, from which on it is the full height."""
 
-ENOUGH = 400
+ENOUGH_ROWS = 400
 """Rows of a picture of which no more are needed: a network reads fewer."""
 
 
@@ -235,8 +235,8 @@ def _stabilised(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return a part (h' w' 3) of a frame's (h w 3) stabilised view, and what is inside (h' w').
 
-    The border of the frame is repeated. A large part is shown smaller, with at least ``ENOUGH``
-    rows.
+    The border of the frame is repeated. A large part is shown smaller, with at least
+    ``ENOUGH_ROWS`` rows.
     """
     rows, columns = frame.shape[:2]
     seen = view.box(part, frame)
@@ -244,7 +244,7 @@ def _stabilised(
     right, bottom = math.ceil(seen.x + seen.width) + 2, math.ceil(seen.y + seen.height) + 2
     left, top = min(left, columns - 1), min(top, rows - 1)
     near = frame[top : max(bottom, top + 1), left : max(right, left + 1)]
-    step = max(1, int(part.height) // ENOUGH)
+    step = max(1, int(part.height) // ENOUGH_ROWS)
     image = mean_colours(near, step) if step > 1 else near.astype(np.float32)  # (h w 3)
     size = max(1, round(part.height / step)), max(1, round(part.width / step))
     middle = complex(part.x + part.width / 2 - columns / 2, part.y + part.height / 2 - rows / 2)
@@ -271,7 +271,7 @@ class Around:
         rows, columns = frame.shape[:2]
         if not self.box.within(frame).size:
             return frame[:0]
-        aspect = min(max(self.box.width / self.box.height, SLIM), 1 / SLIM)
+        aspect = min(max(self.box.width / self.box.height, SLIMMEST_ASPECT), 1 / SLIMMEST_ASPECT)
         return pictures([self.box], (rows, columns), aspect)[0].of(frame)
 
 
@@ -320,10 +320,10 @@ def pictures(
 def _part_around(box: Box, size: tuple[int, int], aspect: float, scene: Box | None) -> Box | None:
     """Return the part of the picture around a subject; None for all of it."""
     rows, columns = size
-    height = max(MARGIN * box.height, MARGIN * box.width / aspect)
-    height = rows if height >= LARGE * rows else height
+    height = max(PICTURE_MARGIN * box.height, PICTURE_MARGIN * box.width / aspect)
+    height = rows if height >= FULL_HEIGHT * rows else height
     width = height * aspect
-    if height == rows and width >= LARGE * columns and scene is None:
+    if height == rows and width >= FULL_HEIGHT * columns and scene is None:
         return None
     width = min(columns, width)
     inside = scene or Box(0, 0, columns, rows)
@@ -344,4 +344,4 @@ def walks(boxes: Floats) -> bool:
     """Return whether the subject of boxes (n 4) leaves its place."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     way = np.quantile(middle, 0.95, axis=0) - np.quantile(middle, 0.05, axis=0)
-    return bool((way > WALKS * np.quantile(boxes[:, 2:], 0.9, axis=0)).any())
+    return bool((way > WALK_DISTANCE * np.quantile(boxes[:, 2:], 0.9, axis=0)).any())

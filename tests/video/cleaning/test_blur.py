@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from fewact.video.cleaning.correction import BLURRED, find_correction, find_faults
-from fewact.video.cleaning.details import LEAST_BLUR, MARGIN, find_blur, remove_blur
+from fewact.video.cleaning.details import LEAST_BLUR, REFLECTED_MARGIN, find_blur, remove_blur
 from tests.video.camera.scenery import scene
 
 SIZE = (120, 160)
@@ -58,7 +58,7 @@ def test_sharp_frames_are_left() -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_flat_and_tiny_frames_are_left(level: int) -> None:
     assert find_blur(np.full((8, 48, 48, 3), level, np.uint8)) == 0
-    assert find_blur(np.full((8, MARGIN, MARGIN, 3), level, np.uint8)) == 0
+    assert find_blur(np.full((8, REFLECTED_MARGIN, REFLECTED_MARGIN, 3), level, np.uint8)) == 0
 
 
 def test_areas_of_one_color_keep_it() -> None:

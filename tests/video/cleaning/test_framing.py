@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.video.cleaning.correction import find_correction, find_faults
-from fewact.video.cleaning.framing import ASPECT, LARGE, LEAST_HEIGHT, cut_out, find_part, resized
+from fewact.video.cleaning.framing import (
+    LARGE_PART,
+    LEAST_PART_HEIGHT,
+    PART_ASPECT,
+    cut_out,
+    find_part,
+    resized,
+)
 from tests.video.camera.scenery import scene
 
 TIMES = np.arange(8) / 8
@@ -79,9 +86,9 @@ def test_all_that_is_shown_stays(heights: list[float], x: float, aspect: float) 
     part = find_part(frames, aspect)
     if part is None:
         return
-    assert part.height >= LEAST_HEIGHT
-    assert min(part.height, part.width) < LARGE
-    assert part.width * aspect == pytest.approx(ASPECT * part.height)
+    assert part.height >= LEAST_PART_HEIGHT
+    assert min(part.height, part.width) < LARGE_PART
+    assert part.width * aspect == pytest.approx(PART_ASPECT * part.height)
     rows, columns = np.flatnonzero(frames.any((0, 2, 3))), np.flatnonzero(frames.any((0, 1, 3)))
     for found, start, length, of in (
         (rows, part.top, part.height, 120),
@@ -100,9 +107,9 @@ def test_a_body_that_walks_is_shown_walking() -> None:
 
 def test_the_size_is_that_of_the_part() -> None:
     correction = find_correction(squashed(waving(50)), 160 / 120)
-    assert correction.aspect == ASPECT
+    assert correction.aspect == PART_ASPECT
     height, width = correction.size((120, 160))
-    assert width / height == pytest.approx(ASPECT, rel=0.02)
+    assert width / height == pytest.approx(PART_ASPECT, rel=0.02)
     assert 1.4 * 50 - 4 <= height <= 1.1 * (1.4 * 50 + 4)
     assert find_faults(correction, (240, 320)) == ()
 

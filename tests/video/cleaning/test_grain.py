@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.video.cleaning.details import LEAST_CHANGE, find_grain, remove_grain
+from fewact.video.cleaning.details import LEAST_GRAIN_CHANGE, find_grain, remove_grain
 from tests.video.camera.scenery import scene
 
 SIZE = (120, 160)
@@ -44,7 +44,7 @@ def test_grain_is_measured_and_removed(sigma: float, speed: float) -> None:
 @pytest.mark.parametrize("speed", [0.0, 1.0, 8.0])
 def test_frames_without_grain_have_none_however_they_move(speed: float) -> None:
     assert find_grain(frames(speed)) == 0
-    assert find_grain(grainy(frames(speed), LEAST_CHANGE / 4)) == 0
+    assert find_grain(grainy(frames(speed), LEAST_GRAIN_CHANGE / 4)) == 0
 
 
 def test_fine_details_that_stand_still_are_no_grain() -> None:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from fewact.video.cleaning.correction import FLICKERS, find_correction, find_faults
-from fewact.video.cleaning.light import LEAST_CHANGE, find_light, grey_of, remove_flicker
+from fewact.video.cleaning.light import LEAST_FLICKER, find_light, grey_of, remove_flicker
 from tests.video.camera.scenery import scene
 
 GAINS = 1 + 0.25 * np.sin(np.arange(8) * 2.1)
@@ -70,7 +70,7 @@ def test_a_moving_camera_is_no_flicker_but_may_have_it():
 
 
 def test_a_small_change_of_the_light_is_left():
-    assert find_light(flickering(frames(), LEAST_CHANGE / 2)) is None
+    assert find_light(flickering(frames(), LEAST_FLICKER / 2)) is None
 
 
 def test_a_person_before_a_black_background_may_change():

@@ -42,7 +42,7 @@ FINEST_SIDE = 112
 COARSEST_SIDE = 10
 """Fewest rows and columns that are reached by halving."""
 
-LEVELS = 4
+PYRAMID_LEVELS = 4
 """Number of levels; each has half of the rows and columns of the one before."""
 
 
@@ -98,7 +98,7 @@ def _fine(frame: Frame) -> Real:
 def _coarse(frame: Frame) -> list[Real]:
     """Return the images of the other levels."""
     images, grey = [], frame.of(_fine_grey)
-    for _ in range(LEVELS - 1):
+    for _ in range(PYRAMID_LEVELS - 1):
         grey = _pooled(grey, (_half(grey.shape[0]), _half(grey.shape[1])))
         images.append(_normalised(grey))
     return images
@@ -127,20 +127,20 @@ def _pooled(image: Real, size: tuple[int, int]) -> Real:
     return halved
 
 
-STEPS = 6
+KEYPOINT_STEPS = 6
 """Gauss–Newton steps for keypoints on each pyramid level."""
 
 INLIER_DISTANCE = 1 / 224
 """Largest residual of an inlier keypoint, in frame heights."""
 
-TEXTURED = 0.45
+TEXTURED_FRACTION = 0.45
 """Fraction of the middle frame's blocks with a keypoint above which there is a textured background:
 0.57 to 1 for indoor scenes, 0.11 to 0.31 for a black background, on development clips."""
 
-MIN_INLIERS = 0.4
+MIN_INLIER_RATIO = 0.4
 """Smallest inlier ratio of a valid motion; after a cut, for example, the ratio is lower."""
 
-MIN_INLIERS_TEXTURELESS = 0.75
+MIN_INLIER_RATIO_TEXTURELESS = 0.75
 """The same on a textureless background, where a person who squats has many inliers too."""
 
 PIXEL_STEPS = 10
@@ -153,9 +153,9 @@ MOTION_GAIN = 1.05
 """A frame counts as moved if it has this factor more inliers than under a static camera."""
 
 MOVED_RATIO = 1.35
-"""The camera moved if (motion_only + PRIOR) / (static_only + PRIOR) is larger than MOVED_RATIO ·
-exp(STATIC_RATE · static_fraction), see ``_log_odds``. Fitted on development clips; in some of
-them, people squat, sit down and jog."""
+"""The camera moved if (motion_only + INLIER_PRIOR) / (static_only + INLIER_PRIOR) is larger than
+MOVED_RATIO · exp(STATIC_RATE · static_fraction), see ``_log_odds``. Fitted on development clips; in
+some of them, people squat, sit down and jog."""
 
 STATIC_RATE = 4.5
 """Rate of the static fraction in that limit."""
@@ -166,7 +166,7 @@ LEAST_ASPECT = 0.05
 MOST_ASPECT = 20.0
 """Largest aspect ratio at which the frames of a clip can be registered."""
 
-PRIOR = 0.01
+INLIER_PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
 
 LEAST_LOG_ODDS = -2.0
@@ -299,9 +299,9 @@ class _Registration:
     def estimate(self, factor: float) -> Similarity:
         """Return the camera motion, in pixels of ``factor`` times the finest level's rows."""
         motion, static, valid = self._found, self._static, self._valid
-        if valid[0] >= TEXTURED * self._reference.valid.shape[1]:
+        if valid[0] >= TEXTURED_FRACTION * self._reference.valid.shape[1]:
             return motion.where(self._moved, static).scaled(factor)
-        certain = self._better & (self._of_motion.sum(1) > MIN_INLIERS_TEXTURELESS * valid)
+        certain = self._better & (self._of_motion.sum(1) > MIN_INLIER_RATIO_TEXTURELESS * valid)
         by_pixels = _register_pixels(self._pyramid.levels, ~certain)
         return motion.where(certain, by_pixels).scaled(factor)
 
@@ -324,7 +324,7 @@ class _Registration:
     @cached_property
     def _moved(self) -> Mask:
         """In which frames it counts before a textured background: (t) bool."""
-        moved: Mask = self._better & (self._of_motion.sum(1) > MIN_INLIERS * self._valid)
+        moved: Mask = self._better & (self._of_motion.sum(1) > MIN_INLIER_RATIO * self._valid)
         return moved
 
     @property
@@ -347,7 +347,7 @@ def _log_odds(motion_only: float, static_only: float, static_fraction: float) ->
     The fractions are those of the keypoints that are inliers of the estimated motion only, and of a
     static camera only.
     """
-    ratio = (motion_only + PRIOR) / (static_only + PRIOR)
+    ratio = (motion_only + INLIER_PRIOR) / (static_only + INLIER_PRIOR)
     return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
 
 
@@ -361,7 +361,7 @@ def _register_keypoints(levels: Sequence[Level]) -> Similarity:
     for level in (*coarse[-2::-1], fine):
         reference, factor = level.reference(), level.rows / fine.rows
         reached = [
-            register(reference, level.images, start.scaled(factor), level.pixel, STEPS)
+            register(reference, level.images, start.scaled(factor), level.pixel, KEYPOINT_STEPS)
             for start in initial
         ]
         inliers = [
@@ -434,7 +434,7 @@ def _chain(coarse: Level, finer: Level, middle: int) -> Similarity:
     for level, factor in ((coarse, 1.0), (finer, finer.rows / coarse.rows)):
         step = step.scaled(factor)
         reference = detect_keypoints(level.images, level.pixel).of(near)
-        step = register(reference, level.images[far], step, level.pixel, STEPS)
+        step = register(reference, level.images[far], step, level.pixel, KEYPOINT_STEPS)
     motions = [Similarity.identity(1)] * t
     for i, (a, b) in enumerate(zip(near.tolist(), far.tolist(), strict=True)):
         motions[b] = step.of(slice(i, i + 1)).after(motions[a])

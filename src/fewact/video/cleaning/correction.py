@@ -17,8 +17,8 @@ from fewact.core.errors import ShapeError
 from fewact.core.shapes import check_shape
 from fewact.video.cleaning.details import find_blur, find_grain, remove_blur, remove_grain
 from fewact.video.cleaning.framing import (
-    ASPECT,
     NO_BARS,
+    PART_ASPECT,
     Bars,
     CroppedPart,
     cut_out,
@@ -28,7 +28,7 @@ from fewact.video.cleaning.framing import (
     resized,
 )
 from fewact.video.cleaning.light import (
-    STEP,
+    PIXEL_STEP,
     AnyFrames,
     Brightness,
     Floats,
@@ -135,7 +135,7 @@ def find_correction(frames: AnyFrames, aspect: float | None = None) -> Correctio
     displayed = (aspect or width / height) * (1 - sum(columns)) / (1 - sum(rows))
     uncut = Correction(bars, light, blur, levels, grain, found, displayed, still=_is_still(frames))
     part = find_part(uncut.frames(stacked(frames)) if uncut else frames, displayed)
-    return uncut if part is None else replace(uncut, part=part, aspect=ASPECT)
+    return uncut if part is None else replace(uncut, part=part, aspect=PART_ASPECT)
 
 
 def _is_still(frames: Sequence[Measured]) -> bool:
@@ -145,16 +145,16 @@ def _is_still(frames: Sequence[Measured]) -> bool:
 
 
 def _sampled(frame: Measured) -> bytes:
-    return frame.image[::STEP, ::STEP].tobytes()
+    return frame.image[::PIXEL_STEP, ::PIXEL_STEP].tobytes()
 
 
-MOST_WHITE = 0.5
+MOST_WHITE_FRACTION = 0.5
 """Largest fraction of white pixels. Of the development clips none has more."""
 
-LEAST_HEIGHT = 48
+LEAST_SIDE = 48
 """Fewest rows or columns of a picture."""
 
-COARSEST = 40.0
+COARSEST_QUANTISER = 40.0
 """Largest quantiser of H.264. Of the development clips none has more than 37. Of those of web video
 that are encoded at a constant rate factor of 45, which costs 15 points, 74 in 100 have more."""
 
@@ -185,7 +185,7 @@ SLOW = Fault(
     f"fewer than {LEAST_FPS:.0f} pictures a second, which lose the motion",
     "record or export 10 or more a second",
 )
-SMALL = Fault("very small", f"record at least {LEAST_HEIGHT} rows and columns, better 240")
+SMALL = Fault("very small", f"record at least {LEAST_SIDE} rows and columns, better 240")
 
 
 def find_faults(
@@ -212,12 +212,12 @@ def find_faults(
         (FLICKERS, correction.light is not None),
         (BLURRED, correction.blur > 0 and not compressed),
         (GRAINY, correction.grain > 0 and not levels.dark),
-        (WHITE_OUT, levels.white > MOST_WHITE or levels.bright),
-        (SMALL, min(size) < LEAST_HEIGHT),
+        (WHITE_OUT, levels.white > MOST_WHITE_FRACTION or levels.bright),
+        (SMALL, min(size) < LEAST_SIDE),
     )
     return tuple(fault for fault, holds in faults if holds)
 
 
 def is_compressed(quantiser: float | None) -> bool:
     """Return whether a file stores its frames so coarsely that details are gone."""
-    return quantiser is not None and quantiser > COARSEST
+    return quantiser is not None and quantiser > COARSEST_QUANTISER

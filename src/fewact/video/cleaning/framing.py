@@ -19,8 +19,8 @@ from fewact.video.cleaning.light import (
     Measured,
     brightest_of,
     every,
+    few_frames,
     lower_median,
-    some_frames,
 )
 from fewact.video.frame import shared
 from fewact.video.pooling import mean_colours
@@ -29,42 +29,49 @@ from fewact.video.resizing import resized as resized
 Colour = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-BLOCK = 4
+COLOUR_BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
 
-DIFFERENT, NOISE = 16.0, 5.0
-"""Smallest difference of red, green or blue of a block that shows something from the background: in
-levels, and in standard deviations of all blocks, which are found from the median deviation."""
+LEAST_DIFFERENCE = 16.0
+"""Smallest difference of red, green or blue of a block that shows something from the background, in
+levels."""
+
+LEAST_DEVIATIONS = 5.0
+"""The same in standard deviations of all blocks, which are found from the median deviation."""
 
 MOST_SHOWN = 0.3
 """Largest fraction of the blocks that differ before a plain background, noise included. The colours
 of the background are the medians of all blocks."""
 
-SOME, SURELY_NOT_PLAIN = 4, 0.5
-"""Every so many of the frames that grain is measured in, and the fraction of their blocks that
-differ from which on no others are looked at."""
+CERTAINLY_SHOWN = 0.5
+"""Fraction of the blocks of a few frames that differ from which on no others are measured."""
 
 LEAST_NEIGHBOURS = 3
 """Fewest of nine blocks that show something, of one that is no speck."""
 
-MARGIN = 0.2
+HEIGHT_MARGIN = 0.2
 """Margin above and below, as a fraction of the median height of what is shown. Arms that are lifted
 in some frames are inside it, and do not change the size."""
 
-ASPECT = 4 / 3
+PART_ASPECT = 4 / 3
 """Width over height of a part as displayed, that of most depth cameras: people whose video is not
 cut out are shown as wide."""
 
-LARGE = 0.9
+LARGE_PART = 0.9
 """Height and width of a part, as fractions of the picture's, from which on it stays as it is."""
 
-LEAST_HEIGHT, MOST_SIZE = 1 / 3, 4.0
-"""Smallest height of a part, as a fraction of the picture's: smaller ones show too little. Largest
-height or width: a part around a strip would be empty."""
+LEAST_PART_HEIGHT = 1 / 3
+"""Smallest height of a part, as a fraction of the picture's: smaller ones show too little."""
 
-HEIGHT_STEP, START_STEP = 1.1, 1 / 28
-"""Factor between the heights of parts, and distance between their starts as a fraction of the
-picture: windows of a recording that overlap get the same part, and share its frames."""
+MOST_PART_SIDE = 4.0
+"""Largest height or width of a part: one around a strip would be empty."""
+
+PART_HEIGHT_STEP = 1.1
+"""Factor between the heights of parts: windows of a recording that overlap get the same part, and
+share its frames."""
+
+PART_START_STEP = 1 / 28
+"""Distance between the starts of parts, as a fraction of the picture."""
 
 
 @dataclass(frozen=True)
@@ -96,29 +103,29 @@ def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
         aspect: Width over height of the picture as displayed; ``frames`` may have another one.
     """
     frames = shared(frames)
-    if _shown(_away(some_frames(frames)[::SOME])[1]) > SURELY_NOT_PLAIN:
+    if _shown(_away(few_frames(frames))[1]) > CERTAINLY_SHOWN:
         return None
     background, away = _away(frames)
     if _shown(away) > MOST_SHOWN:
         return None
     noise = float(lower_median(away.ravel())) / MEDIAN_OF_NORMAL
-    shown = _without_specks(away > max(DIFFERENT, NOISE * noise))
+    shown = _without_specks(away > max(LEAST_DIFFERENCE, LEAST_DEVIATIONS * noise))
     rows = [extent for mask in shown if (extent := _extent(mask.any(1))) is not None]
     columns = [extent for mask in shown if (extent := _extent(mask.any(0))) is not None]
     if not rows:
         return None
     row_ends, column_ends = np.array(rows), np.array(columns)  # (t 2)
     low, high = np.median(row_ends, axis=0)
-    wider = aspect / ASPECT
+    wider = aspect / PART_ASPECT
     least_height = max(
-        (1 + 2 * MARGIN) * (high - low),
-        np.ptp(row_ends) + START_STEP,
-        wider * (np.ptp(column_ends) + START_STEP),
+        (1 + 2 * HEIGHT_MARGIN) * (high - low),
+        np.ptp(row_ends) + PART_START_STEP,
+        wider * (np.ptp(column_ends) + PART_START_STEP),
     )
-    steps = max(0, math.ceil(math.log(least_height / LEAST_HEIGHT, HEIGHT_STEP)))
-    height = LEAST_HEIGHT * HEIGHT_STEP**steps
+    steps = max(0, math.ceil(math.log(least_height / LEAST_PART_HEIGHT, PART_HEIGHT_STEP)))
+    height = LEAST_PART_HEIGHT * PART_HEIGHT_STEP**steps
     width = height / wider
-    if min(height, width) >= LARGE or max(height, width) > MOST_SIZE:
+    if min(height, width) >= LARGE_PART or max(height, width) > MOST_PART_SIDE:
         return None
     top = _start((low + high) / 2, height, row_ends)
     first_column = _start(np.median(column_ends.mean(1)), width, column_ends)
@@ -148,13 +155,13 @@ def _away(frames: AnyFrames) -> tuple[Colour, NDArray[np.float32]]:
 
 
 def _shown(away: NDArray[np.float32]) -> float:
-    return float((away > DIFFERENT).mean())
+    return float((away > LEAST_DIFFERENCE).mean())
 
 
 def _blocks(frame: Measured) -> NDArray[np.float32]:
     """Return the mean colours (h w 3) of blocks of a frame."""
     image = frame.image
-    size = min(BLOCK, *image.shape[:2])
+    size = min(COLOUR_BLOCK, *image.shape[:2])
     rows, columns = (length - length % size for length in image.shape[:2])
     return mean_colours(image[:rows, :columns], size)
 
@@ -176,20 +183,28 @@ def _extent(shown: Mask) -> tuple[float, float] | None:
 
 def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:
     """Return the start of a part with a middle, moved so that it contains all ends (t 2)."""
-    first = math.ceil((ends.max() - length) / START_STEP)
-    last = math.floor(ends.min() / START_STEP)
-    start = min(max(first, round((middle - length / 2) / START_STEP)), last)
-    return float(START_STEP * start)
+    first = math.ceil((ends.max() - length) / PART_START_STEP)
+    last = math.floor(ends.min() / PART_START_STEP)
+    start = min(max(first, round((middle - length / 2) / PART_START_STEP)), last)
+    return float(PART_START_STEP * start)
 
 
-BLACK, CONTENT = 24, 32
-"""Levels that a bar does not exceed, and that the picture beside it does."""
+BAR_LEVEL = 24
+"""Level that a bar does not exceed."""
 
-LEAST_BAR, MOST_BARS, UNEQUAL = 0.04, 0.8, 0.02
-"""A bar has at least the first fraction of the rows, both together at most the second, and they
-differ by at most the third."""
+CONTENT_LEVEL = 32
+"""Level that the picture beside a bar exceeds."""
 
-STRAIGHT = 0.5
+LEAST_BAR = 0.04
+"""Smallest fraction of the rows that a bar has."""
+
+MOST_BARS = 0.8
+"""Largest fraction of the rows that both bars have."""
+
+MOST_BAR_DIFFERENCE = 0.02
+"""Largest difference of the bars, as a fraction of the rows."""
+
+STRAIGHT_FRACTION = 0.5
 """Fraction of the columns that show something right beside a bar: the edge of a picture is
 straight, that of a person before a black background is not."""
 
@@ -211,18 +226,18 @@ def find_bars(frames: AnyFrames) -> Bars:
 def _ends(brightest: NDArray[np.uint8]) -> tuple[int, int]:
     """Return the number of first and of last rows that are bars; 0 and 0 if they are none."""
     height = len(brightest)
-    shows = np.flatnonzero((brightest > BLACK).any(1))
+    shows = np.flatnonzero((brightest > BAR_LEVEL).any(1))
     if not len(shows):
         return 0, 0
     first, last = int(shows[0]), height - 1 - int(shows[-1])
     bars = (
         min(first, last) >= LEAST_BAR * height
         and first + last <= MOST_BARS * height
-        and abs(first - last) <= UNEQUAL * height
+        and abs(first - last) <= MOST_BAR_DIFFERENCE * height
     )
     # The outermost row may be a mixture of bar and picture.
     edges = brightest[[min(first + 1, height - 1), max(height - 2 - last, 0)]]
-    straight = bars and ((edges > CONTENT).mean(1) >= STRAIGHT).all()
+    straight = bars and ((edges > CONTENT_LEVEL).mean(1) >= STRAIGHT_FRACTION).all()
     return (first, last) if straight else (0, 0)
 
 

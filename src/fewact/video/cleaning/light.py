@@ -27,14 +27,17 @@ AnyFrames = Frames | Sequence[Measured]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 THOUSANDTHS = (1000 * LUMA).round().astype(np.float32)
-STEP = 4
+PIXEL_STEP = 4
 """Every so many rows and columns are measured."""
 
 MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 
-MEASURED = 8
+MOST_SAMPLES = 8
 """Most frames that grain and flicker are measured in."""
+
+FEW_SAMPLES_STEP = 4
+"""Every so many of these frames are measured where few will do."""
 
 
 def luma(frame: Measured) -> Grey:
@@ -61,10 +64,15 @@ def stacked(frames: Sequence[Measured]) -> Frames:
 
 
 def some_frames(frames: AnyFrames) -> Sequence[Measured]:
-    """Return at most ``MEASURED`` of the frames, spread evenly."""
-    count = min(MEASURED, len(frames))
+    """Return at most ``MOST_SAMPLES`` of the frames, spread evenly."""
+    count = min(MOST_SAMPLES, len(frames))
     all_frames = shared(frames)
     return [all_frames[(2 * i + 1) * len(frames) // (2 * count)] for i in range(count)]
+
+
+def few_frames(frames: AnyFrames) -> Sequence[Measured]:
+    """Return a few of ``some_frames``."""
+    return some_frames(frames)[::FEW_SAMPLES_STEP]
 
 
 def every(frames: AnyFrames, measure: Callable[[Measured], NDArray[Any]]) -> NDArray[Any]:
@@ -74,7 +82,7 @@ def every(frames: AnyFrames, measure: Callable[[Measured], NDArray[Any]]) -> NDA
 
 def luma_of(frame: Measured) -> Floats:
     """Return the luma (h w) of some pixels of a frame."""
-    return np.asarray(frame.image[::STEP, ::STEP] @ LUMA)
+    return np.asarray(frame.image[::PIXEL_STEP, ::PIXEL_STEP] @ LUMA)
 
 
 def brightest_of(frame: Measured) -> NDArray[np.uint8]:
@@ -91,23 +99,25 @@ def lower_median(values: NDArray[Any]) -> Any:
     return np.sort(values, axis=0)[(len(values) - 1) // 2]
 
 
-GREY = (24.0, 240.0)
+GREY_LEVELS = (24.0, 240.0)
 """Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
 
-WHITE = 250
+WHITE_LEVEL = 250
 """Level from which a pixel is white, and its light cut off."""
 
-LEAST_PIXELS = 0.3
+LEAST_GREY_FRACTION = 0.3
 """Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
 black background; the factor is 1 otherwise."""
 
-FEW_PIXELS = 20
+LEAST_GREY_PIXELS = 20
 """Smallest number of pixels that a factor is measured in before differences are taken. Before a
 black background they are the person's; if it is the person that gets brighter, nothing moves."""
 
-LEAST_CHANGE, LEAST_UNIFORM = 0.06, 1.5
-"""Smallest change of the logarithm of the factor, and smallest ratio of it to the spread over the
-pixels, of a video that flickers."""
+LEAST_FLICKER = 0.06
+"""Smallest change of the logarithm of the factor of a video that flickers."""
+
+LEAST_UNIFORMITY = 1.5
+"""Smallest ratio of that change to the spread over the pixels."""
 
 
 def find_light(frames: AnyFrames) -> Floats | None:
@@ -121,7 +131,7 @@ def find_light(frames: AnyFrames) -> Floats | None:
     change = float(np.quantile(light, 0.9) - np.quantile(light, 0.1)) / 2
     uneven = [np.median(abs(ratio - np.median(ratio))) for ratio in ratios if len(ratio)]
     spread = float(np.median(uneven) if uneven else np.inf)
-    return reference if change >= max(LEAST_CHANGE, LEAST_UNIFORM * spread) else None
+    return reference if change >= max(LEAST_FLICKER, LEAST_UNIFORMITY * spread) else None
 
 
 def remove_flicker(frames: Frames, reference: Floats) -> Frames:
@@ -133,7 +143,7 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     levels = np.arange(256.0)
     tables = [(levels / factor).round().clip(0, 255).astype(np.uint8) for factor in factors]
     corrected = np.stack([table[frame] for table, frame in zip(tables, frames, strict=True)])
-    cut = frames >= WHITE
+    cut = frames >= WHITE_LEVEL
     columns = cut.any(0)  # (h w 3)
     values = corrected[:, columns]  # (t n)
     median = np.median(values, axis=0).astype(np.uint8)
@@ -148,16 +158,16 @@ def same_light(grey: Grey) -> Grey | None:
     lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. None is
     returned if the light hardly changes.
     """
-    sampled = grey[:, ::STEP, ::STEP].reshape(len(grey), -1)  # (t n)
+    sampled = grey[:, ::PIXEL_STEP, ::PIXEL_STEP].reshape(len(grey), -1)  # (t n)
     reference = lower_median(sampled)
-    low, high = GREY
+    low, high = GREY_LEVELS
     is_grey = (sampled > low) & (sampled < high) & (reference > low) & (reference < high)
     light = np.zeros(len(grey), np.float32)
     for i, (levels, which) in enumerate(zip(sampled, is_grey, strict=True)):
-        if which.sum() >= FEW_PIXELS:
+        if which.sum() >= LEAST_GREY_PIXELS:
             light[i] = lower_median(np.log(levels[which] / reference[which]))
     darkest, brightest = np.quantile(light, (0.1, 0.9))
-    if (brightest - darkest) / 2 < LEAST_CHANGE:
+    if (brightest - darkest) / 2 < LEAST_FLICKER:
         return None
     factors: Grey = np.exp(light)
     return grey / factors[:, None, None]
@@ -169,33 +179,47 @@ def _median(logs: Floats) -> float:
 
 def _ratios(luma: Floats, reference: Floats) -> Floats:
     """Return the logarithms of the ratios of a frame to the reference; none if too few are grey."""
-    low, high = GREY
+    low, high = GREY_LEVELS
     grey = (luma > low) & (luma < high) & (reference > low) & (reference < high)
-    if grey.mean() < LEAST_PIXELS:
+    if grey.mean() < LEAST_GREY_FRACTION:
         return np.empty(0)
     return np.asarray(np.log(luma[grey] / reference[grey]))
 
 
-LOWEST, HIGHEST = 0.01, 0.995
-"""Fractions of the pixels below the darkest and the brightest level: a few pixels do not count."""
+DARKEST_QUANTILE = 0.01
+"""Fraction of the pixels below the darkest level: a few pixels do not count."""
 
-SHOWN = 16.0
+BRIGHTEST_QUANTILE = 0.995
+"""Fraction of the pixels below the brightest level."""
+
+SHOWN_LEVEL = 16.0
 """Level from which a pixel shows something: the surroundings of a depth video are black."""
 
-DARK_HIGH, DIM_HIGH, DIM_TYPICAL = 80.0, 100.0, 50.0
-"""A video is dark if its brightest level is below the first, or below the second while the median
-of what it shows is below the third. Of all development clips none has such levels: the least are
-86, and 59 where the brightest level is below 100."""
+DARK_HIGH = 80.0
+"""A video is dark if its brightest level is below this; no development clip has less than 86."""
 
-LIFTED, LEAST_WHITE = 25.0, 0.15
-"""A video is bright if its darkest level is at least the first, and at least the second fraction of
-its pixels is white. Of all development clips with such a darkest level none has more than 0.09."""
+DIM_HIGH = 100.0
+"""A video is dark, too, if its brightest level is below this and its median below the next one."""
 
-NEW_WHITE, BRIGHT_GAMMA = 180.0, 2.0
-"""New level of white in a bright video, and gamma of its levels. What was cut off at white was of
-any lighter level: as a grey it is less wrong."""
+DIM_TYPICAL = 50.0
+"""Median of what a dim video shows at most. Of development clips whose brightest level is below
+100, the least is 59."""
 
-VIVID = 150.0
+BRIGHT_LOW = 25.0
+"""Smallest darkest level of a bright video."""
+
+LEAST_WHITE = 0.15
+"""Smallest fraction of the pixels of a bright video that are white. No development clip with such a
+darkest level has more than 0.09."""
+
+NEW_WHITE = 180.0
+"""New level of white in a bright video. What was cut off at white was of any lighter level: as a
+grey it is less wrong."""
+
+BRIGHT_GAMMA = 2.0
+"""Gamma of the new levels of a bright video."""
+
+VIVID_LEVEL = 150.0
 """Level of a color from which a video is not dark: a deep blue has little luma."""
 
 LEAST_RANGE = 60.0
@@ -204,9 +228,11 @@ LEAST_RANGE = 60.0
 MOST_GAIN = 8.0
 """Largest factor of a stretch: beyond it, noise would become the motion."""
 
-MIDDLE, LEAST_GAMMA = 0.4, 0.5
-"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for if it is darker,
-and the smallest gamma."""
+STRETCHED_MEAN = 0.4
+"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for if it is darker."""
+
+LEAST_GAMMA = 0.5
+"""Smallest of these gammas."""
 
 
 class Brightness(NamedTuple):
@@ -230,12 +256,12 @@ class Brightness(NamedTuple):
     def dark(self) -> bool:
         """Whether there was too little light."""
         dim = self.high < DIM_HIGH and self.typical < DIM_TYPICAL
-        return (self.high < DARK_HIGH or dim) and self.color < VIVID
+        return (self.high < DARK_HIGH or dim) and self.color < VIVID_LEVEL
 
     @property
     def bright(self) -> bool:
         """Whether there was too much light."""
-        return self.low >= LIFTED and self.white >= LEAST_WHITE
+        return self.low >= BRIGHT_LOW and self.white >= LEAST_WHITE
 
     @property
     def flat(self) -> bool:
@@ -246,14 +272,16 @@ class Brightness(NamedTuple):
 def brightness(frames: AnyFrames) -> Brightness:
     """Return the levels of frames (t h w 3)."""
     luma = every(frames, luma_of).ravel()
-    shown = int((luma >= SHOWN).sum())
-    ends = [int(part * (luma.size - 1)) for part in (LOWEST, HIGHEST)]
+    shown = int((luma >= SHOWN_LEVEL).sum())
+    ends = [int(part * (luma.size - 1)) for part in (DARKEST_QUANTILE, BRIGHTEST_QUANTILE)]
     middle = luma.size - shown + shown // 2 if shown else 0
     low, high, median = np.partition(luma, (*ends, middle))[[*ends, middle]].tolist()
-    typical = 0.0 if shown < (1 - HIGHEST) * luma.size else median
-    colors = np.stack([frame.of(brightest_of)[::STEP, ::STEP] for frame in shared(frames)])
-    color = float(np.quantile(colors, HIGHEST))
-    return Brightness(low, high, typical, float((luma >= WHITE).mean()), color)
+    typical = 0.0 if shown < (1 - BRIGHTEST_QUANTILE) * luma.size else median
+    colors = np.stack(
+        [frame.of(brightest_of)[::PIXEL_STEP, ::PIXEL_STEP] for frame in shared(frames)]
+    )
+    color = float(np.quantile(colors, BRIGHTEST_QUANTILE))
+    return Brightness(low, high, typical, float((luma >= WHITE_LEVEL).mean()), color)
 
 
 def new_levels(frames: AnyFrames, found: Brightness) -> NDArray[np.uint8] | None:
@@ -279,7 +307,7 @@ def new_levels(frames: AnyFrames, found: Brightness) -> NDArray[np.uint8] | None
 
 def _gamma_of(luma: Floats) -> float:
     """Return the gamma that lifts the mean of what stretched luma, from 0 to 1, shows."""
-    shown = luma[luma >= SHOWN / 255]
-    if len(shown) < (1 - HIGHEST) * luma.size or shown.mean() >= MIDDLE:
+    shown = luma[luma >= SHOWN_LEVEL / 255]
+    if len(shown) < (1 - BRIGHTEST_QUANTILE) * luma.size or shown.mean() >= STRETCHED_MEAN:
         return 1.0
-    return max(float(np.log(MIDDLE) / np.log(shown.mean())), LEAST_GAMMA)
+    return max(float(np.log(STRETCHED_MEAN) / np.log(shown.mean())), LEAST_GAMMA)

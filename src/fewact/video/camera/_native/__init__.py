@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VERSION = 3
 """Version of the library's interface."""
 
-COLOURS = 3
+CHANNELS = 3
 """Channels of images that are warped and resized."""
 
 Image32 = NDArray[np.float32]
@@ -167,7 +167,7 @@ def warp_frames(frames: NDArray[np.uint8], motion: Motion, pixel: float) -> NDAr
 def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[np.uint8]:
     """Resize images (t h w 3), see ``fewact.video.resizing.resized``."""
     images = np.ascontiguousarray(images)
-    resized = np.empty((len(images), len(rows.first), len(columns.first), COLOURS), np.uint8)
+    resized = np.empty((len(images), len(rows.first), len(columns.first), CHANNELS), np.uint8)
     axes = (
         _Axis(a.length, *a.weights.shape, _pointer(a.first), _pointer(a.weights), a.precision)
         for a in (rows, columns)
