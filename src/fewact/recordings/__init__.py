@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewact.recordings.formats import Event
+    from fewact.recordings.people import predict_regions
     from fewact.recordings.stream import Stream, StreamState
 
-_MODULES = {"Event": "formats", "Stream": "stream", "StreamState": "stream"}
+_MODULES = {
+    "Event": "formats",
+    "Stream": "stream",
+    "StreamState": "stream",
+    "predict_regions": "people",
+}
 
-__all__ = ["Event", "Stream", "StreamState"]
+__all__ = ["Event", "Stream", "StreamState", "predict_regions"]
 
 
 def __getattr__(name: str) -> Any:

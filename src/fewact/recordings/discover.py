@@ -6,47 +6,53 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from fewact.recordings.find import (
-    OVERLAP,
+from fewact.recordings.find import SEGMENT_WEIGHTS
+from fewact.recordings.index import ENTRY_SECONDS, Archive, IndexedRecording, recording_parts
+from fewact.recordings.segments import SAME_PERFORMANCE, Segment, apart
+from fewact.recordings.small_vectors import (
+    TRACKS,
     Array,
-    Segment,
-    Sought,
-    alignment,
-    apart,
-    joined_vector,
+    SmallVectors,
+    aligned_similarities,
     motion_at,
-    parts_of,
 )
-from fewact.recordings.index import BLOCK, TRACKS, Archive, IndexedRecording
+from fewact.recordings.windows import START_ROUNDING
 
-LENGTH: Final = 2.5
+MOVEMENT_SECONDS: Final = 2.5
 """Duration of the segments unless another one is requested, in seconds."""
 
-WINDOWS: Final = 4000
+MOST_WINDOWS: Final = 4000
 """Largest number of windows that are compared with each other."""
 
-HOP: Final = 1 / 5
+MOVEMENT_STEP: Final = 1 / 5
 """Least distance between the starts of windows, as a fraction of their length."""
 
-SEEDS: Final = 2
+GROUP_SEEDS: Final = 2
 """Number of other segments that the first one of a group is like."""
 
-ALIKE: Final = 1.4
+LEAST_ALIKE: Final = 1.4
 """Least similarity of a segment with the first ones of its group. Chosen on development
 recordings, as are the others here, see docs/results/archive.md."""
 
-ALIGNED: Final = 4.0
+ALIGNED_WEIGHT: Final = 4.0
 """Weight of aligned motion, next to 1 for the small vectors."""
 
-NEAREST: Final = 64
+ALIGNED_NEIGHBOURS: Final = 64
 """Number of windows whose motion is aligned with that of each, those of the nearest vectors."""
 
-FEWEST: Final = 3
+SMALLEST_GROUP: Final = 3
 """Least number of segments of a group."""
+
+WINDOWS_AT_ONCE: Final = 32
+"""Number of windows that are compared with their neighbours at once: more need more memory."""
+
+OTHERS_AT_ONCE: Final = 512
+"""Number of windows that the first ones of a group are compared with at once."""
+
+RECORDING_DISTANCE: Final = 1e7
+"""Seconds between recordings on a common time: no two of their windows overlap."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,22 @@ class _Windows:
     recorded: list[IndexedRecording]
     starts: Array
     vectors: Array
-    motion: Tensor
+    motion: Array
     length: float
 
     @cached_property
     def places(self) -> Array:
         """Starts (w) on one time for all recordings, which are far from each other."""
         numbers = {recorded: i for i, recorded in enumerate(dict.fromkeys(self.recorded))}
-        return self.starts + 1e7 * np.array([numbers[recorded] for recorded in self.recorded])
+        offsets = np.array([numbers[recorded] for recorded in self.recorded])
+        return self.starts + RECORDING_DISTANCE * offsets
 
-    def similarities(self, i: int, others: NDArray[np.int64]) -> Array:
-        """Return the similarities (n) of a window with others (n)."""
-        quick: Array = self.vectors[others] @ self.vectors[i]
-        aligned = ALIGNED * alignment(self.motion[[i]], self.motion[others])[0]
+    def similarities(self, windows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
+        """Return the similarities (w n) of windows (w), each with other ones (w n)."""
+        quick = (self.vectors[others] @ self.vectors[windows][..., None])[..., 0]  # (w n)
+        aligned = aligned_similarities(self.motion[windows][:, None], self.motion[others])[:, 0]
         # The motion of what is no figure says little.
-        similarity: Array = quick + np.maximum(quick, aligned)
+        similarity: Array = quick + np.maximum(quick, ALIGNED_WEIGHT * aligned)
         return similarity
 
 
@@ -86,7 +93,7 @@ def discover(
     archive: Archive,
     recordings: Sequence[IndexedRecording],
     *,
-    length: float = LENGTH,
+    length: float = MOVEMENT_SECONDS,
     most: int = 20,
 ) -> list[list[Segment]]:
     """Return the recurring movements of recordings as groups, the clearest group first.
@@ -98,17 +105,13 @@ def discover(
         most: Largest number of groups.
     """
     windows = _windows(archive, recordings, length)
-    if len(windows.starts) <= SEEDS:
+    if len(windows.starts) <= GROUP_SEEDS:
         return []
-    alike = np.full((len(windows.starts),) * 2, -np.inf, np.float32)
-    for i, vector in enumerate(windows.vectors):
-        nearest = np.argsort(-(windows.vectors @ vector))[:NEAREST]
-        alike[i, nearest] = windows.similarities(i, nearest)
-    free = np.ones(len(windows.starts), bool)
+    seeds = _Seeds(windows, _alike(windows))
     groups: list[list[Segment]] = []
     while len(groups) < most:
-        members = _clearest(windows, alike, free)
-        if len(members) < FEWEST:
+        members = _members(windows, seeds)
+        if len(members) < SMALLEST_GROUP:
             break
         groups.append(
             [
@@ -123,55 +126,102 @@ def discover(
             ]
         )
         for i, _ in members:
-            free &= ~_overlapping(windows, i)
+            seeds.free &= ~_overlapping(windows, i)
     return groups
 
 
 def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: float) -> _Windows:
-    """Return the windows of recordings, with a larger hop where there would be too many."""
-    seconds = sum(BLOCK * archive.blocks(recorded.fingerprint) for recorded in recordings)
-    hop = max(HOP * length, seconds / WINDOWS)
+    """Return the windows of recordings, farther apart where there would be too many."""
+    seconds = sum(ENTRY_SECONDS * archive.blocks(recorded.fingerprint) for recorded in recordings)
+    step = max(MOVEMENT_STEP * length, seconds / MOST_WINDOWS)
     of: list[IndexedRecording] = []
     starts: list[float] = []
     vectors: list[Array] = []
-    motion: list[Tensor] = []
+    motion: list[Array] = []
     for recorded in recordings:
         before = -1.0
-        for begin, rows in parts_of(archive, recorded):
+        for begin, rows in recording_parts(archive, recorded):
             duration = len(rows["layout"]) / TRACKS["layout"].rate
-            for start in np.arange(0.0, duration - length + 1e-6, hop).tolist():
+            for start in np.arange(0.0, duration - length + START_ROUNDING, step).tolist():
                 if begin + start > before:
                     before = begin + start
                     of.append(recorded)
                     starts.append(before)
-                    vectors.append(joined_vector(Sought.of_rows(rows, start, length)))
+                    vectors.append(
+                        SmallVectors.of_rows(rows, start, length).joined(SEGMENT_WEIGHTS)
+                    )
                     motion.append(motion_at(rows["motion"], np.array([start]), length))
-    joined = torch.cat(motion) if motion else torch.zeros(0)
+    joined = np.concatenate(motion) if motion else np.zeros(0)
     return _Windows(of, np.array(starts), np.array(vectors, np.float32), joined, length)
 
 
-def _clearest(windows: _Windows, alike: Array, free: NDArray[np.bool_]) -> list[tuple[int, float]]:
+def _alike(windows: _Windows) -> Array:
+    """Return the similarities (w w) of windows with those of the nearest vectors, others −∞."""
+    alike = np.full((len(windows.starts),) * 2, -np.inf, np.float32)
+    for begin in range(0, len(alike), WINDOWS_AT_ONCE):
+        some = np.arange(begin, min(begin + WINDOWS_AT_ONCE, len(alike)))
+        products = windows.vectors[some] @ windows.vectors.T
+        nearest = np.argsort(-products, axis=1)[:, :ALIGNED_NEIGHBOURS]
+        alike[some[:, None], nearest] = windows.similarities(some, nearest)
+    return alike
+
+
+class _Seeds:
+    """For each free window the windows that it is most alike, which begin a group.
+
+    Args:
+        windows: The windows.
+        alike: Their similarities (w w).
+
+    Attributes:
+        free: Whether each window (w) is in no group.
+    """
+
+    def __init__(self, windows: _Windows, alike: Array) -> None:
+        self._places, self._length, self._alike = windows.places, windows.length, alike
+        self._known: dict[int, tuple[list[int], float]] = {}
+        self.free = np.ones(len(alike), bool)
+
+    def clearest(self) -> list[int]:
+        """Return the free windows that are most alike; none if no window is like enough others."""
+        best, seeds = -np.inf, list[int]()
+        for i in np.flatnonzero(self.free).tolist():
+            nearest, score = self._of(i)
+            if score > best:
+                best, seeds = score, nearest
+        return seeds
+
+    def _of(self, i: int) -> tuple[list[int], float]:
+        """Return a window and those that it is most alike, and their mean similarity."""
+        known = self._known.get(i)
+        # Fewer than enough may be more where others are no longer free.
+        if known is None or len(known[0]) <= GROUP_SEEDS or not self.free[known[0]].all():
+            ranks = np.where(self.free, self._alike[i], -np.inf)
+            nearest = apart(self._places, self._places + self._length, ranks, GROUP_SEEDS + 1)
+            score = float(ranks[nearest[1:]].mean()) if len(nearest) > GROUP_SEEDS else -np.inf
+            self._known[i] = known = nearest, score
+        return known
+
+
+def _members(windows: _Windows, seeds: _Seeds) -> list[tuple[int, float]]:
     """Return the windows of the clearest group of free ones, with their similarities to it."""
-    places = windows.places
-    best, seeds = -np.inf, list[int]()
-    for i in np.flatnonzero(free).tolist():
-        ranks = np.where(free, alike[i], -np.inf)
-        nearest = apart(places, places + windows.length, ranks, SEEDS + 1)
-        score = float(ranks[nearest[1:]].mean()) if len(nearest) > SEEDS else -np.inf
-        if score > best:
-            best, seeds = score, nearest
-    if not seeds:
+    first = np.array(seeds.clearest(), np.int64)
+    if not len(first):
         return []
-    everything = np.arange(len(places))
-    ranks = np.mean([windows.similarities(i, everything) for i in seeds], 0)
-    ranks = np.where(free & (ranks >= ALIKE), ranks, -np.inf)
+    places = windows.places
+    ranks = np.empty(len(places))
+    for begin in range(0, len(places), OTHERS_AT_ONCE):
+        some = np.arange(begin, min(begin + OTHERS_AT_ONCE, len(places)))
+        others = np.broadcast_to(some, (len(first), len(some)))
+        ranks[some] = windows.similarities(first, others).mean(0)
+    ranks = np.where(seeds.free & (ranks >= LEAST_ALIKE), ranks, -np.inf)
     nearest = apart(places, places + windows.length, ranks, len(places))
-    return [(i, float(ranks[i])) for i in nearest if ranks[i] >= ALIKE]
+    return [(i, float(ranks[i])) for i in nearest if ranks[i] >= LEAST_ALIKE]
 
 
 def _overlapping(windows: _Windows, chosen: int) -> NDArray[np.bool_]:
     """Return which windows show a part of what a chosen one shows."""
     near: NDArray[np.bool_] = np.abs(windows.places - windows.places[chosen]) < (
-        (1 - OVERLAP) * windows.length
+        (1 - SAME_PERFORMANCE) * windows.length
     )
     return near

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from fewact.classifier.file import thumbnail
+from fewact.classifier.pictures import thumbnail
 from fewact.core.errors import UserError
 from fewact.core.version import __version__
 from fewact.recordings.event_text import clock_time
-from fewact.recordings.find import Segment, events_of
+from fewact.recordings.segments import Segment, events_of
 from fewact.report.document import Page, Player, Section
 
 

@@ -1,8 +1,7 @@
 """Index of an archive: what the network reads in its recordings, kept small along time.
 
-The vectors do not depend on any class, so that each later question is arithmetic. They are those
-that ``fusion`` compares of frames, projected and rounded to eight bits: the appearance of what
-moves, the full frame, and learned motion. A window of any duration is some of their rows.
+The vectors do not depend on any class, so that each later question is arithmetic: see
+``small_vectors``. They are rounded to eight bits. A window of any duration is some of their rows.
 """
 
 import os
@@ -10,15 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from fewact.classifier.predict import FASTEST
+from fewact.classifier.windows import FASTEST
 from fewact.core.errors import ModelError, StoreError, UserError, warn
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
@@ -35,104 +31,73 @@ from fewact.features.ring import FeatureRing
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo, KnownVideos, stamp
-from fewact.lab.methods.common.reduction import orthogonal_projection
 from fewact.methods.fusion import MIDDLE_GRID, compares_maps
-from fewact.methods.fusion.motion_network import (
-    FRAMES,
-    LENGTH,
-    WEIGHTS_SHA256,
-    motion_network,
-    prepared,
-)
-from fewact.methods.fusion.terms import unit_frames
+from fewact.methods.fusion.motion_network import FRAMES, LENGTH, WEIGHTS_SHA256, raw_vectors
+from fewact.methods.fusion.terms import cell_vectors, unit_frames
 from fewact.networks import Backbone, Card
-from fewact.recordings.stream import Pace
+from fewact.recordings.small_vectors import TRACKS, Array, projected
+from fewact.recordings.windows import Pace
 from fewact.video.recording import open_recording
 from fewact.video.samplers import RGBImage
 
-Rows = dict[str, NDArray[np.int8]]
+SmallRows = dict[str, NDArray[np.int8]]
 """Vectors (n d) along time, by track; zeros where there are no frames."""
 
 Shown = Callable[[float], None]
 """Shows the time up to which a recording was read, in seconds."""
 
+PIECE_SECONDS: Final = FRAMES / TRACKS["motion"].rate
+"""Duration of a piece that is computed at once, in seconds."""
 
-class TrackSize(NamedTuple):
-    """Vectors a second, and their length."""
+PIECE_STEP: Final = PIECE_SECONDS / 2
+"""Seconds between the starts of two pieces. The middle half of a piece is kept: what is visible at
+an end depends on what is beyond it."""
 
-    rate: int
-    width: int
-
-
-TRACKS: Final = {
-    "appearance": TrackSize(4, 256),
-    "layout": TrackSize(4, 256),
-    "motion": TrackSize(8, LENGTH),
-}
-"""What is kept. Row r of a track is of the time (r + 0.5) / rate."""
-
-SPAN: Final = FRAMES / TRACKS["motion"].rate
-STEP: Final = SPAN / 2
-"""Duration of a piece that is computed at once, in seconds, and time between the starts of two: its
-middle half is kept, as what is visible at an end depends on what is beyond it."""
-
-BLOCK: Final = 60
+ENTRY_SECONDS: Final = 60
 """Seconds of a recording that are an entry of the store."""
 
-BLOCKS: Final = 10
+SHARD_ENTRIES: Final = 10
 """Entries of a shard: a killed index loses at most so many minutes of a recording."""
 
-GAP: Final = 1.0
+FRAME_GAP: Final = 1.0
 """Time without frames, in seconds, from which on a piece is left out."""
 
-LARGEST: Final = 5.0
+LARGEST_VALUE: Final = 5.0
 """Largest value that is kept, in standard deviations of a random direction."""
 
-LIST: Final = "archive"
-KIND: Final = "archive vectors"
+LARGEST_INTEGER: Final = 127
+
+PART_MINUTES: Final = 60
+"""Length of the parts in which a recording is searched, in minutes."""
+
+RECORDINGS: Final = "archive"
+"""Name of the list of recordings in the store."""
+
+CONTENT: Final = "archive vectors"
 
 
 def index_requests() -> tuple[FeatureRequest, MovingRequest, DifferenceImageRequest]:
     """Return what is computed of a piece."""
-    frames = View(round(SPAN * TRACKS["layout"].rate))
-    moving = MovingRequest(view=View(round(SPAN * TRACKS["appearance"].rate)))
+    frames = View(round(PIECE_SECONDS * TRACKS["layout"].rate))
+    moving = MovingRequest(view=View(round(PIECE_SECONDS * TRACKS["appearance"].rate)))
     return FeatureRequest("middle", frames), moving, DifferenceImageRequest(View(FRAMES, "auto"))
 
 
-def projected(track: str, vectors: Tensor) -> Tensor:
-    """Return what a track keeps of vectors (… c), before they are rounded: (… d).
-
-    A component of a random unit vector has a standard deviation of 1.
-    """
-    channels, width = vectors.shape[-1], TRACKS[track].width
-    if channels == width:
-        return vectors
-    direction = orthogonal_projection(channels, width).to(vectors)
-    scaled: Tensor = vectors @ direction.T * channels**0.5
-    return scaled
-
-
-@torch.inference_mode()
-def vectors_of(features: Features) -> dict[str, NDArray[np.int8]]:
+def vectors_of(features: Features) -> SmallRows:
     """Return the rows of a piece, by track."""
     middle, moving, images = (features[request] for request in index_requests())
-    cells = functional.adaptive_avg_pool2d(middle.float(), MIDDLE_GRID).flatten(1)
-    motion = torch.zeros(1, FRAMES, LENGTH)
-    if images.any():
-        motion = motion_network(images.device).vectors(prepared(images)[None])
-    values = {
-        "appearance": unit_frames(moving.float()),
-        "layout": functional.normalize(cells, dim=-1),
-        "motion": motion[0],
+    motion = raw_vectors(images) if images.any() else np.zeros((FRAMES, LENGTH), np.float32)
+    vectors = {
+        "appearance": unit_frames(moving),
+        "layout": cell_vectors(middle, MIDDLE_GRID),
+        "motion": motion,
     }
     return {
-        track: (projected(track, value) * (127 / LARGEST))
+        track: (projected(track, value) * np.float32(LARGEST_INTEGER / LARGEST_VALUE))
         .round()
-        .clamp(-127, 127)
-        .cpu()
-        .numpy()
+        .clip(-LARGEST_INTEGER, LARGEST_INTEGER)
         .astype(np.int8)
-        for track, value in values.items()
+        for track, value in vectors.items()
     }
 
 
@@ -173,12 +138,13 @@ class Archive:
         if not compares_maps(card):
             raise ModelError("an index needs a backbone with maps", where=card.name)
         facts: dict[str, Any] = {
-            "kind": KIND,
+            "kind": CONTENT,
             "learned motion": WEIGHTS_SHA256,
             "card": card.facts("licence", "weights", "engine"),
         }
         layout = {
-            name: Shape("int8", (BLOCK * track.rate, track.width)) for name, track in TRACKS.items()
+            name: Shape("int8", (ENTRY_SECONDS * track.rate, track.width))
+            for name, track in TRACKS.items()
         }
         entries = store.make(facts, layout) if create else store.find(facts)
         if entries is None:
@@ -189,7 +155,7 @@ class Archive:
                 expected="the backbone, weights, precision and version of `fewact index`",
                 hint="Make it: fewact index ARCHIVE -o INDEX",
             )
-        self.entries, self.known = entries, store.known(LIST)
+        self.entries, self.known = entries, store.known(RECORDINGS)
         self._lost = {key.rpartition(":")[0] for key in entries.lost()}
         if self._lost and not create:
             warn(
@@ -212,7 +178,7 @@ class Archive:
             number += 1
         return number
 
-    def rows(self, fingerprint: str, first: int, last: int) -> Rows:
+    def rows(self, fingerprint: str, first: int, last: int) -> SmallRows:
         """Return the rows of the minutes ``first`` to ``last`` − 1 of a recording."""
         entries = [self.entries.read(_key(fingerprint, number)) for number in range(first, last)]
         return {name: np.concatenate([entry[name] for entry in entries]) for name in TRACKS}
@@ -250,7 +216,7 @@ class Archive:
         done, waiting = self.blocks(fingerprint), dict[str, dict[str, NDArray[Any]]]()
         for number, entry in enumerate(_minutes(path, backbone, done, shown), start=done):
             waiting[_key(fingerprint, number)] = entry
-            if len(waiting) == BLOCKS:
+            if len(waiting) == SHARD_ENTRIES:
                 self.entries.write(waiting)
                 waiting = {}
         self.entries.write(waiting)
@@ -274,7 +240,7 @@ def indexed_files(folder: Path) -> list[str]:
     Raises:
         StoreError: There is no index in the folder, or none of its files is there.
     """
-    known = _recordings(Store(folder).known(LIST))
+    known = _recordings(Store(folder).known(RECORDINGS))
     files = [str(recorded.path) for recorded in known if os.path.exists(recorded.path)]
     if not files:
         raise StoreError(
@@ -283,57 +249,82 @@ def indexed_files(folder: Path) -> list[str]:
     return files
 
 
+def recording_parts(
+    archive: Archive, recorded: IndexedRecording
+) -> Iterator[tuple[float, dict[str, Array]]]:
+    """Yield the starts, in seconds, and rows of parts of a recording, which share a minute."""
+    count = archive.blocks(recorded.fingerprint)
+    for first in range(0, count, PART_MINUTES):
+        last = min(count, first + PART_MINUTES + 1)
+        if first == 0 or last - first > 1:
+            yield (
+                float(first * ENTRY_SECONDS),
+                small_rows(archive.rows(recorded.fingerprint, first, last)),
+            )
+
+
+def small_rows(rows: SmallRows) -> dict[str, Array]:
+    """Return rows as they are compared, without those at the end that have no frame."""
+    shown = np.flatnonzero(rows["layout"].any(1))
+    end = (shown[-1] + 1) / TRACKS["layout"].rate if len(shown) else 0.0
+    scale = np.float32(LARGEST_VALUE / LARGEST_INTEGER)
+    return {
+        name: values[: round(end * TRACKS[name].rate)].astype(np.float32) * scale
+        for name, values in rows.items()
+    }
+
+
 def _key(fingerprint: str, number: int) -> str:
     return f"{fingerprint}:{number:06}"
 
 
-def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterator[Rows]:
+def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterator[SmallRows]:
     """Yield the rows of each minute of a recording, from minute ``first`` on."""
     # The last piece before a minute has the rows of its first three quarters of a second.
-    begin = max(0.0, BLOCK * first - STEP)
+    begin = max(0.0, ENTRY_SECONDS * first - PIECE_STEP)
     waiting: dict[str, list[NDArray[np.int8]]] = {name: [] for name in TRACKS}
-    late = STEP / 2 if first else 0.0  # rows that are stored
+    late = PIECE_STEP / 2 if first else 0.0  # rows that are stored
     for rows in _pieces(path, backbone, begin, shown):
         for name, track in TRACKS.items():
             waiting[name].append(rows[name][round(late * track.rate) :])
         late = 0.0
-        while all(sum(map(len, waiting[n])) >= BLOCK * t.rate for n, t in TRACKS.items()):
+        while all(sum(map(len, waiting[n])) >= ENTRY_SECONDS * t.rate for n, t in TRACKS.items()):
             joined = {name: np.concatenate(parts) for name, parts in waiting.items()}
-            sizes = {name: BLOCK * track.rate for name, track in TRACKS.items()}
+            sizes = {name: ENTRY_SECONDS * track.rate for name, track in TRACKS.items()}
             yield {name: joined[name][:size] for name, size in sizes.items()}
             waiting = {name: [joined[name][size:]] for name, size in sizes.items()}
     if any(len(values) for parts in waiting.values() for values in parts):
         rest = {name: np.concatenate(parts) for name, parts in waiting.items()}
         yield {
-            name: np.pad(values, ((0, BLOCK * TRACKS[name].rate - len(values)), (0, 0)))
+            name: np.pad(values, ((0, ENTRY_SECONDS * TRACKS[name].rate - len(values)), (0, 0)))
             for name, values in rest.items()
         }
 
 
-def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Iterator[Rows]:
+def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Iterator[SmallRows]:
     """Yield the kept rows of one piece after the other, without a gap between them."""
     ring, times = FeatureRing(backbone, index_requests()), deque[float]()
 
-    def rows(start: float, until: float, end: float) -> Rows:
+    def rows(start: float, until: float, end: float) -> SmallRows:
         """Return the rows of the piece at a start up to a time; its frames end at ``end``."""
-        low = STEP / 2 if start else 0.0
+        low = PIECE_STEP / 2 if start else 0.0
         spans = {
             n: [round(t * track.rate) for t in (low, until - start)] for n, track in TRACKS.items()
         }
-        if np.diff([start, *(t for t in times if t < end), end]).max() > GAP:
+        if np.diff([start, *(t for t in times if t < end), end]).max() > FRAME_GAP:
             return {
                 n: np.zeros((max(0, b - a), TRACKS[n].width), np.int8)
                 for n, (a, b) in spans.items()
             }
-        features = ring.features(start, start + SPAN)
+        features = ring.features(start, start + PIECE_SECONDS)
         vectors = on_one_core(lambda: vectors_of(features))
         return {name: vectors[name][a:b] for name, (a, b) in spans.items()}
 
     start, end = begin, 0.0
     for time, frame in _sampled(path, begin):
-        while time >= start + SPAN:
-            yield rows(start, start + SPAN - STEP / 2, start + SPAN)
-            start += STEP
+        while time >= start + PIECE_SECONDS:
+            yield rows(start, start + PIECE_SECONDS - PIECE_STEP / 2, start + PIECE_SECONDS)
+            start += PIECE_STEP
             shown(start)
             ring.forget(start)
             while times and times[0] < start:
@@ -341,9 +332,9 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
         ring.add(time, frame)
         times.append(time)
         end = time + 1 / FASTEST
-    while times and start + (STEP / 2 if start else 0.0) < end:
-        yield rows(start, min(end, start + SPAN - STEP / 2), end)
-        start += STEP
+    while times and start + (PIECE_STEP / 2 if start else 0.0) < end:
+        yield rows(start, min(end, start + PIECE_SECONDS - PIECE_STEP / 2), end)
+        start += PIECE_STEP
 
 
 def _sampled(path: Path, begin: float) -> Iterator[tuple[float, RGBImage]]:

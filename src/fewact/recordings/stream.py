@@ -395,7 +395,7 @@ class Stream:
         return self.scorer.score(start, end, self.scorer.encode(features))
 
 
-def _check_numbers(fps: Any, ahead: Any, **durations: Any) -> None:
+def _check_numbers(fps: float | None, ahead: int, **durations: float) -> None:
     if fps is not None and not (isinstance(fps, Real) and math.isfinite(fps) and fps > 0):
         raise OptionError(
             "invalid frame rate", where="fps", got=repr(fps), expected="frames per second, > 0"
