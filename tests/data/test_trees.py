@@ -85,7 +85,7 @@ def test_names_that_are_not_utf8_are_kept_apart_and_stored(tmp_path: Path) -> No
     assert len({video.id for video in videos.videos}) == 6
     assert set(videos.classes) == {"clap", "Clap"}
     assert len(videos.digest) == 64
-    clips, names = labelled(tmp_path, None)
+    clips, names = zip(*labelled(tmp_path, None), strict=True)
     assert sorted(names)[:2] == ["Clap/a\\xfe.mp4", "Clap/a\\xff.mp4"]
     assert all(name == legible(name) and name.encode() for name in names)
     file = write_text(tmp_path / "x.json", json.dumps(str(clips[0].path), ensure_ascii=False))

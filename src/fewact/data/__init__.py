@@ -1,33 +1,53 @@
-"""Labelled videos of the user: clips, tables, class folders, features and joints."""
+"""Labelled videos of the user: clips, tables, class folders, features and joints.
 
-from fewact.data.class_folders import clips_of_no_class, list_background, list_clips, list_folder
-from fewact.data.clips import (
-    BACKGROUND,
-    AnyClip,
-    Clip,
-    FeatureClip,
-    Frames,
-    VideoBytes,
-    VideoClip,
-    is_background,
-    is_none,
-    limit_per_class,
-)
-from fewact.data.feature_files import (
-    FeatureDataset,
-    is_features,
-    labelled_features,
-    read_features,
-)
-from fewact.data.files import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    expand_paths,
-    is_clip,
-    natural_key,
-)
-from fewact.data.tables import event_clips, is_event_file, is_table, list_table, read_table
-from fewact.data.videos import GroupScope, Split, Video, VideoList
+Its parts are imported on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fewact.data.class_folders import (
+        clips_of_no_class,
+        list_background,
+        list_clips,
+        list_folder,
+    )
+    from fewact.data.clips import (
+        BACKGROUND,
+        AnyClip,
+        Clip,
+        ClipReference,
+        FeatureClip,
+        Frames,
+        VideoBytes,
+        VideoClip,
+        is_background,
+        is_none,
+        limit_per_class,
+    )
+    from fewact.data.feature_files import FeatureDataset, labelled_features, read_features
+    from fewact.data.files import (
+        IMAGE_SUFFIXES,
+        VIDEO_SUFFIXES,
+        expand_paths,
+        is_clip,
+        is_features,
+        natural_key,
+    )
+    from fewact.data.tables import event_clips, is_event_file, is_table, list_table, read_table
+    from fewact.data.videos import GroupScope, Split, Video, VideoList
+
+_NAMES_OF = {
+    "class_folders": "clips_of_no_class list_background list_clips list_folder",
+    "clips": "BACKGROUND AnyClip Clip ClipReference FeatureClip Frames VideoBytes VideoClip "
+    "is_background is_none limit_per_class",
+    "feature_files": "FeatureDataset labelled_features read_features",
+    "files": "IMAGE_SUFFIXES VIDEO_SUFFIXES expand_paths is_clip is_features natural_key",
+    "tables": "event_clips is_event_file is_table list_table read_table",
+    "videos": "GroupScope Split Video VideoList",
+}
+_MODULES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 
 __all__ = [
     "BACKGROUND",
@@ -35,6 +55,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "AnyClip",
     "Clip",
+    "ClipReference",
     "FeatureClip",
     "FeatureDataset",
     "Frames",
@@ -63,3 +84,13 @@ __all__ = [
     "read_features",
     "read_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"fewact.data.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'fewact.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -51,11 +51,6 @@ FEATURES = FileType(
 )
 
 
-def is_features(path: str | Path) -> bool:
-    """Return whether a path is a file of features by its extension, or has poses by its content."""
-    return Path(path).suffix.lower() == ".npz" or is_poses(path)
-
-
 def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
     """Return the clips of a feature file; they need no class.
 

@@ -235,6 +235,16 @@ def is_clip(path: Path) -> bool:
     return _is_video(path)
 
 
+def is_features(path: str | Path) -> bool:
+    """Return whether a path is a file of features by its extension, or has poses by its content."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".npz" or (suffix in VIDEO_SUFFIXES and not os.path.isdir(path)):
+        return suffix == ".npz"
+    from fewact.data.poses import is_poses
+
+    return is_poses(path)
+
+
 def check_one_clip(path: Path) -> None:
     """Raise a ``VideoError`` for a folder of clips where one clip is expected."""
     try:

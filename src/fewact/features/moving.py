@@ -39,7 +39,8 @@ def motion_weights(maps: Floats) -> Floats:
     moving = motion_beyond_median(changes)
     total = moving.sum((-2, -1), keepdims=True)
     even = np.full_like(moving, 1 / (maps.shape[-2] * maps.shape[-1]))
-    return np.divide(moving, total, out=even, where=total > 0)
+    np.divide(moving, total, out=even, where=total > 0)
+    return even
 
 
 def moving_vectors(maps: Floats) -> Floats:
