@@ -15,16 +15,17 @@ from fewact.data.files import stem_and_suffix
 from fewact.recordings.formats import Event
 from fewact.recordings.formats.event import by_subject
 
-IOU = 0.5
+EVENT_IOU = 0.5
 """Temporal IoU from which two events of one class are the same."""
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Temporal IoUs of the mean average precision, as published for few-shot localisation."""
 
-BLOCK = 30.0
-"""Seconds of a block of the bootstrap: neighbouring units of time are not independent."""
+BOOTSTRAP_SECONDS = 30.0
+"""Duration of a block of the bootstrap: neighbouring units of time are not independent."""
 
 RESAMPLES = 1000
+"""Number of draws of the bootstrap."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -216,7 +217,7 @@ def match(found: Sequence[Event], scored: Sequence[Event]) -> list[tuple[int, in
         for j in order[bisect_left(starts, event.start - longest) : bisect_left(starts, event.end)]:
             true = scored[j]
             overlap = _iou(event, true)
-            if str(event.label) == str(true.label) and overlap >= IOU:
+            if str(event.label) == str(true.label) and overlap >= EVENT_IOU:
                 candidates.append((-overlap, i, j))
     partner: dict[int, int] = {}
     taken: set[int] = set()
@@ -301,7 +302,7 @@ def _kappa(listed: Sequence[Scored], times_of: Sequence[Floats], classes: Sequen
             codes(events, classes, times) for events in (recording.scored, recording.found)
         )
         pair = scored * size + found
-        at = (times // BLOCK).astype(np.int64)
+        at = (times // BOOTSTRAP_SECONDS).astype(np.int64)
         count = int(at[-1]) + 1 if len(at) else 0
         counts = np.bincount(at * size * size + pair, minlength=count * size * size)
         blocks.append(counts.reshape(count, size, size))

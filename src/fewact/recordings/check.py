@@ -15,16 +15,16 @@ from fewact.core.text_table import csv_line
 from fewact.data.clips import is_none
 from fewact.recordings.agreement import key_of
 from fewact.recordings.formats import Event, EventTable
-from fewact.recordings.totals import FEWEST, Floats, Total, measure, total, windows
+from fewact.recordings.totals import FEWEST_CHECKED, Floats, Total, measure, total, windows
 
-PLAN = FileType("plan of a check", DataError, 64 * MIB, hint="Choose another folder with -o.")
+PLAN_TYPE = FileType("plan of a check", DataError, 64 * MIB, hint="Choose another folder with -o.")
 
-GOING_ON = 0.05
+START_TOLERANCE = 0.05
 """Seconds after the start of a window up to which an action that is scored began before it."""
 
 NO_CLASS = "it has no class"
 
-MEASURES = ("count", "seconds")
+TOTAL_MEASURES = ("count", "seconds")
 
 
 class SampledRecording(BaseModel):
@@ -97,23 +97,25 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
         Checked(recording=i, window=j) for i, part in enumerate(parts) for j in range(part.windows)
     ]
     number = _number(check, len(every))
-    if len(every) < FEWEST:
-        seconds = sum(durations.values()) / (FEWEST + len(parts) / 2)  # each may lose half a window
+    if len(every) < FEWEST_CHECKED:
+        seconds = sum(durations.values()) / (
+            FEWEST_CHECKED + len(parts) / 2
+        )  # each may lose half a window
         raise OptionError(
             "too few windows to draw from",
             where="--window",
             got=f"{len(every)} windows of {width:g} s",
-            expected=f"{FEWEST} or more in all recordings",
+            expected=f"{FEWEST_CHECKED} or more in all recordings",
             hint="Add recordings, or check all of shorter windows: "
             f"--window {max(1.0, seconds):.2f} --check 100%",
         )
-    if not FEWEST <= number <= len(every):
-        percent = -(-100 * FEWEST // len(every))
+    if not FEWEST_CHECKED <= number <= len(every):
+        percent = -(-100 * FEWEST_CHECKED // len(every))
         raise OptionError(
-            "too few windows to check" if number < FEWEST else "there are fewer windows",
+            "too few windows to check" if number < FEWEST_CHECKED else "there are fewer windows",
             where="--check",
             got=f"{number} of {len(every)} windows of {width:g} s",
-            expected=f"{FEWEST} to {len(every)}",
+            expected=f"{FEWEST_CHECKED} to {len(every)}",
             hint=f"--check {percent}%, or shorter windows: --window {width / 2:g}",
         )
     return CheckPlan(
@@ -195,7 +197,7 @@ class ScoredWindows:
             within.add(number)
             if is_none(str(event.label)):
                 continue
-            goes_on = event.start <= shown + GOING_ON and checked.window > 0
+            goes_on = event.start <= shown + START_TOLERANCE and checked.window > 0
             part = replace(event, start=first + start - shown, end=last + start - shown)
             part = replace(part, repetitions=0 if goes_on else event.repetitions)
             self.events[checked.recording].append(part)
@@ -211,12 +213,12 @@ class ScoredWindows:
             fault = f"{self.skipped[0]}. " if self.skipped else ""
             hint = f'{fault}Write "none" as the label where no action is visible.'
             raise DataError("windows are not scored", where=where, got=first[:200], hint=hint)
-        if number < FEWEST:
+        if number < FEWEST_CHECKED:
             raise DataError(
                 "too few windows are scored",
                 where=where,
                 got=f"{number} of {len(self.plan.checked)}",
-                expected=f"at least {FEWEST}, in their order",
+                expected=f"at least {FEWEST_CHECKED}, in their order",
                 hint='Write the class of each action as its label, with start and end; "none" '
                 "where no action is visible.",
             )
@@ -258,7 +260,7 @@ def totals(
             measure([*events.get(i, ())], part.duration, part.windows, classes)
             for i, part in enumerate(plan.recordings)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}
+        return {name: np.concatenate([part[name] for part in parts]) for name in TOTAL_MEASURES}
 
     before = np.cumsum([0, *(part.windows for part in plan.recordings)])
     checked = [int(before[one.recording]) + one.window for one in plan.checked[: scored.checked]]
@@ -266,5 +268,5 @@ def totals(
     return [
         (label, name, total(true[name][checked, column], predicted[name][:, column], checked))
         for column, label in enumerate(classes)
-        for name in MEASURES
+        for name in TOTAL_MEASURES
     ]

@@ -8,17 +8,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fewact.recordings.annotated import Font, font_of
 from fewact.recordings.event_text import clock_time
+from fewact.recordings.fonts import Font, font_of
 from fewact.video.reading import probe, read_frame_sets
 from fewact.video.samplers import EveryNth, RGBImage
 from fewact.video.writing import timed_video
 
-TITLE = 2.0
-"""Seconds of the title before each window."""
+TITLE_SECONDS = 2.0
+"""Duration of the title before each window."""
 
-MOST_SIDE, LEAST_SIDE, PIECE = 640, 320, 10.0
-"""Largest and smallest width of the video in pixels; seconds that are read at once."""
+LARGEST_WIDTH = 640
+"""Largest width of the video, in pixels."""
+
+SMALLEST_WIDTH = 320
+"""Smallest width of the video, in pixels."""
+
+PIECE_READ = 10.0
+"""Seconds that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def starts(lengths: Sequence[float]) -> list[float]:
     >>> starts([10, 9.5])
     [2.0, 14.0]
     """
-    ends = np.cumsum([TITLE + length for length in lengths])
+    ends = np.cumsum([TITLE_SECONDS + length for length in lengths])
     return [round(float(end) - length, 3) for end, length in zip(ends, lengths, strict=True)]
 
 
@@ -59,7 +65,7 @@ def write_check_video(
         show: Called with the numbers of written and of all windows.
     """
     first = probe(excerpts[0].path)
-    width = min(MOST_SIDE, max(LEAST_SIDE, first.width)) // 2 * 2
+    width = min(LARGEST_WIDTH, max(SMALLEST_WIDTH, first.width)) // 2 * 2
     height = max(2, round(width * first.height / first.width / 2) * 2)
     canvas = _Canvas(width, height)
     with timed_video(path, first.fps) as video:
@@ -67,8 +73,8 @@ def write_check_video(
             what = f"window {number} of {len(excerpts)}"
             of = f"{clock_time(excerpt.start)} to {clock_time(excerpt.end)}"
             title = canvas.title((what, excerpt.path.name, of))
-            begin = excerpt.shown - TITLE
-            for i in range(math.floor(TITLE * first.fps)):
+            begin = excerpt.shown - TITLE_SECONDS
+            for i in range(math.floor(TITLE_SECONDS * first.fps)):
                 time = begin + i / first.fps
                 video.write(canvas.with_line(title, f"{time:.1f} s"), time)
             for time, image in _frames(excerpt, canvas.fitted):
@@ -83,8 +89,8 @@ def _frames(
     """Yield the frames of a window with their times from its start, in seconds."""
     begin, last = excerpt.start, -1.0
     while begin < excerpt.end:
-        end = min(begin + PIECE, excerpt.end)
-        end = excerpt.end if excerpt.end - end < PIECE / 2 else end
+        end = min(begin + PIECE_READ, excerpt.end)
+        end = excerpt.end if excerpt.end - end < PIECE_READ / 2 else end
         read = read_frame_sets(
             excerpt.path, [EveryNth(1)], start=begin, end=end, transform=transform
         )

@@ -12,7 +12,7 @@ from fewact.recordings.find import SEGMENT_WEIGHTS
 from fewact.recordings.index import ENTRY_SECONDS, Archive, IndexedRecording, recording_parts
 from fewact.recordings.segments import SAME_PERFORMANCE, Segment, apart
 from fewact.recordings.small_vectors import (
-    TRACKS,
+    INDEX_TRACKS,
     Array,
     SmallVectors,
     aligned_similarities,
@@ -141,7 +141,7 @@ def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: f
     for recorded in recordings:
         before = -1.0
         for begin, rows in recording_parts(archive, recorded):
-            duration = len(rows["layout"]) / TRACKS["layout"].rate
+            duration = len(rows["layout"]) / INDEX_TRACKS["layout"].rate
             for start in np.arange(0.0, duration - length + START_ROUNDING, step).tolist():
                 if begin + start > before:
                     before = begin + start

@@ -91,7 +91,7 @@ This one says what the model knows; the next one holds if people or a scene are 
 DEVIATION_WEIGHT = 1.2
 """The same for the window's score in standard deviations from the mean of the recording."""
 
-LOG_ODDS_OFFSET = -1.75
+CONFIDENCE_OFFSET = -1.75
 """Constant that is added to these log-odds."""
 
 LEAST_CONFIDENCE = 0.35
@@ -197,7 +197,7 @@ class EventFinder:
         spread = np.std(self._seen) if self._seen else 0.0
         deviation = (window.score - np.mean(self._seen)) / spread if spread > 0 else 0.0
         log_odds = KNOWN_WEIGHT * window.known + DEVIATION_WEIGHT * float(deviation)
-        log_odds += LOG_ODDS_OFFSET
+        log_odds += CONFIDENCE_OFFSET
         return 1 / (1 + math.exp(-max(-LARGEST_LOG_ODDS, min(LARGEST_LOG_ODDS, log_odds))))
 
     def add(self, windows: Sequence[WindowScore], time: float) -> list[Event]:

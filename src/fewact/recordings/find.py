@@ -32,7 +32,7 @@ from fewact.recordings.question import Question, question_of_model
 from fewact.recordings.segments import Segment, apart
 from fewact.recordings.small_vectors import (
     CELL_SECONDS,
-    TRACKS,
+    INDEX_TRACKS,
     Array,
     Rows,
     SmallVectors,
@@ -96,7 +96,7 @@ def _of_recording(
     for begin, rows in recording_parts(archive, recorded):
         windows = _scored(rows, question)
         starts, ends = (np.concatenate([each[i] for each in windows]) for i in (0, 1))
-        parts = {name: np.concatenate([each[2][name] for each in windows]) for name in TRACKS}
+        parts = {name: np.concatenate([each[2][name] for each in windows]) for name in INDEX_TRACKS}
         near = apart(starts, ends, _quick_scores(parts, question).max(1), ALIGNED_PER_PART)
         if not near:
             continue
@@ -123,9 +123,9 @@ Windows = tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Array]]
 def _scored(rows: Rows, question: Question) -> list[Windows]:
     """Return the windows of each length."""
     lengths, windows = question.window_lengths, list[Windows]()
-    duration = len(rows["layout"]) / TRACKS["layout"].rate
+    duration = len(rows["layout"]) / INDEX_TRACKS["layout"].rate
     if duration < CELL_SECONDS:
-        none: dict[str, Array] = dict.fromkeys(TRACKS, np.zeros((0, len(question.labels))))
+        none: dict[str, Array] = dict.fromkeys(INDEX_TRACKS, np.zeros((0, len(question.labels))))
         return [(np.zeros(0), np.zeros(0), none)]
     variances = row_variances(rows, lengths[len(lengths) // 2])
     products = row_products(rows, question.examples)
@@ -168,7 +168,7 @@ def spans_to_watch(
     longest = question.window_lengths[-1]
     best = np.zeros(0)
     for begin, rows in recording_parts(archive, recorded):
-        end = begin + len(rows["layout"]) / TRACKS["layout"].rate
+        end = begin + len(rows["layout"]) / INDEX_TRACKS["layout"].rate
         cells = np.full(math.ceil(end / CELL_SECONDS), -np.inf)
         cells[: len(best)] = best
         best = cells

@@ -35,7 +35,7 @@ from fewact.methods.fusion import MIDDLE_GRID, compares_maps
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, WEIGHTS_SHA256, raw_vectors
 from fewact.methods.fusion.terms import cell_vectors, unit_frames
 from fewact.networks import Backbone, Card
-from fewact.recordings.small_vectors import TRACKS, Array, projected
+from fewact.recordings.small_vectors import INDEX_TRACKS, Array, projected
 from fewact.recordings.windows import Pace
 from fewact.video.recording import open_recording
 from fewact.video.samplers import RGBImage
@@ -46,7 +46,7 @@ SmallRows = dict[str, NDArray[np.int8]]
 Shown = Callable[[float], None]
 """Shows the time up to which a recording was read, in seconds."""
 
-PIECE_SECONDS: Final = FRAMES / TRACKS["motion"].rate
+PIECE_SECONDS: Final = FRAMES / INDEX_TRACKS["motion"].rate
 """Duration of a piece that is computed at once, in seconds."""
 
 PIECE_STEP: Final = PIECE_SECONDS / 2
@@ -78,8 +78,8 @@ CONTENT: Final = "archive vectors"
 
 def index_requests() -> tuple[FeatureRequest, MovingRequest, DifferenceImageRequest]:
     """Return what is computed of a piece."""
-    frames = View(round(PIECE_SECONDS * TRACKS["layout"].rate))
-    moving = MovingRequest(view=View(round(PIECE_SECONDS * TRACKS["appearance"].rate)))
+    frames = View(round(PIECE_SECONDS * INDEX_TRACKS["layout"].rate))
+    moving = MovingRequest(view=View(round(PIECE_SECONDS * INDEX_TRACKS["appearance"].rate)))
     return FeatureRequest("middle", frames), moving, DifferenceImageRequest(View(FRAMES, "auto"))
 
 
@@ -144,7 +144,7 @@ class Archive:
         }
         layout = {
             name: Shape("int8", (ENTRY_SECONDS * track.rate, track.width))
-            for name, track in TRACKS.items()
+            for name, track in INDEX_TRACKS.items()
         }
         entries = store.make(facts, layout) if create else store.find(facts)
         if entries is None:
@@ -181,7 +181,7 @@ class Archive:
     def rows(self, fingerprint: str, first: int, last: int) -> SmallRows:
         """Return the rows of the minutes ``first`` to ``last`` − 1 of a recording."""
         entries = [self.entries.read(_key(fingerprint, number)) for number in range(first, last)]
-        return {name: np.concatenate([entry[name] for entry in entries]) for name in TRACKS}
+        return {name: np.concatenate([entry[name] for entry in entries]) for name in INDEX_TRACKS}
 
     def add(self, path: Path, backbone: Backbone, shown: Shown = lambda time: None) -> bool:
         """Index a recording; return whether it had to be read.
@@ -266,10 +266,10 @@ def recording_parts(
 def small_rows(rows: SmallRows) -> dict[str, Array]:
     """Return rows as they are compared, without those at the end that have no frame."""
     shown = np.flatnonzero(rows["layout"].any(1))
-    end = (shown[-1] + 1) / TRACKS["layout"].rate if len(shown) else 0.0
+    end = (shown[-1] + 1) / INDEX_TRACKS["layout"].rate if len(shown) else 0.0
     scale = np.float32(LARGEST_VALUE / LARGEST_INTEGER)
     return {
-        name: values[: round(end * TRACKS[name].rate)].astype(np.float32) * scale
+        name: values[: round(end * INDEX_TRACKS[name].rate)].astype(np.float32) * scale
         for name, values in rows.items()
     }
 
@@ -282,21 +282,25 @@ def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterat
     """Yield the rows of each minute of a recording, from minute ``first`` on."""
     # The last piece before a minute has the rows of its first three quarters of a second.
     begin = max(0.0, ENTRY_SECONDS * first - PIECE_STEP)
-    waiting: dict[str, list[NDArray[np.int8]]] = {name: [] for name in TRACKS}
+    waiting: dict[str, list[NDArray[np.int8]]] = {name: [] for name in INDEX_TRACKS}
     late = PIECE_STEP / 2 if first else 0.0  # rows that are stored
+    sizes = {name: ENTRY_SECONDS * track.rate for name, track in INDEX_TRACKS.items()}
     for rows in _pieces(path, backbone, begin, shown):
-        for name, track in TRACKS.items():
+        for name, track in INDEX_TRACKS.items():
             waiting[name].append(rows[name][round(late * track.rate) :])
         late = 0.0
-        while all(sum(map(len, waiting[n])) >= ENTRY_SECONDS * t.rate for n, t in TRACKS.items()):
+        while all(
+            sum(map(len, waiting[n])) >= ENTRY_SECONDS * t.rate for n, t in INDEX_TRACKS.items()
+        ):
             joined = {name: np.concatenate(parts) for name, parts in waiting.items()}
-            sizes = {name: ENTRY_SECONDS * track.rate for name, track in TRACKS.items()}
             yield {name: joined[name][:size] for name, size in sizes.items()}
             waiting = {name: [joined[name][size:]] for name, size in sizes.items()}
     if any(len(values) for parts in waiting.values() for values in parts):
         rest = {name: np.concatenate(parts) for name, parts in waiting.items()}
         yield {
-            name: np.pad(values, ((0, ENTRY_SECONDS * TRACKS[name].rate - len(values)), (0, 0)))
+            name: np.pad(
+                values, ((0, ENTRY_SECONDS * INDEX_TRACKS[name].rate - len(values)), (0, 0))
+            )
             for name, values in rest.items()
         }
 
@@ -309,11 +313,12 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
         """Return the rows of the piece at a start up to a time; its frames end at ``end``."""
         low = PIECE_STEP / 2 if start else 0.0
         spans = {
-            n: [round(t * track.rate) for t in (low, until - start)] for n, track in TRACKS.items()
+            n: [round(t * track.rate) for t in (low, until - start)]
+            for n, track in INDEX_TRACKS.items()
         }
         if np.diff([start, *(t for t in times if t < end), end]).max() > FRAME_GAP:
             return {
-                n: np.zeros((max(0, b - a), TRACKS[n].width), np.int8)
+                n: np.zeros((max(0, b - a), INDEX_TRACKS[n].width), np.int8)
                 for n, (a, b) in spans.items()
             }
         features = ring.features(start, start + PIECE_SECONDS)

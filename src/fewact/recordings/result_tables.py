@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fewact.core.text_table import csv_line
-from fewact.recordings.agreement import IOU, TIOUS, Agreement, Kappa
+from fewact.recordings.agreement import EVENT_IOU, TIOUS, Agreement, Kappa
 from fewact.recordings.event_text import clock_time
 from fewact.recordings.formats import Event
 from fewact.recordings.time_budget import Budget
@@ -51,7 +51,7 @@ def agreement_tables(result: Agreement) -> list[Table]:
     labels = (*result.classes, "(none)")
     confusion = zip(labels, result.seconds.confusion.tolist(), strict=True)
     return [
-        Table(header, tuple(rows), f"Events of one class with an IoU of at least {IOU:g}"),
+        Table(header, tuple(rows), f"Events of one class with an IoU of at least {EVENT_IOU:g}"),
         Table(("Cohen's kappa", "value", "95 % interval", "units"), tuple(kappas)),
         *(
             [

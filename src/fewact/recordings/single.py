@@ -21,7 +21,7 @@ from fewact.recordings.event_text import clock_time, counts, events_text
 from fewact.recordings.formats import Event
 from fewact.recordings.interruption import opened, stopped_by_ctrl_c
 from fewact.recordings.outputs import EventFormat, event_writer, recording_name
-from fewact.recordings.stream import SHORTEST_RECORDING, Stream
+from fewact.recordings.stream import PARTIAL_WINDOW, Stream
 from fewact.recordings.watch import Watch
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _saver(
 
 def _hint(watch: Watch, false_alarms: float | None, *, stopped: bool) -> str:
     """Return what helps if no event was found; ``stopped`` by Ctrl-C, not at the end."""
-    if watch.time < SHORTEST_RECORDING * watch.stream.lengths[0]:
+    if watch.time < PARTIAL_WINDOW * watch.stream.lengths[0]:
         short = (
             "The recording is shorter than half a training clip: `fewact predict` gives its class."
         )

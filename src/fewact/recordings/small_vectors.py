@@ -34,7 +34,7 @@ class TrackSize(NamedTuple):
     width: int
 
 
-TRACKS: Final = {
+INDEX_TRACKS: Final = {
     "appearance": TrackSize(4, 256),
     "layout": TrackSize(4, 256),
     "motion": TrackSize(8, LENGTH),
@@ -110,7 +110,7 @@ class SmallVectors:
     def of_rows(cls, rows: Rows, start: float, length: float) -> "SmallVectors":
         """Return those of a window of an index."""
         at = np.array([start])
-        vectors = {n: rows[n][rows_at(n, at, length, len(rows[n]))[0]] for n in TRACKS}
+        vectors = {n: rows[n][rows_at(n, at, length, len(rows[n]))[0]] for n in INDEX_TRACKS}
         return cls._of(length, vectors)
 
     @classmethod
@@ -124,7 +124,7 @@ class SmallVectors:
         """
         total = sum(weights.values())
         return np.concatenate(
-            [self.vectors[name].ravel() * (weights[name] / total) ** 0.5 for name in TRACKS]
+            [self.vectors[name].ravel() * (weights[name] / total) ** 0.5 for name in INDEX_TRACKS]
         )
 
 
@@ -166,7 +166,7 @@ def projected(track: str, vectors: NDArray[Any]) -> Array:
 
     A component of a random unit vector has a standard deviation of 1.
     """
-    channels, width = vectors.shape[-1], TRACKS[track].width
+    channels, width = vectors.shape[-1], INDEX_TRACKS[track].width
     if channels == width:
         return vectors
     scaled: Array = vectors @ orthogonal_projection(channels, width).T
@@ -177,7 +177,7 @@ def projected(track: str, vectors: NDArray[Any]) -> Array:
 def rows_at(track: str, starts: Array, length: float, rows: int) -> NDArray[np.int64]:
     """Return the rows (w k) of windows that start at times (w) in seconds."""
     times = starts[:, None] + length * POSITIONS[track]
-    return (times * TRACKS[track].rate).astype(np.int64).clip(0, rows - 1)
+    return (times * INDEX_TRACKS[track].rate).astype(np.int64).clip(0, rows - 1)
 
 
 def row_products(rows: Rows, examples: Sequence[SmallVectors]) -> dict[str, Array]:
@@ -225,7 +225,7 @@ def row_variances(rows: Rows, length: float) -> dict[str, Array]:
     """
     variances = {}
     for name in VARIANCE_FLOOR:
-        values, per_cell = rows[name], round(CELL_SECONDS * TRACKS[name].rate)
+        values, per_cell = rows[name], round(CELL_SECONDS * INDEX_TRACKS[name].rate)
         count = len(values) // per_cell
         cells = values[: count * per_cell].reshape(count, per_cell, -1).sum(1)  # (c d)
         squares = np.einsum("nd,nd->n", values, values)[: count * per_cell]
@@ -244,7 +244,7 @@ def row_variances(rows: Rows, length: float) -> dict[str, Array]:
 def motion_at(rows: Array, starts: Array, lengths: Array | float) -> Array:
     """Return the vectors of learned motion of windows (w t d), of length 1."""
     at = starts[:, None] + np.reshape(lengths, (-1, 1)) * POSITIONS["motion"]
-    motion = rows[(at * TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]
+    motion = rows[(at * INDEX_TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]
     return unit(motion - motion.mean(1, keepdims=True))
 
 

@@ -26,9 +26,8 @@ from fewact.recordings.stages import Stages
 from fewact.recordings.windows import Pace, SlidingWindows, Window, check_watchable
 from fewact.video.cleaning.correction import STILL
 
-SHORTEST_RECORDING = 0.5
-"""Duration of a recording that is scored although it is shorter than a window, as a fraction of the
-window's."""
+PARTIAL_WINDOW = 0.5
+"""Fraction of a window that a recording must last to be scored."""
 
 LARGEST_TIME = 1e11
 """Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
@@ -353,7 +352,7 @@ class Stream:
         for length in self.lengths:
             # A recording that is a little shorter than a window is one window.
             start = max(end - length, self._windows.start)
-            if end - start >= SHORTEST_RECORDING * length:
+            if end - start >= PARTIAL_WINDOW * length:
                 windows.append(self._window(start, end))
         events += self._finder.add([window.result() for window in windows], self._last)
         return events + self._finder.close(max(end, recording_end or end))

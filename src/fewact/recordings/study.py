@@ -12,7 +12,7 @@ from fewact.cli.run import say
 from fewact.core.atomic import write_text
 from fewact.core.errors import DataError, OptionError
 from fewact.core.text_table import printable
-from fewact.recordings.check import PLAN, CheckPlan, ScoredWindows, blank_table, draw, totals
+from fewact.recordings.check import PLAN_TYPE, CheckPlan, ScoredWindows, blank_table, draw, totals
 from fewact.recordings.check_video import Excerpt, starts, write_check_video
 from fewact.recordings.event_tables import are_apart
 from fewact.recordings.formats import (
@@ -58,7 +58,7 @@ class Study:
         Raises:
             OptionError: It was drawn with other options.
         """
-        plan = PLAN.model(self.folder / PLAN_FILE, CheckPlan)
+        plan = PLAN_TYPE.model(self.folder / PLAN_FILE, CheckPlan)
         if plan.options != self.options:
             raise OptionError(
                 "the windows were drawn with other options",

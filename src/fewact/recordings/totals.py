@@ -26,14 +26,14 @@ from fewact.recordings.formats import Event
 
 Floats = NDArray[np.floating[Any]]
 
-FEWEST = 10
+FEWEST_CHECKED = 10
 """Number of windows that a person must check at least."""
 
-RARE = 8
+RARE_CLASS = 8
 """Number of checked windows with a class, scored or found, below which it has no interval: with
 fewer, intervals cover in 75 to 92 %."""
 
-ROUNDING = 1e-6
+BORDER_ROUNDING = 1e-6
 """Fraction of a window by which a time may be beyond its end: times of tables are rounded."""
 
 
@@ -71,7 +71,7 @@ def total(scored: Floats, found: Floats, checked: Sequence[int]) -> Total:
     predicted = found[list(checked)]
     mean, weight = _mean(scored.mean(), predicted.mean(), (scored * predicted).mean(), found)
     value = count * float(mean)
-    if np.count_nonzero((scored > 0) | (predicted > 0)) < RARE:
+    if np.count_nonzero((scored > 0) | (predicted > 0)) < RARE_CLASS:
         return Total(value, None, None, float(found.sum()), float(weight))
     # Means (n), each without one window.
     first, second, product = (
@@ -142,4 +142,4 @@ def measure(
 
 def _window(time: float, step: float, count: int) -> int:
     """Return the window in which a performance begins; one at a border is of the earlier one."""
-    return min(max(math.ceil(time / step - ROUNDING) - 1, 0), count - 1)
+    return min(max(math.ceil(time / step - BORDER_ROUNDING) - 1, 0), count - 1)
