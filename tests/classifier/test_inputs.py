@@ -21,7 +21,7 @@ from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction, Skipped
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError
 from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
-from fewact.data.clips import as_array
+from fewact.data.images import as_array
 from fewact.video import EveryNth, read_frames
 
 
@@ -230,8 +230,8 @@ def test_a_missing_file_is_skipped_in_teaching_and_predicting(
     missing = tmp_path / "nofile.mp4"
     with pytest.warns(UserWarning, match=r"skipped: .*nofile\.mp4: there is no such file"):
         quick.fit({"left": [actions / "left", missing], "right": actions / "right"})
-    assert [one.path for one in quick.skipped_] == [missing]
-    assert len(quick.clips_) == 6
+    assert [one.path for one in quick.fitted_.skipped] == [missing]
+    assert len(quick.fitted_.clips) == 6
     with pytest.warns(UserWarning, match="there is no such file"):
         quick.add_clips("left", [queries["left"], missing])
     assert [type(one).__name__ for one in quick.predict_each([queries["left"], missing])] == [
@@ -333,10 +333,10 @@ def test_labels_and_numbers_of_other_libraries_are_taken(
     labels = torch.tensor([names.index(clip.label) for clip in clips])
     quick.fit([clip.path for clip in clips], labels, none=[])
     assert tuple(quick.classes_) == tuple(range(len(names)))
-    count = len(quick.clips_)
+    count = len(quick.fitted_.clips)
     quick.remove_clips([np.int64(1)])
-    quick.remove_clips(quick.clips_[0].title)
-    assert len(quick.clips_) == count - 2
+    quick.remove_clips(quick.fitted_.clips[0].title)
+    assert len(quick.fitted_.clips) == count - 2
 
 
 def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
@@ -351,9 +351,9 @@ def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
     np.testing.assert_allclose(quick.predict_proba(queries.values()), expected, rtol=1e-5)
     quick.save(tmp_path / "model", thumbnails=True)
     loaded = FewShotClassifier.load(tmp_path / "model")
-    assert loaded.has_thumbnails
-    assert loaded.clips_ == quick.clips_
-    assert loaded.clips_[0].name.startswith(("video-", "frames-"))
+    assert loaded.fitted_.has_thumbnails
+    assert loaded.fitted_.clips == quick.fitted_.clips
+    assert loaded.fitted_.clips[0].name.startswith(("video-", "frames-"))
     with pytest.raises(DataError, match="training clip already"):
         loaded.add_clips("down", classes["down"][1])
     with pytest.raises(DataError, match="appears twice"):
@@ -367,11 +367,11 @@ def test_classes_and_clips_of_no_class_in_a_dictionary(
     quick.fit(folders, none=[actions / "down"])
     assert tuple(quick.classes_) == ("left", "right")
     names = [f"none/clip {i}.mp4" for i in range(3)]
-    assert [clip.name for clip in quick.none_clips_] == names
+    assert [clip.name for clip in quick.fitted_.none_clips] == names
     quick.fit(folders, none=(actions / "down").glob("*.mp4"))
-    assert [clip.name for clip in quick.none_clips_] == names
+    assert [clip.name for clip in quick.fitted_.none_clips] == names
     assert tuple(quick.fit({**folders, "None": actions / "down"}).classes_) == ("left", "right")
-    assert len(quick.none_clips_) == 3
+    assert len(quick.fitted_.none_clips) == 3
     with pytest.raises(DataError, match="has its own labels"):
         quick.fit(folders, ["left", "right"])
 
@@ -426,7 +426,7 @@ def test_an_integer_has_one_text(
     quick.add_clips("01", queries["right"]).add_class("007", queries["left"])
     quick.move_clip("1/clip 0.mp4", "-0").move_clip("1/clip 0.mp4", "01")
     assert tuple(quick.classes_) == (0, 1, 2, 7)
-    assert [clip.label for clip in quick.clips_].count("1") == 4
+    assert [clip.label for clip in quick.fitted_.clips].count("1") == 4
     assert quick.predict_proba(queries["right"]).sum() == pytest.approx(1)
     quick.rename_class("02", "03").remove_class("07")
     assert tuple(quick.classes_) == (0, 1, 3)

@@ -39,8 +39,8 @@ from fewact.core.errors import DataError, ModelError, NotFittedError, OptionErro
 from fewact.core.options import check_options
 from fewact.core.paths import similar_name, user_path
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
-from fewact.data.clips import as_array
 from fewact.data.files import first_few
+from fewact.data.images import as_array
 from fewact.features.extract import Timing
 from fewact.features.sources import Precomputed
 from fewact.networks import Backbone

@@ -33,8 +33,8 @@ from fewact.data import (
     read_features,
     read_table,
 )
-from fewact.data.clips import OF_FEATURES, check_dense, is_frames, is_image
 from fewact.data.files import legible, no_clips
+from fewact.data.images import OF_FEATURES, check_dense, is_frames, is_image
 from fewact.data.poses import is_poses, read_poses
 
 

@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
 from fewact.data import BACKGROUND, Clip, is_background, is_none
-from fewact.data.clips import as_box, check_dense
+from fewact.data.clips import as_box
+from fewact.data.images import check_dense
 from fewact.video.source import Span
 
 Label: TypeAlias = str | int

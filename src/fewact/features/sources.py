@@ -18,10 +18,10 @@ from fewact.data.clips import (
     UNUSABLE_FEATURES,
     USABLE_FEATURES,
     FeatureClip,
-    check_vectors_are_numpy,
     usable_features,
 )
 from fewact.data.files import first_few
+from fewact.data.images import check_vectors_are_numpy
 from fewact.data.videos import VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Features, Request, View

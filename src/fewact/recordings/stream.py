@@ -15,7 +15,7 @@ from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.windows import MOST_SAMPLES, window_rate
 from fewact.core.errors import OptionError, warn
-from fewact.data.clips import as_image
+from fewact.data.images import as_image
 from fewact.features.extract import Timing
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
