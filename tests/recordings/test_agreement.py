@@ -1,4 +1,4 @@
-"""Agreement and time budgets: known truth in, exact numbers out."""
+"""Agreement of events: known truth in, exact numbers out."""
 
 import math
 
@@ -8,7 +8,6 @@ import pytest
 from fewact.core.errors import DataError
 from fewact.recordings.agreement import TIOUS, Scored, agree, average_precisions, kappa, recordings
 from fewact.recordings.formats import Event
-from fewact.recordings.time_budget import Budget, budgets
 
 TRUTH = [Event("wave", 0, 10), Event("clap", 20, 30), Event("wave", 40, 50)]
 
@@ -83,24 +82,6 @@ def test_events_of_unknown_recordings_are_refused() -> None:
     scored = [Event("w", 0, 1, recording=name) for name in ("a", "b")]
     with pytest.raises(DataError, match="which recordings"):
         recordings([Event("w", 0, 1)], scored)
-
-
-def test_time_budgets_are_exact() -> None:
-    events = [
-        Event("wave", 5, 15, repetitions=3),
-        Event("wave", 12, 20),  # 12 to 15 counts once
-        Event("wave", 55, math.inf),
-    ]
-    (wave, clap) = budgets("a", events, 60, ["wave", "clap"])
-    assert wave == Budget("a", "wave", 0, 60, 5, 20, (10 + 8 + 5) / 3, 5)
-    assert wave.share == pytest.approx(1 / 3)
-    assert clap == Budget("a", "clap", 0, 60, 0, 0, None, None)
-    bins = list(budgets("a", events, 60, ["wave"], width=25))
-    assert [(b.start, b.end, b.count, b.total, b.latency) for b in bins] == [
-        (0, 25, 4, 15, 5),
-        (25, 50, 0, 0, None),
-        (50, 60, 1, 5, 5),
-    ]
 
 
 def slow_precision(listed: list[Scored], label: str, tiou: float) -> float:

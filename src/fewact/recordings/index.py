@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.classifier.probabilities import unit
 from fewact.classifier.windows import FASTEST
 from fewact.core.errors import ModelError, StoreError, UserError, warn
 from fewact.core.version import __version__
@@ -31,9 +32,11 @@ from fewact.features.ring import FeatureRing
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo, KnownVideos, stamp
+from fewact.methods.common.pooling import parts
 from fewact.methods.fusion import MIDDLE_GRID, compares_maps
+from fewact.methods.fusion.crop import averaged
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, WEIGHTS_SHA256, raw_vectors
-from fewact.methods.fusion.terms import cell_vectors, unit_frames
+from fewact.methods.fusion.terms import unit_frames
 from fewact.networks import Backbone, Card
 from fewact.recordings.small_vectors import INDEX_TRACKS, Array, projected
 from fewact.recordings.windows import Pace
@@ -86,10 +89,12 @@ def index_requests() -> tuple[FeatureRequest, MovingRequest, DifferenceImageRequ
 def vectors_of(features: Features) -> SmallRows:
     """Return the rows of a piece, by track."""
     middle, moving, images = (features[request] for request in index_requests())
+    across, down = (parts(size, MIDDLE_GRID) for size in (middle.shape[-1], middle.shape[-2]))
+    cells = averaged(middle, across, down)
     motion = raw_vectors(images) if images.any() else np.zeros((FRAMES, LENGTH), np.float32)
     vectors = {
         "appearance": unit_frames(moving),
-        "layout": cell_vectors(middle, MIDDLE_GRID),
+        "layout": unit(cells.reshape(len(cells), -1)),
         "motion": motion,
     }
     return {

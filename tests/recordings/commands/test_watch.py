@@ -23,11 +23,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from fewact.recordings.commands.outputs import recording_name
 
 from fewact import FewShotClassifier
 from fewact.cli import main
 from fewact.core.atomic import write_text
-from fewact.recordings.commands.outputs import recording_name
 from fewact.recordings.commands.watch import _hint, _summarise
 from fewact.recordings.formats import find_recording
 from fewact.recordings.stream import Stream

@@ -8,17 +8,15 @@ import pytest
 from av import VideoFrame
 from PIL import Image
 
-from fewact.recordings.annotated import (
+from fewact.recordings.events import Event
+from fewact.recordings.overlay import (
     LIVE_SPAN,
-    MOST_SIDE,
+    MOST_SHOWN_SIDE,
     Overlay,
     _performed,
     _Picture,
     _prepared,
-    _shortened,
-    font_of,
 )
-from fewact.recordings.events import Event
 from fewact.report import svg
 from fewact.video.writing import check_frame, planes_of
 
@@ -83,7 +81,7 @@ def test_subjects_have_boxes_with_their_labels() -> None:
 @pytest.mark.parametrize("shape", [(1000, 2), (1, 1), (3, 5000)])
 def test_thin_frames_are_enlarged_only_as_far_as_encoders_go(shape: tuple[int, int]) -> None:
     drawn = Overlay(["wave"], 4.0).draw(1.0, planes_of(np.zeros((*shape, 3), np.uint8)))
-    assert max(rgb(drawn).shape) <= max(MOST_SIDE, *shape)
+    assert max(rgb(drawn).shape) <= max(MOST_SHOWN_SIDE, *shape)
     check_frame(Path("a.mp4"), drawn, 25)
 
 
@@ -131,15 +129,6 @@ def test_short_counts_are_beside_the_label() -> None:
     assert not near(rgb(overlay.draw(5.0, GREY))[12, -12].tolist(), "#5a5a5a")
 
 
-def test_a_shortened_line_keeps_its_number() -> None:
-    font = font_of("wave", 18)
-    for width in (100, 200, 300):
-        line = _shortened("wave" * 20, "  0.88", font, width)
-        assert line.endswith("…  0.88")
-        assert width - 30 < font.getbbox(line)[2] <= width
-    assert _shortened("wave", "  0.88", font, 100) == "wave  0.88"
-
-
 def test_bar_of_a_camera_shows_the_last_minute() -> None:
     overlay = Overlay(["clap", "wave"])
     overlay.add(EVENTS)
@@ -151,8 +140,3 @@ def test_bar_of_a_camera_shows_the_last_minute() -> None:
 def test_performances_are_counted_while_they_go_on() -> None:
     times = (1.0, 1.9, 2.0, 3.5, 4.0)
     assert [_performed(EVENTS[:1], time)["wave"] for time in times] == [0, 0, 1, 2, 3]
-
-
-def test_characters_without_a_font_are_named() -> None:
-    with pytest.warns(UserWarning, match="no font"):
-        Overlay(["wave \U0010fffd"])
