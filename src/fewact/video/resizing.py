@@ -43,6 +43,14 @@ class Axis(NamedTuple):
     precision: int
 
 
+class RealAxis(NamedTuple):
+    """The same with weights (m k) that are not rounded, see ``Axis``."""
+
+    length: int
+    first: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
 def resized(
     images: NDArray[np.uint8],
     size: tuple[int, int],
@@ -74,7 +82,13 @@ def resized(
 
 def resized_planes(images: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Return images (… h w) in another height and width, bilinear and antialiased."""
-    height, width = images.shape[-2:]
+    *leading, height, width = images.shape
+    if (height, width) == tuple(size):
+        return images
+    if _native.computes(images):
+        rows, columns = _real_axis(height, size[0]), _real_axis(width, size[1])
+        small = _native.resize_planes(images.reshape(-1, height, width), rows, columns)
+        return small.reshape(*leading, *size)
     if width != size[1]:
         images = images @ _dense(width, size[1]).T
     return images if height == size[0] else _dense(height, size[0]) @ images
@@ -105,6 +119,12 @@ def axis(
 
 
 @lru_cache(maxsize=256)
+def _real_axis(length: int, new: int) -> RealAxis:
+    pixels, weights = _weights(length, new, "bilinear", True, np.float32)
+    return RealAxis(length, pixels[:, 0].astype(np.int32), weights)
+
+
+@lru_cache(maxsize=256)
 def _dense(length: int, new: int) -> NDArray[np.float32]:
     """Return the weights (m n) of all pixels, not rounded."""
     pixels, weights = _weights(length, new, "bilinear", True, np.float32)
@@ -127,7 +147,7 @@ def _weights(
     pixels = np.minimum(begin, length - count)[:, None] + np.arange(count)
     off = (pixels - begin[:, None]).astype(kind) + (begin - middle)[:, None].astype(kind)
     kernel = _cubic if interpolation == "bicubic" else _triangle
-    weights = kernel(np.abs((off + kind(0.5)) / wide))
+    weights = kernel(np.abs((off + kind(0.5)) * (kind(1) / wide)))
     weights[(pixels < begin[:, None]) | (pixels >= end[:, None])] = 0
     return pixels, weights / weights.sum(1, keepdims=True)
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from fewact.core.machine import load_library
 
 if TYPE_CHECKING:
-    from fewact.video.resizing import Axis
+    from fewact.video.resizing import Axis, RealAxis
 
-VERSION = 3
+VERSION = 4
 """Version of the library's interface."""
 
 CHANNELS = 3
@@ -76,6 +76,13 @@ class _Axis(ctypes.Structure):
     )
 
 
+class _RealAxis(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("before", "after", "taps")),
+        *((name, ctypes.c_void_p) for name in ("first", "weights")),
+    )
+
+
 class _Planes(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("t", "height", "width", "colours")),
@@ -99,6 +106,8 @@ def library() -> ctypes.CDLL | None:
     loaded.fewact_camera_residuals.argtypes = [*problem, pointer, pointer, pointer]
     loaded.fewact_camera_warp.argtypes = [ctypes.POINTER(_Frames), *[pointer] * 3]
     loaded.fewact_camera_resize.argtypes = [pointer, size, axis, axis, pointer]
+    real_axis = ctypes.POINTER(_RealAxis)
+    loaded.fewact_camera_resize_planes.argtypes = [pointer, size, real_axis, real_axis, pointer]
     loaded.fewact_camera_sample.argtypes = [ctypes.POINTER(_Planes), size, *[pointer] * 3]
     loaded.fewact_camera_label.argtypes = [pointer, size, size, size, pointer]
     return loaded
@@ -173,6 +182,18 @@ def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[
         for a in (rows, columns)
     )
     _run("resize", _pointer(images), len(images), *axes, _pointer(resized))
+    return resized
+
+
+def resize_planes(images: Image32, rows: "RealAxis", columns: "RealAxis") -> Image32:
+    """Resize images (t h w), see ``fewact.video.resizing.resized_planes``."""
+    images = np.ascontiguousarray(images)
+    resized = np.empty((len(images), len(rows.first), len(columns.first)), np.float32)
+    axes = (
+        _RealAxis(a.length, *a.weights.shape, _pointer(a.first), _pointer(a.weights))
+        for a in (rows, columns)
+    )
+    _run("resize_planes", _pointer(images), len(images), *axes, _pointer(resized))
     return resized
 
 

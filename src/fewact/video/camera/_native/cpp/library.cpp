@@ -29,7 +29,7 @@ int guarded(const Work& work) {
 }  // namespace
 
 // Incremented with the signatures of the functions below; _native/__init__.py has the same number.
-EXPORT int fewact_camera_version() { return 3; }
+EXPORT int fewact_camera_version() { return 4; }
 
 EXPORT int fewact_camera_detect(const Images* images, int64_t p, const Blocks* blocks,
                                 const Limits* limits, float* at, float* value, float* jacobian,
@@ -58,6 +58,11 @@ EXPORT int fewact_camera_warp(const Frames* frames, const float* linear, const f
 EXPORT int fewact_camera_resize(const uint8_t* images, int64_t t, const Axis* rows,
                                 const Axis* columns, uint8_t* resized) {
   return guarded([&] { resize(images, t, *rows, *columns, resized); });
+}
+
+EXPORT int fewact_camera_resize_planes(const float* images, int64_t t, const RealAxis* rows,
+                                       const RealAxis* columns, float* resized) {
+  return guarded([&] { resize_planes(images, t, *rows, *columns, resized); });
 }
 
 EXPORT int fewact_camera_sample(const Planes* images, int64_t n, const float* x, const float* y,

@@ -1,12 +1,19 @@
 #include "resize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define AVX2 __attribute__((target("avx2")))
+#define FMA __attribute__((target("avx2,fma")))
 #include <immintrin.h>
+#endif
+#if defined(__GNUC__)
+#define INLINE inline __attribute__((always_inline))
+#else
+#define INLINE inline
 #endif
 
 namespace {
@@ -187,7 +194,55 @@ void resize_by(const uint8_t* images, int64_t t, const Axis& rows, const Axis& c
   }
 }
 
+// Compiled for the instructions of the function that it becomes a part of.
+INLINE void resize_plane(const float* image, const RealAxis& rows, const RealAxis& columns,
+                         float* narrow, float* resized) {
+  const int64_t width = columns.to;
+  for (int64_t y = 0; y < rows.from; ++y, image += columns.from)
+    for (int64_t i = 0; i < width; ++i) {
+      const float* from = image + columns.first[i];
+      const float* weights = columns.weights + i * columns.taps;
+      float sum = 0;
+      for (int64_t k = 0; k < columns.taps; ++k) sum = std::fma(from[k], weights[k], sum);
+      narrow[y * width + i] = sum;
+    }
+  for (int64_t y = 0; y < rows.to; ++y, resized += width) {
+    const float* from = narrow + rows.first[y] * width;
+    const float* weights = rows.weights + y * rows.taps;
+    std::fill_n(resized, width, 0.0f);
+    for (int64_t k = 0; k < rows.taps; ++k, from += width)
+      for (int64_t x = 0; x < width; ++x) resized[x] = std::fma(from[x], weights[k], resized[x]);
+  }
+}
+
+void resize_plane_portably(const float* image, const RealAxis& rows, const RealAxis& columns,
+                           float* narrow, float* resized) {
+  resize_plane(image, rows, columns, narrow, resized);
+}
+
+#if defined(FMA)
+FMA void resize_plane_by_fma(const float* image, const RealAxis& rows, const RealAxis& columns,
+                             float* narrow, float* resized) {
+  resize_plane(image, rows, columns, narrow, resized);
+}
+#endif
+
 }  // namespace
+
+void resize_planes(const float* images, int64_t t, const RealAxis& rows, const RealAxis& columns,
+                   float* resized) {
+  auto resize_plane = resize_plane_portably;
+#if defined(FMA)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    resize_plane = resize_plane_by_fma;
+#endif
+  std::vector<float> narrow(rows.from * columns.to);
+  for (int64_t i = 0; i < t; ++i) {
+    resize_plane(images, rows, columns, narrow.data(), resized);
+    images += rows.from * columns.from;
+    resized += rows.to * columns.to;
+  }
+}
 
 void resize_portably(const uint8_t* images, int64_t t, const Axis& rows, const Axis& columns,
                      uint8_t* resized) {

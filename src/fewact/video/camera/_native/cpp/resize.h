@@ -18,3 +18,14 @@ void resize(const uint8_t* images, int64_t t, const Axis& rows, const Axis& colu
 // The same without the instructions of newer processors.
 void resize_portably(const uint8_t* images, int64_t t, const Axis& rows, const Axis& columns,
                      uint8_t* resized);
+
+// The same with weights that are not rounded.
+struct RealAxis {
+  int64_t from, to, taps;
+  const int32_t* first;  // (to)
+  const float* weights;  // (to taps)
+};
+
+// Resizes t images (rows columns), first along their rows; each sum is rounded once a neighbour.
+void resize_planes(const float* images, int64_t t, const RealAxis& rows, const RealAxis& columns,
+                   float* resized);
