@@ -1,4 +1,5 @@
 // Random problems for the compiled parts of the camera, run under the sanitizers: usage COUNT.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -6,7 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "components.h"
 #include "registration.h"
+#include "resize.h"
+#include "sample.h"
 #include "warp.h"
 
 namespace {
@@ -65,9 +69,57 @@ void warp() {
   warp_frames({t, height, width, data.data(), 1.5}, linear.data(), shift.data(), warped.data());
 }
 
+// An axis with random weights, whose sums of bytes fit into 32 bits.
+struct Weighted {
+  Weighted(int64_t from, int64_t to) : first(to) {
+    axis = {from, to, whole(1, from), nullptr, nullptr, whole(1, 22)};
+    for (int32_t& one : first) one = static_cast<int32_t>(whole(0, from - axis.taps));
+    const int64_t most = std::min<int64_t>(32767, (int64_t{1} << 22) / axis.taps);
+    weights.resize(to * axis.taps);
+    for (int16_t& one : weights) one = static_cast<int16_t>(whole(-most, most));
+    axis.first = first.data(), axis.weights = weights.data();
+  }
+
+  Axis axis;
+  std::vector<int32_t> first;
+  std::vector<int16_t> weights;
+};
+
+void resizing() {
+  const int64_t t = whole(1, 3), height = whole(1, 40), width = whole(1, 40);
+  const Weighted rows(height, whole(0, 3) ? whole(1, 40) : height);
+  const Weighted columns(width, whole(0, 3) ? whole(1, 40) : width);
+  std::vector<uint8_t> data(3 * t * height * width);
+  for (uint8_t& one : data) one = whole(0, 255);
+  std::vector<uint8_t> resized(3 * t * rows.axis.to * columns.axis.to), expected(resized.size());
+  resize(data.data(), t, rows.axis, columns.axis, resized.data());
+  resize_portably(data.data(), t, rows.axis, columns.axis, expected.data());
+  if (resized != expected) std::puts("processors resize differently"), std::exit(1);
+}
+
+void sampling() {
+  const int64_t t = whole(1, 3), n = whole(1, 50), colours = whole(1, 4);
+  const int64_t height = whole(1, 20), width = whole(1, 20);
+  const auto data = numbers(t * height * width * colours, whole(0, 3));
+  const auto x = numbers(t * n, whole(0, 3)), y = numbers(t * n, whole(0, 3));
+  std::vector<float> values(t * n * colours);
+  sample({t, height, width, colours, data.data()}, n, x.data(), y.data(), values.data());
+}
+
+void labelling() {
+  const int64_t rows = whole(1, 20), columns = whole(1, 20), density = whole(0, 4);
+  std::vector<uint8_t> cells(rows * columns);
+  for (uint8_t& one : cells) one = whole(0, 4) < density;
+  std::vector<int32_t> labels(cells.size());
+  label(cells.data(), rows, columns, whole(1, 3), labels.data());
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
-  for (int left = std::atoi(arguments[1]); left > 0; --left) keypoints(), detection(), warp();
+  for (int left = std::atoi(arguments[1]); left > 0; --left) {
+    keypoints(), detection(), warp();
+    resizing(), sampling(), labelling();
+  }
   std::puts("done");
 }

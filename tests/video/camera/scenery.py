@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from fewact.video.camera.registration import Similarity, pixel_positions
 
@@ -22,7 +22,7 @@ def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def frames_of(
     motion: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
-) -> torch.Tensor:
+) -> NDArray[np.uint8]:
     """Render the scene as viewed through each similarity: (t 3 h w) uint8."""
     return render(motion, size, lambda at, _: scene(at, seed), pixel)
 
@@ -32,7 +32,7 @@ def render(
     size: tuple[int, int],
     colours_at: Callable[[np.ndarray, int], np.ndarray],
     pixel: float = 1.0,
-) -> torch.Tensor:
+) -> NDArray[np.uint8]:
     """Render an image that may change over time as viewed through each similarity.
 
     Args:
@@ -44,10 +44,10 @@ def render(
     Returns:
         Frames (t 3 h w), uint8.
     """
-    at = motion(pixel_positions(*size, pixel, torch.float64)).numpy()  # (t h w)
+    at = motion(pixel_positions(*size, pixel, np.float64))  # (t h w)
     colours = np.stack([colours_at(one, frame) for frame, one in enumerate(at)])
     shown = colours.round().clip(0, 255).astype(np.uint8)
-    return torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
+    return np.ascontiguousarray(np.moveaxis(shown, -1, 1))
 
 
 def random_motion(t: int, seed: int, *, shift: float, zoom: float, roll: float) -> Similarity:
@@ -58,17 +58,17 @@ def random_motion(t: int, seed: int, *, shift: float, zoom: float, roll: float) 
         [np.sin(2 * np.pi * (rng.uniform(0.3, 1.2) * time + rng.uniform())) for _ in range(4)]
     )
     turn = (1 + zoom * waves[0]) * np.exp(1j * roll * waves[1])
-    return Similarity(torch.from_numpy(turn), torch.from_numpy(shift * (waves[2] + 1j * waves[3])))
+    return Similarity(turn, shift * (waves[2] + 1j * waves[3]))
 
 
 def from_middle(motion: Similarity) -> Similarity:
     """Return the similarities from positions in the middle frame to those in each frame."""
     middle = len(motion.linear) // 2
-    one = torch.full((len(motion.linear),), middle)
+    one = np.full(len(motion.linear), middle)
     return motion.inverse().after(motion.of(one))
 
 
 def mean_distance(first: Similarity, second: Similarity, size: tuple[int, int], pixel: float = 1.0):
     """Return the mean distance (t) between the results of two similarities, in pixel heights."""
-    at = pixel_positions(*size, pixel, torch.float64)
-    return (first(at) - second(at)).abs().mean((-2, -1))
+    at = pixel_positions(*size, pixel, np.float64)
+    return np.abs(first(at) - second(at)).mean((-2, -1))

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from fewact.video.cleaning.correction import BLURRED, find_correction, find_faults
 from fewact.video.cleaning.details import LEAST_BLUR, REFLECTED_MARGIN, find_blur, remove_blur
@@ -24,14 +22,14 @@ def frames() -> NDArray[np.uint8]:
 
 def blurred(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     reach = int(3 * sigma + 1)
-    offsets = torch.arange(-reach, reach + 1.0)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    images = torch.from_numpy(clean).permute(0, 3, 1, 2).float().flatten(0, 1)[:, None]
-    images = functional.pad(images, (reach,) * 4, mode="replicate")
-    weights = (kernel[:, None] * kernel)[None, None]
-    found = functional.conv2d(images, weights).unflatten(0, (-1, 3))[:, :, 0]
-    return found.round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    soft = clean.astype(float)
+    for axis in (1, 2):
+        margins = [(reach, reach) if i == axis else (0, 0) for i in range(4)]
+        padded = np.pad(soft, margins, "edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis)
+        soft = windows @ (kernel / kernel.sum())
+    return soft.round().astype(np.uint8)
 
 
 def error(found: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:
