@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import fewact.align._emd as native
 from fewact.align.simplex import Problems
@@ -71,8 +70,8 @@ def problems(draw: Draw) -> Problems:
     largest = 90 if draw.random() < 0.25 else 24
     n, m = (int(k) for k in draw.integers(1, largest + 1, 2))
     scale = 10.0 ** draw.integers(-6, 7, 2)
-    parts = (costs(draw, n, m) * scale[0], weights(draw, n, scale[1]), weights(draw, m, scale[1]))
-    return Problems(*(torch.from_numpy(part) for part in parts))
+    cost = costs(draw, n, m) * scale[0]
+    return Problems(cost, weights(draw, n, scale[1]), weights(draw, m, scale[1]))
 
 
 def faults(given: Problems, isa: int, threads: int) -> dict[str, float]:
@@ -81,22 +80,22 @@ def faults(given: Problems, isa: int, threads: int) -> dict[str, float]:
     assert found.plan is not None
     if found.status.any():
         return {"status": float(found.status.max())}
-    cost, a, b = (part.double() for part in given)
-    flow, u, v = (part.double() for part in (found.plan, found.u, found.v))
-    size, mass = cost.abs().amax((1, 2)).clamp_min(1e-300), a.sum(1)
+    cost, a, b = (part.astype(np.float64) for part in given)
+    flow, u, v = (part.astype(np.float64) for part in (found.plan, found.u, found.v))
+    size, mass = np.maximum(np.abs(cost).max((1, 2)), 1e-300), a.sum(1)
     b = b * (mass / b.sum(1))[:, None]
     slack = (cost - u[:, :, None] - v[:, None]) / size[:, None, None]
     share = flow / mass[:, None, None]
     dual = (u * a).sum(1) + (v * b).sum(1)
-    rows = (share.sum(2) - a / mass[:, None]).abs()
-    columns = (share.sum(1) - b / mass[:, None]).abs()
+    rows = np.abs(share.sum(2) - a / mass[:, None])
+    columns = np.abs(share.sum(1) - b / mass[:, None])
     return {
-        "gap": float(((found.value - dual).abs() / (size * mass)).max()),
-        "value": float((((flow * cost).sum((1, 2)) - found.value) / (size * mass)).abs().max()),
+        "gap": float((np.abs(found.value - dual) / (size * mass)).max()),
+        "value": float(np.abs(((flow * cost).sum((1, 2)) - found.value) / (size * mass)).max()),
         "infeasible dual": float(-slack.min()),
-        "loose dual": float(torch.maximum(slack.amin(1).max(), slack.amin(2).max())),
+        "loose dual": float(max(slack.min(1).max(), slack.min(2).max())),
         "not complementary": float((share * slack).max()),
-        "marginals": float(torch.maximum(rows.max(), columns.max())),
+        "marginals": float(max(rows.max(), columns.max())),
         "negative flow": float(-share.min()),
         "flow of empty nodes": float((share * ((a == 0)[:, :, None] | (b == 0)[:, None])).max()),
         "cells too many": float((flow > 0).sum((1, 2)).max() - sum(cost.shape[1:]) + 1),
@@ -108,10 +107,10 @@ def fuzz(count: int, seed: int) -> int:
     worst: dict[str, dict[str, float]] = {}
     for batch in range(-(-count // BATCH)):
         given = problems(np.random.default_rng([seed, batch]))
-        for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
-            here = Problems(*(part.to(dtype) for part in given))
+        for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+            here = Problems(*(part.astype(dtype) for part in given))
             for name, isa in native.instruction_sets().items():
-                kept = worst.setdefault(f"{name} {str(dtype)[6:]}", {})
+                kept = worst.setdefault(f"{name} {dtype}", {})
                 for fault, size in faults(here, isa, threads=1 + batch % 2).items():
                     kept[fault] = max(kept.get(fault, 0.0), size)
                     if not size <= tolerance:
@@ -151,7 +150,7 @@ def sanitized(arguments: list[str]) -> int:
         )
         environment = os.environ | {
             "LD_PRELOAD": f"{asan} {cxx}",
-            "ASAN_OPTIONS": "detect_leaks=0",  # Python and torch leak on purpose at exit
+            "ASAN_OPTIONS": "detect_leaks=0",  # Python leaks on purpose at exit
         }
         command = [sys.executable, __file__, *arguments, "--library", folder]
         return subprocess.run(command, env=environment, check=False).returncode
@@ -168,7 +167,6 @@ def main() -> int:
         return sanitized(["--problems", str(given.problems), "--seed", str(given.seed)])
     if given.library:
         native.__path__.insert(0, given.library)
-    torch.set_num_threads(1)
     return fuzz(given.problems, given.seed)
 
 
