@@ -18,6 +18,7 @@ After Jain et al., "Action Localization with Tubelets from Motion" (CVPR 2014), 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -433,22 +434,30 @@ def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
     """
     if _native.computes(moving):
         return _native.label(moving, COMPONENT_REACH)
-    numbers = np.zeros(moving.shape, np.int32)
-    left = dict.fromkeys(map(tuple, np.argwhere(moving).tolist()))
-    steps = range(-COMPONENT_REACH, COMPONENT_REACH + 1)
+    # A border that does not move is around all cells: positions in it are single numbers.
+    padded = np.pad(moving, COMPONENT_REACH)
+    columns = padded.shape[1]
+    numbers = np.zeros(padded.size, np.int32)
+    steps = [
+        y * columns + x for y, x in product(range(-COMPONENT_REACH, COMPONENT_REACH + 1), repeat=2)
+    ]
+    cells = np.flatnonzero(padded).tolist()
+    left = set(cells)
     number = 0
-    while left:
+    for first in cells:
+        if first not in left:
+            continue
         number += 1
-        waiting = [next(iter(left))]
-        left.pop(waiting[0])
+        left.remove(first)
+        waiting = [first]
         while waiting:
-            y, x = waiting.pop()
-            numbers[y, x] = number
-            for cell in ((y + dy, x + dx) for dy in steps for dx in steps):
-                if cell in left:
-                    left.pop(cell)
-                    waiting.append(cell)
-    return numbers
+            cell = waiting.pop()
+            numbers[cell] = number
+            near = left.intersection([cell + step for step in steps])
+            left -= near
+            waiting += near
+    inside = slice(COMPONENT_REACH, -COMPONENT_REACH)
+    return numbers.reshape(padded.shape)[inside, inside]
 
 
 def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:

@@ -168,9 +168,10 @@ def _along(images: NDArray[np.uint8], along: Axis, number: int) -> NDArray[np.ui
     """Return images whose axis of a number is resized."""
     if images.shape[number] == len(along.first):
         return images
-    dense = np.zeros((len(along.first), along.length))  # float64 has all sums of bytes exactly
-    pixels = along.first[:, None] + np.arange(along.weights.shape[1])
-    np.put_along_axis(dense, pixels, along.weights.astype(np.float64), 1)
-    sums = np.moveaxis(images, number, -1).astype(np.float64) @ dense.T
-    levels = np.floor(sums / (1 << along.precision) + 0.5).clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(np.moveaxis(levels, -1, number))
+    pixels = np.moveaxis(images, number, 1)
+    size = len(images), len(along.first), *pixels.shape[2:]
+    sums = np.full(size, 1 << (along.precision - 1), np.int32)
+    for k, weights in enumerate(along.weights.T):
+        sums += pixels[:, along.first + k] * weights.astype(np.int32)[:, None, None]
+    levels = (sums >> along.precision).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(levels, 1, number))
