@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact import methods, networks
+from fewact import networks
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, Video, VideoList
 from fewact.features import sources
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
-from fewact.lab.evaluation import VideoFeatures, evaluate_method
-from fewact.lab.evaluation.encode import encode_list
-from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.features.sources import VideoFeatures
 from fewact.networks import Backbone
 
 CLASSES = ("Basketball", "Biking", "PlayingGuitar")
@@ -43,20 +41,6 @@ def videos(assets: Path) -> VideoList:
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     return networks.create("efficientnet-lite0", precision="float32")
-
-
-def test_real_clips_are_classified(videos: VideoList, backbone: Backbone) -> None:
-    """From files on, with the weights that come with the package."""
-    drawn = draw(videos, Protocol(ways=3, queries=2, count=100, groups="within-class"))
-    source = VideoFeatures(videos, backbone, keep=True)
-    result = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
-    assert result.accuracy > 70
-    assert result.setup.features.backbone_sha256 == backbone.card.digest
-    assert result.setup.features.trained_on == ("ImageNet-1k",)
-    again = evaluate_method(
-        methods.create("protonet", frames=2, frame_matching="concatenated"), source, videos, drawn
-    )
-    assert again.accuracy > 70
 
 
 def test_extracted_features_are_kept(
@@ -90,11 +74,6 @@ def test_missing_and_unreadable_videos_are_named(
     fine, unreadable = VideoFeatures(damaged, backbone).features([0, 1], requests)
     assert not isinstance(fine, VideoError)
     assert isinstance(unreadable, VideoError)
-    method = methods.create("protonet", frames=2)
-    with pytest.raises(DataError, match=f"cannot be read: 1 of 2 .*{broken.id}"):
-        encode_list(
-            method, VideoFeatures(damaged, backbone), damaged, np.array([0, 1], dtype=np.int32)
-        )
     incomplete = replace(videos, videos=(absent, *videos.videos[1:]))
     with pytest.raises(DataError, match=f"there are no files of.*{absent.id}"):
         list(VideoFeatures(incomplete, backbone).features([1, 0], requests))
@@ -102,6 +81,7 @@ def test_missing_and_unreadable_videos_are_named(
 
 def test_another_list_is_refused(videos: VideoList, backbone: Backbone) -> None:
     fewer = replace(videos, videos=videos.videos[1:])
-    drawn = draw(fewer, Protocol(ways=2, count=1))
-    with pytest.raises(DataError, match="features of another list"):
-        evaluate_method(methods.create("protonet"), VideoFeatures(videos, backbone), fewer, drawn)
+    source = VideoFeatures(videos, backbone)
+    source.check_list(videos)
+    with pytest.raises(DataError):
+        source.check_list(fewer)

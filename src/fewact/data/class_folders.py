@@ -36,8 +36,8 @@ def list_clips(folder: str | Path) -> list[Clip]:
 
     A clip is a file with a video's extension or a folder of numbered images; hidden and other files
     are ignored. Classes and clips are in natural order ("clip 2" before "clip 10"), the same on
-    every machine. What cannot be shown of a folder's name, such as bytes that are not UTF-8, is an
-    escape in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
+    every machine. Bytes of a folder's name that are not UTF-8 become
+    escapes in the class's name: ``caf\xe9``. The folder ``none`` is not a class:
     ``list_background`` returns its clips. Spaces around the name of a folder do not count. Warnings
     name what is ignored: saved models and videos beside the class folders, and folders of clips and
     images beside the clips of a class.
@@ -189,5 +189,4 @@ def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:
 
 
 def _has_class_folders(folder: Path) -> bool:
-    """Return whether a folder contains folders of clips, not clips."""
     return any(entry.is_dir() and not is_clip(entry) for entry in entries(folder))

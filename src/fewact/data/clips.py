@@ -289,7 +289,6 @@ class VideoBytes(_InMemory):
 
     @contextmanager
     def _file(self) -> Iterator[Path]:
-        """Yield a temporary file with the bytes."""
         with ExitStack() as until_end:
             try:
                 folder = tempfile.TemporaryDirectory(prefix="fewact-")
@@ -359,7 +358,8 @@ class Clip(ClipReference):
         end: End of the segment, in seconds; None for the end of the file.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
         box: Box around who is meant, where several people are in view: left, top, width and height
-            in pixels as displayed; None if all of the picture is. What is around it is read.
+            in pixels as displayed; None if all of the picture is. The part around the
+            box is read.
 
     Raises:
         DataError: The path is no path, the label or the group is no text, or the box is none.

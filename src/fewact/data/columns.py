@@ -51,7 +51,7 @@ class Schema:
     Args:
         columns: The columns that are read; others are ignored.
         expected: Expected header, for errors.
-        refuses_misspelt: Whether a column whose name looks like that of a missing one is refused.
+        refuses_misspelt: Whether a name that looks like the name of a missing column is refused.
 
     >>> schema = Schema((Column("start", "start begin start_(s)"), Column("path")))
     >>> schema.of(["Path", "Start (s)", "note"])
@@ -103,8 +103,8 @@ class Schema:
     def delimiter(self, text: str) -> str:
         """Return the separator that gives most known columns in the first non-empty line.
 
-        Of a line without a known column, the most frequent one: an error shows its cells. A guess
-        from the rows could mistake a comma inside a file name for a separator.
+        If the line has no known column, the most frequent separator is returned: an error shows the
+        cells. A guess from the rows could mistake a comma inside a file name for a separator.
         """
         header = header_line(text).replace('"', "")
 

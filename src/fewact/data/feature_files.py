@@ -87,7 +87,7 @@ def labelled_features(
         file: As for ``read_features``, with the column ``class``. Rows without a label are ignored
             with a warning; rows with the label ``none`` belong to no class.
         dataset: Data set in the column ``dataset``; required if there are several.
-        background: Return the clips of no class instead of those of classes.
+        background: Return the clips of no class, not the clips of classes.
 
     Raises:
         DataError: As for ``read_features``; no row has a class; no data set is chosen of several.
@@ -179,7 +179,7 @@ class FeatureDataset:
         self._row = {video.id: row for row, video in enumerate(videos)}
 
     def __iter__(self) -> Iterator[FeatureClip]:
-        """Yield the clips of classes in the order of the list, then those of no class."""
+        """Yield the clips of classes in the order of the list, then the clips of no class."""
         for video, vectors in zip(self.videos.videos, self.features, strict=True):
             yield FeatureClip(video.id, vectors, video.label, video.group, self.joints)
         yield from self.outside
@@ -299,7 +299,6 @@ def _no_class(table: Path) -> DataError:
 
 
 def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
-    """Return the positions of the rows of a data set."""
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     if dataset is None and len(datasets) == 1:
         return list(range(len(rows)))

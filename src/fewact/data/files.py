@@ -159,7 +159,7 @@ def expand_paths(
         may_be_missing: Whether all of them may be files that do not exist.
 
     Returns:
-        Each clip once, in the order of the arguments; those of one folder in natural order.
+        Each clip once, in the order of the arguments; clips of one folder in natural order.
 
     Raises:
         DataError: A folder or pattern has no clip, or no named file exists; the message lists them.
@@ -327,7 +327,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _real(clip: Path, folders: dict[Path, str]) -> str:
-    """Return the path of a clip without links; ``folders`` remembers those of folders."""
+    """Return the path of a clip without links; ``folders`` has the paths of folders."""
     if clip.is_symlink():
         return os.path.realpath(clip)
     parent = clip.parent
@@ -339,8 +339,9 @@ def _real(clip: Path, folders: dict[Path, str]) -> str:
 def find_recording(folder: Path, name: str) -> Path:
     """Return the file of a recording that a table names; the path in its folder if there is none.
 
-    A name is relative to the table, as on Windows or here; files that have moved are searched
-    beside the table; a name without extension, as in ActivityNet, is that of one video there.
+    A name is relative to the table, as on Windows or here. Files that have moved are searched
+    beside the table. A name without an extension, as in ActivityNet, means the only video there
+    that begins with it.
     """
     local = name.replace("\\", "/")
     paths = [folder / name, folder / local, folder / Path(local).name]

@@ -25,7 +25,7 @@ def is_tensor(value: object) -> bool:
 def as_array(value: Any, where: str, expected: str) -> NDArray[Any]:
     """Return an array, or a tensor on any device, as an array.
 
-    What NumPy has no numbers for, or not in rows, is refused; ``where`` and ``expected`` are for
+    Tensors are refused if NumPy has no such numbers or layout; ``where`` and ``expected`` are for
     the error.
     """
     check_dense(value, where, expected)

@@ -1,4 +1,4 @@
-"""Layouts of joints: which numbers of a frame are the coordinates of which joint.
+"""Layouts of joints: the joint and the axis of each number of a frame.
 
 A layout is a text, such as ``kinect20:xyz`` or ``pose33:xyzc+hand21:xyz+hand21:xyz``: parts, each
 with the axes of its joints. A part has the name of a known skeleton, or the number of its joints
@@ -41,8 +41,8 @@ SKELETONS: Final[Mapping[str, tuple[int, tuple[tuple[int, int], ...]]]] = {
     "pose33": (33, (*_runs((1, 4, 3)), *_alternating(7, 33))),
     "hand21": (21, ()),
 }
-"""Joints and left-right pairs of skeletons: of Kinect 1 and 2, COCO, OpenPose and MediaPipe. Of two
-hands of a layout, the first swaps with the second."""
+"""Joints and left-right pairs of skeletons: of Kinect 1 and 2, COCO, OpenPose and MediaPipe. Two
+hands of a layout swap with each other."""
 
 AXES: Final = ("xy", "xyc", "xyz", "xyzc")
 PART = re.compile(r"(?P<name>\w+?)(?:\((?P<pairs>[\d,-]*)\))?:(?P<axes>\w+)")
@@ -99,7 +99,6 @@ def parse_joints(layout: str) -> Joints:
 
 
 def _part(layout: str, part: str) -> tuple[int, tuple[tuple[int, int], ...], str]:
-    """Return the number of joints, the left-right pairs and the axes of a part."""
     match = PART.fullmatch(part)
     if match is None or match["axes"] not in AXES:
         _refuse(layout, f'"{part}" is no part of a layout')

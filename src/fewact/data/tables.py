@@ -91,7 +91,7 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
 
     Args:
         path: Table.
-        background: Return the clips of no class instead of those of classes.
+        background: Return the clips of no class, not the clips of classes.
 
     Raises:
         DataError: The table does not exist or has no clips, or a row is invalid.
@@ -108,8 +108,7 @@ def is_event_file(path: str | Path) -> bool:
 def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip], list[str]]:
     """Return the clips of a file of events, and a sentence for each row that is skipped.
 
-    Skipped are rows that name no video or one that does not exist, and all rows of a segment that
-    has several labels.
+    A row is skipped if it names no existing video, or if its segment has several labels.
 
     Args:
         path: File of events.
@@ -123,7 +122,7 @@ def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip
 
 
 def _every_row(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
-    """Return the clips of classes and those of no class, each with its cells."""
+    """Return the clips, of classes and of no class, each with its cells."""
     text = TABLE.text(table) if table.suffix.lower() in TEXTS else None
     is_clips = text is not None and CLIPS.fits(CLIPS.header(text))
     if not is_clips and is_event_file(table):
@@ -165,7 +164,6 @@ def _clip_rows(table: Path, text: str, schema: Schema) -> list[tuple[Clip, dict[
 
 
 def _cells_of(clip: Clip, schema: Schema) -> dict[str, str]:
-    """Return the cells of a table of clips for a clip of an event."""
     times = {"start": clip.start, "end": clip.end}
     cells = {name: "" if time is None else f"{time:g}" for name, time in times.items()}
     cells |= {"path": clip.path.name, "label": clip.label or ""}
@@ -215,7 +213,6 @@ def _box(folder: Path, where: str, row: dict[str, str], clip: Clip) -> "Box | No
 
 
 def _box_of_table(where: str, table: Path, subject: str, clip: Clip) -> "Box | None":
-    """Return where a subject of a table of boxes is in a clip."""
     from fewact.data.tracks import read_tracks
 
     if not table.is_file():

@@ -136,9 +136,10 @@ def make_list(
     """Return a list of videos that have all a split, or none; ``where`` is for errors.
 
     With ``auto`` the scope of the groups is ``shared`` if a group name occurs in several classes,
-    as for persons: a scope that is too wide costs nothing, but a person in the query of one class
-    and the support of another lowers the accuracy below chance. It is ``within-class`` if each name
-    occurs in one class only, and ``none`` if there are no groups.
+    as for persons. It is ``within-class`` if each name occurs in one class only, and ``none`` if
+    there are no groups. A scope that is too wide costs nothing. One that is too narrow lets a
+    person be in the query of one class and in the support of another, which lowers the accuracy
+    below chance.
 
     Raises:
         OptionError: The scope does not exist.

@@ -114,14 +114,14 @@ class NetworkFeatures:
         return features
 
     def forget(self, limit: int) -> None:
-        """Forget features, but for this number of frames, those that were needed last."""
+        """Forget features, except of this number of frames that were needed last."""
         while len(self._computed) > limit:
             self._computed.popitem(last=False)
 
     def _each(
         self, frames: NDArray[np.uint8], levels: tuple[Level, ...]
     ) -> dict[Level, NDArray[Any]]:
-        """Return features of frames; those that were computed before are not computed again."""
+        """Return features of frames; a frame that was computed before is not computed again."""
         pixels = channels_last(frames)
         keys = [frame.tobytes() for frame in pixels]
         computed = {key for key in keys if self._computed.get(key, {}).keys() >= set(levels)}
@@ -152,7 +152,6 @@ class NetworkFeatures:
 
 
 def _depth(levels: Iterable[Level]) -> int:
-    """Return the place of the deepest of some levels."""
     return max((FROM_SHALLOW.index(level) for level in levels if level in FROM_SHALLOW), default=0)
 
 
@@ -164,7 +163,8 @@ class Extracted(Generic[S]):
         clip: Clip that was read.
         features: Features by request: float32, but ``pixels`` uint8. None where the clip cannot be
             read.
-        reading: What was found when the clip was read, without its frames; None where it cannot be.
+        reading: Timeline, size and corrections of the clip, without its frames; None where the clip
+            cannot be read.
         warnings: Warnings of reading it, for ``warn``.
         error: Why the clip cannot be read.
     """
@@ -225,7 +225,7 @@ class ClipReader:
         """Decode a clip once for all requests; only resized frames are held.
 
         ``early`` gets the inputs of requests that need no camera motion, before it is estimated,
-        unless the clip cannot be read. Returns those of the others, and the clip without features.
+        unless the clip cannot be read. Returns the other inputs, and the clip without features.
         """
         self._check_stopped()
         with self._timing.stage("decode"), collect_warnings() as texts:
@@ -280,7 +280,7 @@ def extract(
     Args:
         clips: Clips to extract features of.
         backbone: Backbone that computes the features.
-        requests: Requested features; those of equal views share their frames.
+        requests: Requested features; equal views share their frames.
         source: Returns the video source that a clip is read from; None if the clips are sources.
         sampler: Makes the sampler that chooses a number of frames; None for the card's.
         timing: Adds up the stages ``decode``, ``stabilise`` and ``backbone``.

@@ -7,7 +7,7 @@ Floats = NDArray[np.float32]
 
 
 def motion_beyond_median(changes: Floats) -> Floats:
-    """Return the motion of each cell, the norm of its changes, minus that of the median cell.
+    """Return how much more each cell moves than the median cell: by the norms of their changes.
 
     Args:
         changes: A video's maps minus their mean over time (… t c h w).
@@ -25,8 +25,8 @@ def motion_beyond_median(changes: Floats) -> Floats:
 def motion_weights(maps: Floats) -> Floats:
     """Return the weights of the cells of a video's maps: how much each changes over time.
 
-    A cell weighs as its motion beyond that of the median cell; the weights of a video sum to 1.
-    Where no cell changes more than the median one, all weigh the same.
+    A weight is proportional to the cell's ``motion_beyond_median``; the weights of a video sum to
+    1. If no cell changes more than the median cell, all weights are equal.
 
     Args:
         maps: (… t c h w).

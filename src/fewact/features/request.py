@@ -61,11 +61,11 @@ class View:
 
 
 class _ViewRequest:
-    """What the requests have in common: each is for one view of a video."""
+    """Base of the requests: each is for one view of a video."""
 
     view: View
     name: ClassVar[str]
-    """First word of its text; that of a ``FeatureRequest`` is its level."""
+    """First word of the request's text; a ``FeatureRequest`` has its level there."""
 
     def __str__(self) -> str:
         return f"{self.name}:{self.view}"
@@ -77,7 +77,7 @@ class _ViewRequest:
 
     @property
     def images(self) -> object:
-        """Type of the prepared images; requests of one type share those of equal frames."""
+        """Type of the prepared images; requests of one type share the images of equal frames."""
         return type(self)
 
     @property

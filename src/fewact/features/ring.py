@@ -1,11 +1,12 @@
 """Features of overlapping windows of one recording: each frame passes the network once.
 
-A window's features are those of a clip with the same start and end, but for two things: its frames
-are the nearest of those that are kept, and all windows share the features of a frame that is not
-stabilised, and of a small frame or an image of differences that is the same in both. Where the
-camera moves, each window is stabilised to its own middle frame, so that its small frames pass the
-network again; and so do all where they are corrected, unless overlapping windows are corrected
-alike.
+A window has the features of a clip with the same start and end, with two exceptions. Its frames are
+the nearest kept frames. Windows share the features of a frame that is not stabilised, and of equal
+small frames and images of differences.
+
+Where the camera moves, each window is stabilised to its own middle frame, so that its small frames
+pass the network again. Corrected frames pass it again too, unless overlapping windows have the same
+correction.
 """
 
 from bisect import bisect_left
@@ -70,7 +71,7 @@ class _Sample:
 
 
 def _corrected(samples: Sequence[_Sample], correction: Correction) -> list[_Sample]:
-    """Return corrected samples; windows share those that do not depend on other frames."""
+    """Return corrected samples; windows share a sample that does not depend on other frames."""
     key = correction.of_each_frame
     if key is None:
         images = correction.frames(np.stack([sample.shared.image for sample in samples]))
@@ -141,10 +142,10 @@ class FeatureRing:
         """Keep a frame.
 
         Args:
-            time: Time of the frame, in seconds, later than that of the last one.
+            time: Time of the frame, in seconds, later than the frame before.
             frame: Frame (h w 3), RGB, uint8; it is resized, not referred to.
-            aspect: Width over height as displayed, of a frame that was resized before; None for
-                those of the frame.
+            aspect: Width over height as displayed, if the frame was resized before; None for the
+                frame's own.
         """
         self._samples.append(self._sample(time, frame))
         self._added += 1

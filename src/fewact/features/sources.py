@@ -69,7 +69,7 @@ class FeatureSource(Protocol):
 
 
 def check_same_list(videos: VideoList, featured: VideoList) -> None:
-    """Refuse a list other than the one that features belong to."""
+    """Refuse another list than the list of the features."""
     if videos.digest != featured.digest:
         raise DataError("these are features of another list", where=videos.name, got=featured.name)
 
@@ -139,8 +139,8 @@ def precomputed_card(
 ) -> Card:
     """Return the card of precomputed features, whose only level is ``vectors`` of length d.
 
-    ``sha256`` is that of the features, where the source has a fixed set of them; ``joints`` the
-    layout of the joints that a vector holds.
+    ``sha256`` identifies the features, if the source has a fixed set of them; ``joints`` is the
+    layout of the joints in a vector.
     """
     return Card(
         name=name,
@@ -257,7 +257,7 @@ def _title(name: str, ids: Sequence[str], position: int) -> str:
 class VideoFeatures:
     """Features of videos that a backbone computes when they are requested.
 
-    One video is decoded while another one is in the network.
+    One video is decoded while the network runs on the video before.
 
     Args:
         videos: List of videos; requested videos need a video source.

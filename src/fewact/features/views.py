@@ -2,10 +2,10 @@
 
 A network sees outlines of a person in small frames, 64 pixels high, too, for a ninth of the time.
 Images of differences show movement alone, whatever the clothes and the background. Their red, green
-and blue are the absolute differences of grey neighbours in three pairs of frames: the one before a
-frame, the one that ends with it, and the one that begins with it. So a network for photographs sees
-outlines of movement, and their colours say where it goes. A change of the light is no movement: it
-is taken away before. Both run through the first blocks of the network only.
+and blue are absolute differences of two neighbouring grey frames: of the two frames before a frame,
+of the frame and its predecessor, and of the frame and its successor. So a network for photographs
+sees outlines of movement, and their colours say where it goes. A change of the light is no movement
+and is removed first. Both run through the first blocks of the network only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,10 +32,10 @@ from fewact.video.frame import SharedFrame, shared
 from fewact.video.resizing import channels_last, planes, resized, resized_planes
 
 GAIN = 3.0
-"""Factor of the differences, most of which are far below 255."""
+"""Factor of the differences: most are far below 255."""
 
 SIDE = 64
-"""Height of the images in pixels, whatever that of the frames, unless these are smaller."""
+"""Height of the images in pixels, for frames of any height; smaller frames give smaller images."""
 
 NEIGHBOURING_CHANGES = 4
 """Number of changes before and after a frame that its own is compared with."""
@@ -47,11 +47,11 @@ LEAST_REPEATED = 0.3
 """Smallest fraction of repeated frames. Fewer hardly make motion less even, and stay."""
 
 STRIDE = 16
-"""Pixels by which the sides of an image are divisible, as those of a frame."""
+"""Number of pixels that divides the sides of an image, as the sides of a frame."""
 
 
 Pixels = NDArray[np.uint8]
-"""Frames (n 3 H W), or one (3 H W); in memory the channels are last, as those of a video."""
+"""Frames (n 3 H W), or one (3 H W); in memory the channels are last, as in a video."""
 
 Flags = NDArray[np.bool_]
 
@@ -82,7 +82,7 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class Shown:
-    """Frames that a view shows; those of equal ones are equal.
+    """What a view shows: views with equal values show equal frames.
 
     Args:
         count: Number of frames n.
@@ -138,7 +138,7 @@ class Views:
         self._differences: dict[Shown, Pixels] = {}
 
     def inputs(self, requests: Sequence[Request]) -> list[FrameBatch]:
-        """Return what requests need; those of one type whose views show the same share frames."""
+        """Return what requests need; equal types of requests share frames of equal views."""
         batches: dict[object, list[Request]] = {}
         for request in requests:
             shared = request.level and (request.images, self.shown(request.view))
@@ -224,14 +224,14 @@ class Views:
 
 
 def stacked(frames: Sequence[Pixels]) -> Pixels:
-    """Return frames (3 h w) as (t 3 h w), channels last, as those of a decoded clip are."""
+    """Return frames (3 h w) as (t 3 h w), with the channels last in memory."""
     return planes(np.stack([channels_last(frame) for frame in frames]))
 
 
 def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
-    """Return the height and width of an image from those of the frames.
+    """Return the height and width of the small images of frames with this height and width.
 
-    ``side`` is the height, a multiple of 16; at most that of the frames.
+    ``side`` is their height, a multiple of 16; at most the height of the frames.
     """
     side = min(side, STRIDE * max(1, height // STRIDE))
     return side, STRIDE * max(1, round(side * width / height / STRIDE))
@@ -278,10 +278,11 @@ def _mean_change(before: SharedFrame[Pixels], after: SharedFrame[Pixels]) -> flo
 
 
 def without_repeats(frames: Pixels, repeated: Flags) -> Pixels:
-    """Return frames (n …) uint8 of which those that repeat others change evenly to the next one.
+    """Return frames (n …) uint8 in which repeated frames change evenly to the next frame.
 
     A video of a low frame rate that was saved at a higher one repeats frames. What moves in it
-    would stand still, and then jump. ``repeated`` (n) are those; at the end they stay.
+    would stand still, and then jump. ``repeated`` (n) says which frames repeat others. At the end
+    they stay.
     """
     if not repeated.any():
         return frames

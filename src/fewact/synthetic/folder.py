@@ -185,7 +185,6 @@ def _merge(
 
 
 def _as_text(index: FolderIndex) -> str:
-    """Return JSON with one line for each video."""
     head = index.model_dump_json(exclude={"videos"})[:-1]
     lines = ",\n".join(f'"{id}": {entry.model_dump_json()}' for id, entry in index.videos.items())
     return f'{head}, "videos": {{\n{lines}\n}}}}\n'

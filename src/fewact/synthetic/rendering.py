@@ -57,7 +57,6 @@ def _plain(draws: NamedDraws, side: int) -> Image:
 
 
 def _slope(draws: NamedDraws, side: int) -> Image:
-    """Return a linear ramp in a random direction."""
     ramp = np.arange(side, dtype=np.float32) / side
     across, down = draws.uniform("across", -1, 1), draws.uniform("down", -1, 1)
     slope = across * ramp[None] + down * ramp[:, None]
@@ -331,8 +330,8 @@ def noise_frames(
     """Return frames (t size size 3) of noise, in which only changes in time show the objects.
 
     A cell in an object gets a new random value in each frame, the others keep theirs.
-    So the cells of a frame are independent and black or white with probability ½ whatever the
-    objects do: a new value is independent of all before, and so is the one that a cell keeps.
+    So the cells of a frame are independent, and black or white with probability ½, whatever the
+    objects do: a new value and a kept value are independent of the other cells.
     """
     grid = math.ceil(size / preset.cell)
     centers = (np.arange(grid) + 0.5) * preset.cell / size

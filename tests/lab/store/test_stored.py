@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from fewact import methods
 from fewact.core.errors import DataError, OptionError, StoreError
 from fewact.data import Clip, Video, VideoList
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Store
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import draw
 from fewact.lab.store import Job

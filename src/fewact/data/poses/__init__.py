@@ -125,7 +125,7 @@ def read_poses(paths: Iterable[Path]) -> list[FeatureClip]:
 
 
 def labelled_poses(folder: Path) -> list[FeatureClip]:
-    """Return the clips of a folder of class folders; those of no class have the label ``none``.
+    """Return the clips of a folder of class folders; clips of no class have the label ``none``.
 
     Raises:
         DataError: There is no class folder, a class has no poses, or none can be read.

@@ -21,7 +21,7 @@ COLUMN: Final = re.compile(
 )
 NUMBERED: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
 COLUMNS: Final = Schema((Column("id", f"{TRACK} {SUBJECT}"),))
-"""Columns of a table of poses, but for those of joints."""
+"""Columns of a table of poses, except the columns of joints."""
 
 MISSING: Final = ("", "na", "n/a", "nan", "none", "null", "-", "inf", "-inf")
 """Cells of a missing joint, in lower case."""
@@ -35,7 +35,7 @@ def is_deeplabcut(text: str) -> bool:
 
 
 def read_deeplabcut(path: Path, text: str) -> Poses:
-    """Return the poses of a table of DeepLabCut; of several animals those of the surest."""
+    """Return the poses of a table of DeepLabCut: of the animal with the highest confidence."""
     rows = [cells for _, cells in COLUMNS.rows(path, text)]
     header = {row[0]: row for row in rows[:4]}
     if not {"bodyparts", "coords"} <= header.keys():
@@ -52,7 +52,7 @@ def read_deeplabcut(path: Path, text: str) -> Poses:
 
 
 def columns_of_joints(names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return the columns of each joint's axes (x, y, z and c), of those that have x and y.
+    """Return the columns of each joint's axes (x, y, z and c); a joint needs x and y.
 
     >>> columns_of_joints(["frame", "nose_x", "nose_y", "nose_visibility"])
     {'nose': {'x': 1, 'y': 2, 'c': 3}}
@@ -128,7 +128,7 @@ def _number(path: Path, row: Sequence[str], column: int) -> float:
 
 
 def read_hdf5(path: Path) -> Poses:
-    """Return the poses of the analysis file of SLEAP: those of the longest track.
+    """Return the poses of the longest track in an analysis file of SLEAP.
 
     Raises:
         DataError: The file has no such tracks, or h5py is not installed.

@@ -133,7 +133,7 @@ class Shard:
         """Return the arrays of one video.
 
         Raises:
-            StoreError: The arrays differ from those that were written.
+            StoreError: The arrays have changed since they were written.
         """
         entry = {name: array[row : row + 1][0] for name, array in self._slices.items()}
         if check(entry) != self._header.checks[row]:

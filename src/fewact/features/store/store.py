@@ -68,7 +68,7 @@ SCHEMA: Final = (
 )
 
 WAIT = 60.0
-"""Seconds that a writer waits for another one; a transaction takes milliseconds."""
+"""Seconds that a writer waits for another writer; a transaction takes milliseconds."""
 
 NO_LOCKS = frozenset((15, 2058, 2314, 3850))
 """SQLite's codes of a disk that has no locks."""
@@ -344,7 +344,6 @@ class EntrySet:
                     yield path, str(error)
 
     def _place(self, fingerprint: object) -> tuple[str, int] | None:
-        """Return shard and row of a video, or None."""
         query = (
             "SELECT name, place FROM entries JOIN shards ON number = shard_number "
             "WHERE entries.set_number = ? AND video = ?"
@@ -551,7 +550,6 @@ class Store:
         return entries
 
     def _index_shards(self) -> None:
-        """Put all readable shards into the index."""
         for path in sorted((self.folder / SETS).glob(f"*/*{SUFFIX}")):
             try:
                 facts, layout = facts_and_layout(path)

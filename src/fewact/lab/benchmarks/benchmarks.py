@@ -216,7 +216,6 @@ def read_facts(file: str) -> dict[str, Any]:
 
 
 def _suggest(name: str) -> str:
-    """Suggest the benchmark that a misspelt name means."""
     near = re.search(r'"(.*)"', did_you_mean(normalise(name), _spellings()))
     return f"Did you mean {' or '.join(_spellings()[near[1]])}?" if near else ""
 

@@ -147,7 +147,7 @@ class _Recordings(RootModel[dict[str, dict[str, _Event]]]):
 
 
 def _finegym_segments(file: Path) -> dict[str, RecordingSegment]:
-    """Return the segments of a file in which the times of actions start at those of events."""
+    """Return the segments of a file; the times of an action are relative to its event."""
     return {
         f"{recording}_{event}_{action}": RecordingSegment(
             recording,
@@ -161,7 +161,7 @@ def _finegym_segments(file: Path) -> dict[str, RecordingSegment]:
 
 
 def build_list(bench: Benchmark, videos: Iterable[Video]) -> VideoList:
-    """Order the videos of a list by split, class and name; refuse one that is in it twice."""
+    """Order the videos of a list by split, class and name; refuse a video that is listed twice."""
     ordered = sorted(videos, key=lambda v: (SPLITS.index(v.split or "test"), v.label, v.id))
     keys = Counter(bench.match_key(video.id) for video in ordered)
     twice = {video.id for video in ordered if keys[bench.match_key(video.id)] > 1}
@@ -179,7 +179,7 @@ def modified_flags(splits: Iterable[Split]) -> tuple[str, ...]:
 
 
 def is_canonical(bench: Benchmark, videos: Iterable[Video]) -> bool:
-    """Return whether the videos of a split are those of the benchmark's published list."""
+    """Return whether the videos of a split are the benchmark's published list."""
     videos = list(videos)
     split = videos[0].split if videos else None
     return split is not None and digest(bench, videos) == bench.sha256.get(split)
@@ -199,7 +199,7 @@ def build_video(bench: Benchmark, split: Split, label: str, path: str) -> Video:
 
 
 def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Split]) -> None:
-    """Refuse the published list of another variant, whose numbered classes can be other ones."""
+    """Refuse the published list of another variant: its numbers can mean other classes."""
     family = [variant for variant in map(benchmark, NAMES) if variant.family == bench.family]
     read = [(variant, _read_as(variant, path, bench)) for variant in family] if changed else []
     for split in changed:
@@ -252,7 +252,6 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
 
 
 def _rows_of(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line and these cells of each row of a table."""
     return rows_of(table, _text(table), Schema.of_names(columns))
 
 
@@ -314,7 +313,7 @@ def _videos(file: Path, bench: Benchmark, split: Split, rows: Rows) -> list[Vide
     """Return the videos of one split with the benchmark's class keys.
 
     Lists contain names of classes, or their numbers within the split or over all splits. The
-    reading that knows all classes is right; if several do, the one that gives the canonical list.
+    reading that knows all classes is right; if both do, the reading that gives the canonical list.
     """
     candidates = []
     unknown: list[str] = []

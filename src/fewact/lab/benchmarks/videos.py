@@ -151,7 +151,6 @@ def find_unreadable(videos: Iterable[Video], progress: Progress | None = None) -
 
 
 def _read_error(clip: Clip) -> str:
-    """Return the reason why a video cannot be read; empty if it can."""
     from fewact.video import EveryNth, read_frames
 
     try:

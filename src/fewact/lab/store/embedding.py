@@ -229,7 +229,6 @@ class _Run:
             self._write_if_done(block)
 
     def _task(self, video: Video, block: _Block) -> _Task | None:
-        """Return the task for a video; None if there is nothing to compute."""
         at = stamp(video.source)
         key = self._job.known.fingerprint(video, at)
         try:
@@ -363,7 +362,7 @@ def narrow(features: NDArray[Any]) -> NDArray[Any]:
 
 
 def widen(array: NDArray[Any]) -> NDArray[Any]:
-    """Convert stored features to those of a backbone: float32; uint8 is unchanged."""
+    """Convert stored features to the types of a backbone: float32; uint8 is unchanged."""
     return array if array.dtype == np.uint8 else array.astype(np.float32)
 
 

@@ -67,7 +67,7 @@ class StoredFeatures:
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _fingerprints(self) -> tuple[str | None, ...]:
-        """Return the fingerprints of all videos; those of newly read files are remembered."""
+        """Return the fingerprints of all videos; new ones are written to the store."""
         fingerprints: list[str | None] = []
         read: dict[str, KnownVideo] = {}
         for video in self.videos.videos:

@@ -253,7 +253,6 @@ def _speed(shown: Timeline, strength: float, rng: np.random.Generator) -> tuple[
 
 
 def _generators(times: Floats, seed: int) -> list[np.random.Generator]:
-    """Return a generator for each frame, that depends on its time."""
     return [np.random.default_rng([seed, round(1e6 * float(time))]) for time in times]
 
 
@@ -425,7 +424,7 @@ def with_condition(
         videos: List of videos; its digest, and so its episodes, stay the same.
         condition: Name and severity, see ``parse_condition``.
         seed: Seed of what is drawn at random.
-        others: Videos that ``loose`` shows before and after; None for those of the list.
+        others: Videos that ``loose`` shows before and after; None for the videos of the list.
     """
     parsed = parse_condition(condition)
 

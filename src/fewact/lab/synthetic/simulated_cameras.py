@@ -126,7 +126,7 @@ def crop_size(camera: SimulatedCamera, height: int, width: int) -> tuple[int, in
 def camera_path(
     camera: SimulatedCamera, seed: int, times: Floats, height: int, width: int
 ) -> CameraPath:
-    """Draw the path of a camera; one that would leave the frame is shrunk and shifted to fit.
+    """Draw the path of a camera; a path that would leave the frame is shrunk and shifted to fit.
 
     Args:
         camera: Simulated camera.

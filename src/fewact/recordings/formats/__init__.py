@@ -50,7 +50,7 @@ WRITERS: Final[dict[str, Write]] = {
     ".createml.json": documents.write_createml,
     ".labelstudio.json": documents.write_label_studio,
 }
-"""Writers by the end of a file's name; the first one that fits writes it."""
+"""Writers by the end of a file's name; the first that fits is used."""
 
 
 @dataclass(frozen=True)

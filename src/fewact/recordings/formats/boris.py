@@ -35,7 +35,7 @@ COLUMNS: Final = Schema(
         Column("lengths", "media_duration_(s)"),
     )
 )
-"""Columns of tables of BORIS; those of modifiers begin with ``modifier``."""
+"""Columns of tables of BORIS; columns of modifiers have names that begin with ``modifier``."""
 
 OLD_HEADER: Final = re.compile(r"(?m)^Time[\t,;].*\bBehavior[\t,;].*\bStatus\s*$")
 """Header of old tabular events, which have facts of the observation above it."""
@@ -196,7 +196,6 @@ def _cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
 
 
 def _media_of_row(row: Mapping[str, str]) -> Media:
-    """Return the media files of the observation of a row."""
     source = re.sub(r"^player #1:", "", row.get("source", "").split("|")[0])
     files = [name for name in source.split(";") if name] or [row.get("file", "")]
     offset = number(row.get("offset", "")) or 0.0
@@ -232,7 +231,7 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
 
 
 def _project_events(name: str, media: Media, rows: Sequence[tuple[Any, ...]]) -> Iterator[Row]:
-    """Yield the events of an observation; every second one of a behaviour is its STOP."""
+    """Yield the events of an observation: the rows of a behaviour are START and STOP in turn."""
     listed: list[tuple[str, dict[str, str], Media]] = []
     going_on: set[tuple[Any, ...]] = set()
     for time, position, subject, code, modifier, type_, frame in rows:

@@ -14,7 +14,7 @@ from fewact.recordings.formats.event import COLUMNS, EVENTS, Event, Row, by_reco
 
 
 def is_document(path: Path, text: str) -> bool:
-    """Whether a text is JSON in which the names are those of a known program."""
+    """Whether a text is JSON with the names of a known program."""
     if text.lstrip()[:1] not in ("{", "["):
         return False
     return _program(EVENTS.parse(text, str(path))) is not None

@@ -50,7 +50,7 @@ class Event:
         label: Class of the action; an integer if the classes were given as integers.
         start: Start, in seconds of the recording.
         end: End, in seconds of the recording; infinite for its end.
-        confidence: Estimated probability that the action was performed there, 0 … 1; that of the
+        confidence: Estimated probability that the action was performed there, 0 … 1, for its
             clearest repetition. None if a person scored it.
         repetitions: Number of times that the action was performed.
         recording: File of the recording, as its table names it; empty if it names none.
@@ -129,7 +129,6 @@ def _text(value: Any) -> str:
 
 
 def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Return the box of a row; None if it has none."""
     x, y, w, h = (_number(side, fields.get(side), float) for side in SIDES)
     if None in (x, y, w, h):
         return None

@@ -1,4 +1,4 @@
-"""Events in tables: fewact, BORIS, VIA, Create ML, VideoFolder, MMAction2, and those of people."""
+"""Events in tables: of fewact, VIA, Create ML, VideoFolder and MMAction2, and written by people."""
 
 import json
 import re
