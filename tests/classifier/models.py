@@ -5,19 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import safe_open
-from safetensors.torch import save
 
 from fewact.classifier.file import KEY, MODEL, sealed
-from fewact.core.arrays import sha256_of
+from fewact.core.arrays import save_tensors, sha256_of
 
-Tensors = dict[str, torch.Tensor]
+Tensors = dict[str, np.ndarray]
 
 
 def content_of(file: Path) -> tuple[dict[str, Any], Tensors]:
     """Return the configuration in the header of a model's file, and its tensors."""
-    with safe_open(file, framework="pt") as opened:
+    with safe_open(file, framework="np") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         return json.loads(opened.metadata()[KEY]), tensors
 
@@ -41,4 +40,4 @@ def edit(
     del content["sha256"]
     change(content)
     file.unlink()  # It may be a hard link.
-    file.write_bytes(save(tensors, {KEY: sealed(content)}))
+    file.write_bytes(save_tensors(tensors, {KEY: sealed(content)}))

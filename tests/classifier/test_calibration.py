@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,25 +17,26 @@ from fewact.classifier.calibration import (
     folds_of,
     hold_out,
 )
+from fewact.classifier.probabilities import softmax
 
 METHOD = methods.create("protonet", distance="squared_euclidean")
 
 
-def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, torch.Tensor, int]:
+def clips(shots: list[int], noise: float, seed: int = 0) -> tuple[dict, np.ndarray, int]:
     """Nodes (s 1 5) of clips around one centre per class."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.repeat_interleave(torch.arange(len(shots)), torch.tensor(shots))
-    centres = torch.randn(len(shots), 5, generator=generator)
-    points = centres[labels] + noise * torch.randn(len(labels), 5, generator=generator)
-    return {"frames": points[:, None]}, labels, len(shots)
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(shots)), shots)
+    points = rng.standard_normal((len(shots), 5))[labels]
+    points += noise * rng.standard_normal((len(labels), 5))
+    return {"frames": points[:, None].astype(np.float32)}, labels, len(shots)
 
 
-def slow_logits(nodes: dict, labels: torch.Tensor, n: int) -> tuple[np.ndarray, np.ndarray, float]:
+def slow_logits(nodes: dict, labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Negative squared distances to class means without the j-th clip of each larger class.
 
     Also the mean number of clips per class that a held-out clip is scored by.
     """
-    points = nodes["frames"][:, 0].double().numpy()
+    points = nodes["frames"][:, 0].astype(np.float64)
     members = [[i for i, label in enumerate(labels.tolist()) if label == c] for c in range(n)]
     truth, rows, shots = [], [], []
     for j in range(max(map(len, members))):
@@ -92,15 +92,14 @@ def test_probabilities_of_clips_at_random_fall_to_chance() -> None:
     """Labels say nothing: the mean highest probability is near the accuracy, which is chance."""
     sure, right = [], []
     for seed in range(40):
-        generator = torch.Generator().manual_seed(seed)
-        points = torch.randn(24, 1, 5, generator=generator)
-        labels = torch.arange(4).repeat_interleave(4)
+        points = np.random.default_rng(seed).standard_normal((24, 1, 5)).astype(np.float32)
+        labels = np.repeat(np.arange(4), 4)
         nodes = {"frames": points[:16]}
         got = hold_out(METHOD, nodes, labels, 4, [None] * 16)[0]
         state = METHOD.support({"frames": points[None, :16]}, labels[None], 4)
         logits = METHOD.score(state, {"frames": points[None, 16:]})[0] / got.temperature
-        sure += logits.softmax(-1).amax(-1).tolist()
-        right += (logits.argmax(-1) == torch.arange(8) % 4).tolist()
+        sure += softmax(logits).max(-1).tolist()
+        right += (logits.argmax(-1) == np.arange(8) % 4).tolist()
     assert abs(np.mean(right) - 0.25) < 0.1
     assert np.mean(sure) < 0.45
 
@@ -115,10 +114,10 @@ def test_the_interval_contains_the_accuracy_and_shrinks() -> None:
 
 
 def test_a_few_correct_clips_do_not_give_certainty() -> None:
-    logits = torch.eye(2, dtype=torch.float64)[[0, 1, 0, 1, 0, 1]] * 3.0
-    truth = torch.tensor([0, 1, 0, 1, 0, 1])
+    truth = np.array([0, 1, 0, 1, 0, 1])
+    logits = np.eye(2)[truth] * 3.0
     few = fit_temperature(logits, truth, 1.0)
-    many = fit_temperature(logits.repeat(10, 1), truth.repeat(10), 1.0)
+    many = fit_temperature(np.tile(logits, (10, 1)), np.tile(truth, 10), 1.0)
     assert 0.4 < few < 1
     assert many < 0.8 * few
     wrong = fit_temperature(logits, 1 - truth, 1.0)
@@ -128,17 +127,16 @@ def test_a_few_correct_clips_do_not_give_certainty() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.05, 20))
 def test_temperature_scales_with_the_logits(seed: int, factor: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(9, 3, generator=generator, dtype=torch.float64)
-    truth = torch.randint(3, (9,), generator=generator)
+    rng = np.random.default_rng(seed)
+    logits, truth = rng.standard_normal((9, 3)), rng.integers(3, size=9)
     once = fit_temperature(logits, truth, 0.7)
     assert fit_temperature(factor * logits, truth, factor * 0.7) == pytest.approx(factor * once)
 
 
 def test_a_clip_is_never_scored_by_its_own_group() -> None:
     """Clips of a group are duplicates; all other clips are nearer to the wrong class."""
-    points = torch.tensor([0.0, 0.0, 10.0, 10.0, 9.0, 9.0, 1.0, 1.0])
-    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+    points = np.array([0.0, 0.0, 10.0, 10.0, 9.0, 9.0, 1.0, 1.0], np.float32)
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     nodes = {"frames": points[:, None, None]}
     groups = ["a", "a", "b", "b", "a", "a", "b", "b"]
     assert hold_out(METHOD, nodes, labels, 2, groups)[0].accuracy == 0
@@ -209,17 +207,17 @@ def test_sets_of_hard_classes_have_the_true_class_as_often_as_promised(shots: in
     inside, promised = [], []
     for seed in range(draws):
         nodes, labels, _ = clips([shots + new // n] * n, 4.0, seed)
-        train = torch.arange(len(labels)) % (shots + new // n) < shots
+        train = np.arange(len(labels)) % (shots + new // n) < shots
         known = {"frames": nodes["frames"][train]}
         found = hold_out(METHOD, known, labels[train], n, [None] * (n * shots))[0]
         logits = METHOD.score(
             METHOD.support({"frames": known["frames"][None]}, labels[train][None], n),
             {"frames": nodes["frames"][~train][None]},
         )[0]
-        each = (logits / found.temperature).softmax(-1)
-        true = each.gather(1, labels[~train][:, None])[:, 0]
+        each = softmax(logits / found.temperature)
+        true = each[np.arange(len(each)), labels[~train]]
         threshold = found.set_threshold(rate)
-        inside.append(float(((true >= threshold) | (true == each.amax(1))).float().mean()))
+        inside.append(float(((true >= threshold) | (true == each.max(1))).mean()))
         held = found.held_out
         promised.append(1 - math.floor((1 - rate) * (held + 1) + 1e-9) / (held + 1))
     assert np.mean(inside) >= np.mean(promised)

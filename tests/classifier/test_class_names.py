@@ -22,7 +22,6 @@ from fewact.classifier.calibration import (
     hold_out,
 )
 from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
-from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.file import read_header
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
@@ -177,7 +176,7 @@ def tell(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 def informative_rows(clip: Backbone, actions: Path) -> dict[str, Tensor]:
     """A direction for each class that is similar to its clips and to no others."""
-    examples = fitted_of(FewShotClassifier(clip, "protonet", text="on").fit(actions)).examples
+    examples = FewShotClassifier(clip, "protonet", text="on").fit(actions).fitted_.examples
     seen = examples.nodes[IMAGE_EMBEDDING].double()  # (s d)
     hot = torch.nn.functional.one_hot(examples.labels).double()  # (s n)
     rows = torch.linalg.pinv(seen) @ (hot - 1 / 3)  # (d n)
@@ -194,12 +193,12 @@ def test_helpful_names_are_used_and_misleading_names_change_nothing(
     without = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     tell(right)
     helped = FewShotClassifier(clip, "protonet").fit(actions)
-    assert helped.calibration_.text_weight > 0
-    assert helped.calibration_.accuracy > without.calibration_.accuracy  # type: ignore[operator]
+    assert helped.fitted_.calibration.text_weight > 0
+    assert helped.fitted_.calibration.accuracy > without.fitted_.calibration.accuracy  # type: ignore[operator]
     labels = list(right)
     tell(dict(zip(labels, [right[label] for label in (*labels[1:], labels[0])], strict=True)))
     misled = FewShotClassifier(clip, "protonet").fit(actions)
-    assert misled.calibration_ == without.calibration_
+    assert misled.fitted_.calibration == without.fitted_.calibration
     assert misled.predict(queries.values()) == without.predict(queries.values())
 
 
@@ -208,7 +207,7 @@ def test_probabilities_are_the_weighted_product(
     clip: Backbone, actions: Path, queries: dict[str, Path], mode: Any
 ) -> None:
     classifier = FewShotClassifier(clip, "protonet", text=mode).fit(actions)
-    share = classifier.calibration_.text_weight
+    share = classifier.fitted_.calibration.text_weight
     assert share > 0 or mode == "auto"
     plain = FewShotClassifier(clip, "protonet", text="off").fit(actions)
     encoder = clip.text
@@ -276,7 +275,7 @@ def test_a_backbone_without_text_ignores_names(
     for mode in ("auto", "off"):
         classifier = FewShotClassifier(backbone, "pixels", text=mode).fit(actions)  # type: ignore[arg-type]
         saved.append(read_header(classifier.save(tmp_path / mode)))
-        assert IMAGE_EMBEDDING not in fitted_of(classifier).examples.nodes
+        assert IMAGE_EMBEDDING not in classifier.fitted_.examples.nodes
     assert saved[0].is_of_same_model(saved[1])
     with pytest.raises(OptionError, match="the backbone has no text encoder"):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
@@ -296,10 +295,10 @@ def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
         return made.fit(actions)
 
     with pytest.warns(UserWarning, match="class names are not used: .*no tokenizer"):
-        assert fitted_of(teach("auto")).class_names is None
+        assert teach("auto").fitted_.class_names is None
     with pytest.raises(WeightsError, match="no tokenizer"):
         teach("on")
-    assert fitted_of(teach("off")).class_names is None
+    assert teach("off").fitted_.class_names is None
 
 
 def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
@@ -310,8 +309,8 @@ def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
     first.rename(folder / ("x" * 50))
     with pytest.warns(UserWarning, match="class names are not used: .*too long"):
         made = FewShotClassifier(clip, "protonet").fit(folder)
-    assert fitted_of(made).class_names is None
-    assert IMAGE_EMBEDDING not in fitted_of(made).examples.nodes
+    assert made.fitted_.class_names is None
+    assert IMAGE_EMBEDDING not in made.fitted_.examples.nodes
     with pytest.raises(OptionError, match="too long for this text encoder"):
         FewShotClassifier(clip, "protonet", text="on").fit(folder)
 

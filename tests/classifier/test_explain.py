@@ -8,12 +8,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import torch
 
 from fewact import methods
 from fewact.classifier import FewShotClassifier, Prediction
 from fewact.classifier.explain import explain
-from fewact.classifier.few_shot import fitted_of
 from fewact.data import Frames
 from fewact.networks import Backbone
 from tests.video.test_source import FPS, padded
@@ -45,7 +43,7 @@ def test_neighbours_have_frames_parts_and_a_match(
         assert one.match is not None
         assert len(one.match.query) == len(one.match.plan) == 24
         assert sum(map(sum, one.match.plan)) == pytest.approx(1)
-        assert examples.all_clips_[one.number - 1].title == one.clip
+        assert examples.fitted_.all_clips[one.number - 1].title == one.clip
         sizes = {name: (len(x), len(x[0]), len(x[0][0])) for name, x in one.cells.items()}
         assert sizes == {"appearance": (8, 6, 6), "motion": (8, 4, 4)}
         total = sum(value for frame in one.cells["appearance"] for row in frame for value in row)
@@ -83,12 +81,11 @@ def test_frames_are_shown_as_they_were_compared(examples: FewShotClassifier) -> 
 
 
 def test_parts_of_the_logits_add_up(examples: FewShotClassifier) -> None:
-    fitted = fitted_of(examples)
+    fitted = examples.fitted_
     nodes = {name: value[None] for name, value in fitted.by_clip.nodes.items()}
-    with torch.inference_mode():
-        logits = fitted.method.score_and_pairs(fitted.by_class, nodes)[0]
-        parts = fitted.method.score_parts(fitted.by_class, nodes)
-    torch.testing.assert_close(sum(parts.values()), logits, atol=2e-6, rtol=0)
+    logits = fitted.method.score(fitted.by_class, nodes)
+    parts = fitted.method.score_parts(fitted.by_class, nodes)
+    np.testing.assert_allclose(np.sum(list(parts.values()), 0), logits, atol=2e-6)
 
 
 @pytest.mark.parametrize(("method", "nodes"), [("a2m2", 14), ("otam", 8), ("pixels", None)])

@@ -9,7 +9,6 @@ import pytest
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier import Prediction, Skipped
-from fewact.classifier.few_shot import fitted_of, replace_fitted
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.extract import Timing
@@ -26,7 +25,7 @@ def test_motions_are_recognised(
     examples: FewShotClassifier, predicted: list[Prediction], queries: dict[str, Path]
 ) -> None:
     assert tuple(examples.classes_) == ("down", "left", "right")
-    assert examples.calibration_.source == "held-out clips"
+    assert examples.fitted_.calibration.source == "held-out clips"
     for (motion, path), got in zip(queries.items(), predicted, strict=True):
         assert (got.best, got.path) == (motion, path)
         assert got.nearest.startswith(f"{motion}/clip ")
@@ -76,7 +75,10 @@ def test_all_sources_give_the_same_classifier(
     for source, given in ((table, None), ([str(c.path) for c in clips], labels), (clips, None)):
         quick.fit(source, given)
         assert np.array_equal(probabilities(quick, queries), expected)
-        assert [clip.name for clip in quick.clips_][:2] == ["down/clip 0.mp4", "down/clip 1.mp4"]
+        assert [clip.name for clip in quick.fitted_.clips][:2] == [
+            "down/clip 0.mp4",
+            "down/clip 1.mp4",
+        ]
 
 
 def test_other_class_names_only_change_the_labels(
@@ -97,7 +99,7 @@ def test_classes_may_have_different_numbers_of_clips(
     kept = dict(zip(("left", "right", "down"), shots, strict=True))
     clips = [c for c in list_clips(actions) if int(c.path.stem[-1]) < kept[str(c.label)]]
     quick.fit(clips)
-    assert quick.calibration_.held_out == sum(k for k in shots if k > 1)
+    assert quick.fitted_.calibration.held_out == sum(k for k in shots if k > 1)
     assert {motion: quick.predict(path).label for motion, path in queries.items()} == {
         motion: motion for motion in queries
     }
@@ -111,7 +113,7 @@ def test_copies_of_a_clip_are_accepted(
         original = tmp_path / "a" / motion / "clip 0.mp4"
         shutil.copy(original, original.with_name("copy.mp4"))
     quick.fit(tmp_path / "a")
-    assert len(quick.clips_) == 12
+    assert len(quick.fitted_.clips) == 12
     assert quick.predict(actions / "left" / "clip 0.mp4").nearest == "left/clip 0.mp4"
     assert all(quick.predict(path).label == motion for motion, path in queries.items())
 
@@ -147,11 +149,11 @@ def test_adding_and_removing_equals_fitting_from_scratch(
     assert steps.add_class("down", actions / "down") is steps
     assert steps.add_clips("left", [actions / "left" / "clip 1.mp4"]) is steps
     assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
-    assert steps.calibration_ == quick.calibration_
+    assert steps.fitted_.calibration == quick.fitted_.calibration
     assert steps.remove_class("down") is steps
     quick.fit([c for c in list_clips(actions) if c.label != "down"])
     assert np.array_equal(probabilities(steps, queries), probabilities(quick, queries))
-    assert steps.calibration_ == quick.calibration_
+    assert steps.fitted_.calibration == quick.fitted_.calibration
     assert tuple(steps.classes_) == ("left", "right")
 
 
@@ -159,7 +161,7 @@ def test_failed_calls_change_nothing(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
 ) -> None:
     quick.fit(actions)
-    before = quick._fitted
+    before = quick._state
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     left = actions / "left" / "clip 0.mp4"
@@ -185,12 +187,12 @@ def test_failed_calls_change_nothing(
             pytest.raises(DataError, match="can be read"),
         ):
             call()
-    assert quick._fitted is before
+    assert quick._state is before
     quick.remove_class("down")
-    before_last = quick._fitted
+    before_last = quick._state
     with pytest.raises(DataError, match="only one class would be left"):
         quick.remove_class("left")
-    assert quick._fitted is before_last
+    assert quick._state is before_last
 
 
 def test_bad_clips_are_skipped(
@@ -202,7 +204,7 @@ def test_bad_clips_are_skipped(
     clips = [*list_clips(actions), Clip(bad, "left")]
     with pytest.warns(UserWarning, match=r"skipped: .*bad\.mp4"):
         quick.fit(clips)
-    assert [one.path for one in quick.skipped_] == [bad]
+    assert [one.path for one in quick.fitted_.skipped] == [bad]
     assert np.array_equal(probabilities(quick, queries), expected)
     with (
         pytest.warns(UserWarning, match="skipped"),
@@ -236,7 +238,7 @@ def test_segments_of_one_file(quick: FewShotClassifier, actions: Path, tmp_path:
         f"{actions / 'right' / 'clip 0.mp4'},late,0.5,\n"
     )
     quick.fit(table)
-    assert sorted(clip.title for clip in quick.clips_) == [
+    assert sorted(clip.title for clip in quick.fitted_.clips) == [
         "left/clip 0.mp4 [0 s … 0.5 s]",
         "left/clip 0.mp4 [0.5 s …]",
         "right/clip 0.mp4 [0.5 s …]",
@@ -265,8 +267,10 @@ def test_the_temperature_divides_the_logits(
     quick: FewShotClassifier, actions: Path, queries: dict[str, Path]
 ) -> None:
     once = np.log(probabilities(quick.fit(actions), queries))
-    warmer = replace(quick.calibration_, temperature=2 * quick.calibration_.temperature)
-    replace_fitted(quick, replace(fitted_of(quick), calibration=warmer))
+    warmer = replace(
+        quick.fitted_.calibration, temperature=2 * quick.fitted_.calibration.temperature
+    )
+    quick.fitted_ = replace(quick.fitted_, calibration=warmer)
     half = np.log(probabilities(quick, queries))
     np.testing.assert_allclose(half[:, :1] - half, (once[:, :1] - once) / 2, atol=1e-9)
 

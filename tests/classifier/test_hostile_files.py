@@ -5,16 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from fewact import FewShotClassifier
 from fewact.classifier import history
 from fewact.classifier.file import MODEL
 from fewact.core.errors import ModelError, UserError
 from fewact.networks import weights
-from tests.classifier.models import edit
+from tests.classifier.models import Tensors, edit
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -72,7 +71,7 @@ HOSTILE: dict[str, Change] = {
         "examples": ([], {}, "x"),
         "examples/0/name": ("", 3),
         "examples/0/start": (-1, float("nan"), "x"),
-        "examples/0/page_file": ("../x.mp4", "/etc/passwd"),
+        "examples/0/stored_file": ("../x.mp4", "/etc/passwd"),
         "examples/0/duration": (0, float("inf")),
         "class_names": ({}, "x"),
     }.items()
@@ -83,17 +82,17 @@ HOSTILE: dict[str, Change] = {
 }
 """Changes of the header of a model, whose hashes are right, that are refused."""
 
-HOSTILE_TENSORS: dict[str, dict[str, Tensor | None]] = {
+HOSTILE_TENSORS: dict[str, dict[str, np.ndarray | None]] = {
     "missing": {"nodes.frames": None},
-    "of another shape": {"nodes.frames": torch.zeros(9, 8, 48)},
-    "too few rows": {"nodes.frames": torch.zeros(8, 8, 49)},
-    "not finite": {"nodes.frames": torch.full((9, 8, 49), torch.nan)},
-    "unknown node alone": {"nodes.frames": None, "nodes.x": torch.zeros(9, 2)},
-    "unknown parameter": {"method.x": torch.zeros(2)},
-    "unlisted thumbnail": {"thumbnail-0001.jpg": torch.zeros(9)},
-    "thumbnail without the others": {"thumbnail.0001": torch.zeros(9, dtype=torch.uint8)},
-    "path": {"../x": torch.zeros(9)},
-    "class names without a text encoder": {"class_names": torch.zeros(3, 9)},
+    "of another shape": {"nodes.frames": np.zeros((9, 8, 48), np.float32)},
+    "too few rows": {"nodes.frames": np.zeros((8, 8, 49), np.float32)},
+    "not finite": {"nodes.frames": np.full((9, 8, 49), np.nan, np.float32)},
+    "unknown node alone": {"nodes.frames": None, "nodes.x": np.zeros((9, 2), np.float32)},
+    "unknown parameter": {"method.x": np.zeros(2, np.float32)},
+    "unlisted thumbnail": {"thumbnail-0001.jpg": np.zeros(9, np.float32)},
+    "thumbnail without the others": {"thumbnail.0001": np.zeros(9, np.uint8)},
+    "path": {"../x": np.zeros(9, np.float32)},
+    "class names without a text encoder": {"class_names": np.zeros((3, 9), np.float32)},
 }
 
 
@@ -102,7 +101,7 @@ def test_a_hostile_file_replaces_nothing(model: Path, tmp_path: Path, case: str)
     mine = shutil.copytree(model, tmp_path / "mine")
     before = content(mine)
 
-    def change(tensors: dict[str, Tensor]) -> None:
+    def change(tensors: Tensors) -> None:
         for name, value in HOSTILE_TENSORS.get(case, {}).items():
             tensors.pop(name, None)
             if value is not None:

@@ -19,9 +19,10 @@ import torch
 import fewact
 from fewact import FewShotClassifier, Frames
 from fewact.classifier import NONE, Prediction, Skipped
+from fewact.classifier.inputs import TrainingClip, labelled, of_class
 from fewact.core.errors import DataError, ModelError, OptionError, VideoError
-from fewact.data import Clip, FeatureClip, VideoBytes, list_clips
-from fewact.data.images import as_array
+from fewact.data import BACKGROUND, Clip, FeatureClip, VideoBytes, list_clips
+from fewact.data.images import as_array, as_image
 from fewact.video import EveryNth, read_frames
 
 
@@ -146,7 +147,7 @@ def test_tensors_without_an_array_are_refused_in_every_call(
         lambda: FewShotClassifier(method="pixels").fit([odd, frames], ["a", "b"]),
         lambda: FewShotClassifier(method="pixels").fit({"a": odd, "b": frames}),
         lambda: Frames(odd),
-        lambda: taught.stream().push(image, 0.0),
+        lambda: as_image(image, "image"),
     ]
     for number, call in enumerate(calls):
         with pytest.raises(DataError, match=fault) as caught:
@@ -320,9 +321,9 @@ def test_images_that_pil_cuts_off_or_cannot_convert_are_refused(mode: str, reaso
         Frames([ModeOnly(mode)])
 
 
-def test_the_expected_form_of_one_image_is_stated(taught: FewShotClassifier) -> None:
-    with taught.stream() as stream, pytest.raises(DataError, match=r"expected: an RGB image"):
-        stream.push(np.zeros((4, 4), np.uint8))
+def test_the_expected_form_of_one_image_is_stated() -> None:
+    with pytest.raises(DataError, match=r"expected: an RGB image"):
+        as_image(np.zeros((4, 4), np.uint8), "image")
 
 
 def test_labels_and_numbers_of_other_libraries_are_taken(
@@ -686,3 +687,154 @@ def test_without_a_temporary_folder_bytes_and_open_files_are_skipped(
     assert str(first.error).startswith("upload.mp4: cannot be written")
     assert str(first.error).endswith("Free space there, or name another folder in TMPDIR.")
     assert not list(temporary.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for file in ("wave/a.mp4", "wave/b.mp4", "clap/c.mp4"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    return tmp_path
+
+
+def pairs(found: list[TrainingClip]) -> list[tuple[str, str | None]]:
+    return [(name, clip.label) for clip, name in found]
+
+
+SOURCE_CLIPS = [("clap/c.mp4", "clap"), ("wave/a.mp4", "wave"), ("wave/b.mp4", "wave")]
+
+
+def test_folder_table_paths_and_clips_give_the_same_list(folder: Path) -> None:
+    names = [name for name, _ in SOURCE_CLIPS]
+    labels = [label for _, label in SOURCE_CLIPS]
+    (folder / "t.csv").write_text("path,label\n" + "".join(f"{n},{c}\n" for n, c in SOURCE_CLIPS))
+    paths = [folder / name for name in names]
+    assert pairs(labelled(folder, None)) == SOURCE_CLIPS
+    assert pairs(labelled(str(folder / "t.csv"), None)) == SOURCE_CLIPS
+    assert pairs(labelled(paths, labels)) == SOURCE_CLIPS
+    assert pairs(labelled(map(str, paths), labels)) == SOURCE_CLIPS
+    clips = [Clip(path, label) for path, label in zip(paths, labels, strict=True)]
+    assert pairs(labelled(clips, None)) == SOURCE_CLIPS
+    assert pairs(labelled([Clip(path) for path in paths], labels)) == SOURCE_CLIPS
+
+
+def test_relative_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert pairs(labelled(["wave/a.mp4", "clap/c.mp4"], ["x", "y"])) == [
+        ("wave/a.mp4", "x"),
+        ("clap/c.mp4", "y"),
+    ]
+    assert pairs(labelled(".", None)) == SOURCE_CLIPS
+
+
+def test_names_do_not_reveal_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "wave"))
+    monkeypatch.setenv("USERPROFILE", str(folder / "wave"))
+    got = labelled([folder / "wave/a.mp4", folder / "clap/c.mp4"], ["x", "y"])
+    assert [name for _, name in got] == ["a.mp4", "c.mp4"]
+
+
+def test_a_table_of_clips_elsewhere(folder: Path) -> None:
+    table = folder / "tables" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\n../wave/a.mp4,x\n../clap/c.mp4,y\n")
+    assert [name for _, name in labelled(table, None)] == ["wave/a.mp4", "clap/c.mp4"]
+
+
+def test_clips_of_no_class_come_from_every_source(folder: Path) -> None:
+    (folder / "None").mkdir()
+    outside = folder / "None" / "n.mp4"
+    outside.touch()
+    assert pairs(labelled(folder, None)) == [*SOURCE_CLIPS, ("None/n.mp4", "none")]
+    rows = "".join(f"{name},{label}\n" for name, label in [*SOURCE_CLIPS, ("None/n.mp4", "NONE")])
+    (folder / "t.csv").write_text("path,label\n" + rows)
+    assert pairs(labelled(folder / "t.csv", None)) == [*SOURCE_CLIPS, ("None/n.mp4", "none")]
+    listed = [folder / "wave/a.mp4", folder / "clap/c.mp4", outside]
+    labels = ["wave", "clap", "none"]
+    assert pairs(labelled(listed, labels))[-1] == ("None/n.mp4", "none")
+    beside = labelled(listed[:2], labels[:2], folder / "None")
+    assert pairs(beside)[-1] == ("none/n.mp4", "none")
+
+
+def test_clips_of_one_class(folder: Path) -> None:
+    for source in (folder / "wave", str(folder / "wave" / "*.mp4"), [folder / "wave"]):
+        assert pairs(of_class(source, "x")) == [("x/a.mp4", "x"), ("x/b.mp4", "x")]
+    segment = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
+    expected = TrainingClip(Clip(segment.path, "x", 1.0, 2.0, "anna"), "x/a.mp4")
+    assert of_class(segment, "x") == [expected]
+    with pytest.raises(DataError, match="no training clips"):
+        of_class([], "x")
+    with pytest.raises(DataError, match="no clips found"):
+        of_class(folder / "missing.mp4", "x")
+
+
+def test_invalid_sources_are_refused(folder: Path) -> None:
+    clip = folder / "wave/a.mp4"
+    with pytest.raises(DataError, match="has its own labels"):
+        labelled(folder, ["x"])
+    with pytest.raises(DataError, match=r"labels: .*got 1.*expected: 2"):
+        labelled([clip, folder / "clap/c.mp4"], ["x"])
+    with pytest.raises(DataError, match="needs a label"):
+        labelled([clip], None)
+    with pytest.raises(DataError, match=r"appears twice \(got the same as .*a\.mp4\)"):
+        labelled([clip, folder / "clap/../wave/a.mp4"], ["x", "y"])
+    with pytest.raises(DataError, match="no such folder"):
+        labelled(folder / "missing", None)
+
+
+def test_an_invalid_label_is_refused_with_its_place(folder: Path, tmp_path: Path) -> None:
+    table = folder / "table.csv"
+    table.write_text('path,label\nwave/a.mp4,wave\nwave/b.mp4,"a\tb"\n')
+    with pytest.raises(DataError) as refused:
+        labelled(table, None)
+    assert f'{table}, line 3, column "label": not a class name' in str(refused.value)
+    table.write_text("path,label\nwave/a.mp4,wave\nwave/b.mp4,(none)\n")
+    with pytest.raises(DataError) as refused:
+        labelled(table, None)
+    assert str(refused.value).startswith(f'{folder}/wave/b.mp4: "(none)" is reserved')
+    assert str(refused.value).endswith('Use "none" for clips of no class.')
+    (folder / "wave").rename(folder / " ")
+    with pytest.raises(DataError) as refused:
+        labelled(folder, None)
+    assert str(refused.value).startswith(f"{folder}/ /a.mp4: not a class name")
+
+
+def test_spaces_around_a_label_do_not_count(folder: Path) -> None:
+    first, second, third = folder / "wave/a.mp4", folder / "wave/b.mp4", folder / "clap/c.mp4"
+    expected = [("a.mp4", "wave"), ("b.mp4", "wave")]
+    assert pairs(labelled([first, second], ["wave", "wave "])) == expected
+    found = labelled({"wave": first, "wave ": second, "clap": third}, None)
+    assert pairs(found) == [("wave/a.mp4", "wave"), ("wave/b.mp4", "wave"), ("clap/c.mp4", "clap")]
+
+
+def test_clips_of_no_class_have_the_same_groups_however_they_come(folder: Path) -> None:
+    for file in ("none/anna/1.mp4", "none/ben/day 2/1.mp4", "none/2.mp4"):
+        (folder / file).parent.mkdir(exist_ok=True, parents=True)
+        (folder / file).touch()
+    groups = {"none/2.mp4": None, "none/anna/1.mp4": "anna", "none/ben/day 2/1.mp4": "ben"}
+    table = folder / "t.csv"
+    table.write_text(
+        "path,label,group\n"
+        + "".join(f"{name},none,{group or ''}\n" for name, group in groups.items())
+        + "wave/a.mp4,wave,anna\nclap/c.mp4,clap,\n"
+    )
+    classes = {"wave": folder / "wave", "clap": folder / "clap"}
+    for clips in (
+        of_class(folder / "none", "None"),
+        of_class(table, BACKGROUND),
+        labelled(folder, None),
+        labelled(table, None),
+        labelled(classes, None, none=folder / "none"),
+    ):
+        outside = [clip for clip, _ in clips if clip.label == BACKGROUND]
+        assert {c.path.relative_to(folder).as_posix(): c.group for c in outside} == groups
+
+
+def test_a_table_stands_for_its_rows_of_the_class(folder: Path) -> None:
+    table = folder / "t.csv"
+    table.write_text("path,label,end\nwave/a.mp4,wave,2\nwave/b.mp4,wave,\nclap/c.mp4,clap,\n")
+    rows = of_class(table, "wave")
+    assert [(clip.path.name, clip.end) for clip, _ in rows] == [("a.mp4", 2.0), ("b.mp4", None)]
+    assert [name for _, name in rows] == ["wave/a.mp4", "wave/b.mp4"]
+    with pytest.raises(DataError, match="no row has this label"):
+        of_class(table, "jump")

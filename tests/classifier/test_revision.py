@@ -5,16 +5,15 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier.class_names import ClassNames
 from fewact.classifier.examples import Examples
-from fewact.classifier.few_shot import fitted_of
 from fewact.classifier.file import ModelHeader, SavedModel, load
-from fewact.classifier.pipeline import SavedMethod
 from fewact.classifier.revision import Revision, encodes_as, keys_of
+from fewact.classifier.saved import SavedMethod
 from fewact.core.errors import DataError
 from fewact.data import Clip
 
@@ -24,7 +23,7 @@ def test_clips_of_a_model_are_known_without_a_copy_of_their_nodes(
 ) -> None:
     revision = Revision(examples)
     monkeypatch.setattr(Examples, "select", None)
-    keys = keys_of(examples.clips_)
+    keys = keys_of(examples.fitted_.clips)
     assert revision.has(keys)
     assert not revision.has([*keys, ("new.mp4", None, None, 0, None)])
 
@@ -42,7 +41,7 @@ def other_method(header: ModelHeader) -> ModelHeader:
 
 def with_class_names(model: SavedModel) -> SavedModel:
     return replace(
-        model, class_names=ClassNames(model.examples.classes, torch.ones(2, 3), {}, "on")
+        model, class_names=ClassNames(model.examples.classes, np.ones((2, 3), np.float32), {}, "on")
     )
 
 
@@ -84,11 +83,11 @@ def test_weights_are_part_of_how_clips_are_encoded(
     examples: FewShotClassifier, former: SavedModel
 ) -> None:
     method = methods.create("a2m2", preset="paper", moments={"in_channels": 64})
-    pipeline = replace(fitted_of(examples).pipeline, method=method)
+    pipeline = replace(examples.fitted_.pipeline, method=method)
     header = former.header.model_copy(update={"method": SavedMethod.of(method)})
     assert encodes_as(replace(former, header=header, method=method), pipeline)
     other = deepcopy(method)
-    other.reduction.network[0].weight.data += 1
+    other.load_weights({name: value + 1 for name, value in other.weights().items()})
     assert not encodes_as(replace(former, header=header, method=other), pipeline)
 
 

@@ -13,6 +13,7 @@ from fewact.classifier.explain import explain
 from fewact.classifier.review import review
 from fewact.data import Frames
 from fewact.networks import Backbone
+from fewact.recordings.stream import Stream
 from fewact.video import EveryNth, read_frames
 from tests.lab.networks import tiny
 from tests.pretend_device import DEVICE, without
@@ -75,8 +76,8 @@ def everything_that_a_model_is_for(
     turned = classifier.predict(Frames(np.rot90(clip, axes=(1, 2)).copy(), fps=12))
     assert turned.label is not None
     assert explain(classifier, queries["right"]).best == "right"
-    assert review(classifier).clips == len(classifier.all_clips_) - 2
-    with classifier.stream(fps=12) as stream:
+    assert review(classifier).clips == len(classifier.fitted_.all_clips) - 2
+    with Stream.of(classifier, fps=12) as stream:
         events = [one for frame in np.concatenate([clip] * 2) for one in stream.push(frame)]
         events += stream.close()
     assert all(one.label in classifier.classes_ for one in events)

@@ -15,17 +15,11 @@ from fewact.classifier.explain import explain
 from fewact.cli import main
 from fewact.core.errors import OptionError
 from fewact.data import Frames
-from fewact.lab.synthetic.conditions import Condition, picture
 from fewact.video import EveryNth, VideoWarning, read_frames, write_video
+from tests.classifier.damage import DARK, cut_short, dark
 from tests.video.test_source import FPS, padded
 
-DARK = "very dark; record with more light"
 SLOW = "fewer than 3 pictures a second, which lose the motion; record or export 10 or more a second"
-
-
-def dark(path: Path) -> np.ndarray:
-    frames = read_frames(path, EveryNth(1))
-    return picture(frames, np.arange(len(frames)) / len(frames), Condition("dark", 2), 0)
 
 
 @pytest.mark.slow
@@ -42,10 +36,10 @@ def test_padded_clips_are_answered_as_the_clips_are(
 
     taught.trim = "auto"
     taught.add_clips("left", [still[0]])
-    assert sum(example.active is not None for example in taught.clips_) == 1
+    assert sum(example.active is not None for example in taught.fitted_.clips) == 1
     loaded = FewShotClassifier.load(taught.save(tmp_path / "model"))
     assert loaded.trim == "auto"
-    assert loaded.clips_ == taught.clips_
+    assert loaded.fitted_.clips == taught.fitted_.clips
 
 
 def test_an_unknown_value_is_refused(actions: Path) -> None:
@@ -58,13 +52,6 @@ def test_a_long_recording_points_to_watch(quick: FewShotClassifier, actions: Pat
     noise = np.random.default_rng(0).integers(0, 256, (150, 48, 64, 3), np.uint8)
     with pytest.warns(UserWarning, match="15 s long.*fewact watch"):
         quick.predict(Frames(noise, fps=10))
-
-
-def cut_short(path: Path, frames: np.ndarray) -> Path:
-    noise = np.random.default_rng(0).integers(0, 9, frames.shape, np.uint8)
-    intact = write_video(path, np.minimum(frames, 240) + noise, FPS).read_bytes()
-    path.write_bytes(intact[: len(intact) * 7 // 10])
-    return path
 
 
 @contextmanager
@@ -117,29 +104,6 @@ def test_dark_clips_are_corrected_and_named(
     assert [one.faults for one in found] == [("very dark; record with more light",)] * len(found)
     assert found[0].to_dict()["faults"] == list(found[0].faults)
     assert all(one.faults == () and "faults" not in one.to_dict() for one in predicted)
-
-
-def test_windows_of_a_dark_recording_are_corrected_too(
-    examples: FewShotClassifier, queries: dict[str, Path]
-) -> None:
-    for label, path in queries.items():
-        stream = examples.stream(fps=FPS)
-        for i, frame in enumerate(dark(path)):
-            stream._ring.add((i + 0.5) / FPS, frame)
-        assert stream._window(0.0, 1.0).result().label == label
-
-
-@pytest.mark.parametrize(("bright", "faults"), [(0, [DARK]), (1, [DARK]), (4, [])])
-def test_a_recording_has_the_faults_of_most_of_its_windows(
-    taught: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
-) -> None:
-    frames = read_frames(queries["left"], EveryNth(1))
-    stream = taught.stream(fps=FPS)
-    assert stream.faults == ()
-    for frame in [*dark(queries["left"])] * (4 - bright) + [*frames] * bright:
-        stream.push(frame)
-    stream.close()
-    assert stream.faults == tuple(faults)
 
 
 def test_teach_and_predict_warn(

@@ -14,7 +14,7 @@ from fewact.classifier import Skipped
 from fewact.core.errors import DataError
 from fewact.data import FeatureClip
 from fewact.video import Segments, read_frames
-from tests.classifier.test_precomputed import NEW, TRAINING
+from tests.classifier.features import NEW, TRAINING
 
 MOST_AHEAD = 40
 

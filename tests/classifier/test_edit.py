@@ -27,7 +27,7 @@ def test_a_corrected_classifier_equals_one_taught_with_the_right_labels(
     name = f"{clips[0].path.parent.name}/{clips[0].path.name}"
     wrong.move_clip(name, str(clips[0].label))
     assert wrong.predict(queries.values()) == expected
-    assert wrong.calibration_ == taught.calibration_
+    assert wrong.fitted_.calibration == taught.fitted_.calibration
 
 
 def test_a_renamed_class_keeps_its_clips(
@@ -39,13 +39,15 @@ def test_a_renamed_class_keeps_its_clips(
     assert tuple(taught.classes_) == ("a wink", "down", "right")
     assert after.label == "a wink"
     assert after.probability == pytest.approx(before.probability)
-    assert [clip.name for clip in taught.clips_[:3]] == [f"left/clip {i}.mp4" for i in range(3)]
+    assert [clip.name for clip in taught.fitted_.clips[:3]] == [
+        f"left/clip {i}.mp4" for i in range(3)
+    ]
 
 
 def test_removing_clips_equals_fitting_without_them(
     taught: FewShotClassifier, backbone: Backbone, actions: Path, queries: dict[str, Path]
 ) -> None:
-    number = 1 + [clip.title for clip in taught.all_clips_].index("right/clip 2.mp4")
+    number = 1 + [clip.title for clip in taught.fitted_.all_clips].index("right/clip 2.mp4")
     taught.remove_clips(["down/clip 1.mp4", number])
     left = [
         clip
@@ -69,8 +71,14 @@ Change = Callable[[FewShotClassifier], object]
         (lambda one: one.move_clip("clip 0.mp4", "left"), "3 training clips have this name.*1: "),
         (lambda one: one.move_clip("left/clip 9.mp4", "down"), "no training clip has this name"),
         (lambda one: one.remove_clips([0]), "no clip has this number.*1 to 9"),
-        (lambda one: one.remove_clips(one.clips_[0]), "not a training clip.*its title or number"),
-        (lambda one: one.move_clip(one.clips_[0], "left"), "not a training clip.*title or number"),
+        (
+            lambda one: one.remove_clips(one.fitted_.clips[0]),
+            "not a training clip.*its title or number",
+        ),
+        (
+            lambda one: one.move_clip(one.fitted_.clips[0], "left"),
+            "not a training clip.*title or number",
+        ),
         (lambda one: one.remove_clips(None), "not a training clip .got None"),
         (lambda one: one.remove_clips(True), "not a training clip .got True"),
         (
@@ -100,7 +108,7 @@ def test_the_form_of_an_accent_does_not_matter(
         (folder / "left" / f"clip {i}.mp4").rename(folder / "left" / f"{named}{i}.mp4")
     (folder / "left").rename(folder / named)
     quick.fit(folder).remove_clips(f"{typed}/{typed}0.mp4").move_clip(f"{typed}1.mp4", "right")
-    assert len([clip for clip in quick.clips_ if clip.label == "café"]) == 1
+    assert len([clip for clip in quick.fitted_.clips if clip.label == "café"]) == 1
 
 
 def test_names_that_differ_in_the_form_of_an_accent_are_exact() -> None:
@@ -109,4 +117,4 @@ def test_names_that_differ_in_the_form_of_an_accent_are_exact() -> None:
     clips = [FeatureClip(name, v) for name, v in zip([*names, "a", "b"], vectors, strict=True)]
     for name, other in (names, names[::-1]):
         classifier = FewShotClassifier(method="protonet").fit(clips, [*"aaab"])
-        assert other in [clip.name for clip in classifier.remove_clips(name).clips_]
+        assert other in [clip.name for clip in classifier.remove_clips(name).fitted_.clips]

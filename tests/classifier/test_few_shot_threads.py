@@ -1,7 +1,8 @@
-"""Threads, forks, long use, and several processes at one folder."""
+"""Threads, forks, long use, other processes, and several processes at one folder."""
 
 import copy
 import itertools
+import multiprocessing
 import os
 import pickle
 import statistics
@@ -10,16 +11,18 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.classifier import Prediction
 from fewact.classifier.unknown import OpenSet, OpenSetDecision
-from tests.classifier.test_precomputed import NEW, TRAINING
+from tests.classifier.features import NEW, TRAINING
 from tests.fuzz.runner import Runner
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -70,7 +73,7 @@ def test_changes_by_several_threads_are_all_kept() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of a single clip of no class.
         assert not changed_by_threads(changes)
-    names = {clip.name for clip in classifier.all_clips_}
+    names = {clip.name for clip in classifier.fitted_.all_clips}
     assert names >= {one.name for one in new}
     assert list(classifier.classes_) == ["clap", "class 0", "class 1", "wave"]
 
@@ -80,7 +83,7 @@ def test_a_class_is_added_once() -> None:
     new = [replace(clip, label=None, name=f"new {i}") for i, clip in enumerate(NEW[:3])]
     errors = changed_by_threads([partial(classifier.add_class, "lie", one) for one in new])
     assert [str(one).partition(" (")[0] for one in errors] == 2 * ["the class exists already"]
-    assert len(classifier.clips_) == len(TRAINING) + 1
+    assert len(classifier.fitted_.clips) == len(TRAINING) + 1
 
 
 def test_copies_of_a_classifier_that_is_being_changed_are_free() -> None:
@@ -90,8 +93,8 @@ def test_copies_of_a_classifier_that_is_being_changed_are_free() -> None:
         changes = [partial(one.add_clips, "wave", NEW[0]) for one in copies]
         assert not changed_by_threads(changes)
         assert classifier.predict(NEW[0]).best == NEW[0].label
-    assert [len(one.clips_) for one in copies] == 2 * [len(TRAINING) + 1]
-    assert classifier.add_clips("wave", NEW[0]).clips_ == copies[0].clips_
+    assert [len(one.fitted_.clips) for one in copies] == 2 * [len(TRAINING) + 1]
+    assert classifier.add_clips("wave", NEW[0]).fitted_.clips == copies[0].fitted_.clips
 
 
 HALVES = [replace(clip, vectors=clip.vectors[:, ::2], label=f"{clip.label} 2") for clip in TRAINING]
@@ -139,7 +142,6 @@ while time.monotonic() < end:
 PREDICT = """
 import faulthandler, os, subprocess, sys, time
 from pathlib import Path
-import torch
 from fewact import FewShotClassifier
 
 burn, model, *clips = sys.argv[1:]
@@ -169,7 +171,7 @@ def predict_forked(classifier, expected):
 burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(os.cpu_count() or 1)]
 try:
     for threads in (1, 5):
-        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         classifier = FewShotClassifier.load(model)
         here = predict(classifier)
         predict_forked(classifier, here)
@@ -281,3 +283,45 @@ def test_several_writers_and_a_reader_share_a_folder(tmp_path: Path) -> None:
                 reads += 1
             assert runner.ended(writers) == [0, 0], (runner.root / "log").read_text()
             assert runner.differences(name) == []
+
+
+PICKLES = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""Start method that pickles what a process gets; a fork has its memory. The pool spawns."""
+
+
+class Changed(FewShotClassifier):
+    """A class of a user."""
+
+
+def send_predictions(
+    classifiers: list[FewShotClassifier], clips: list[Path], to: Connection
+) -> None:
+    to.send([(type(one), one.predict(clips)) for one in classifiers])
+
+
+@pytest.mark.slow
+def test_a_process_gets_classifiers_as_arguments(
+    examples: FewShotClassifier,
+    queries: dict[str, Path],
+    predicted: list[Prediction],
+    tmp_path: Path,
+) -> None:
+    folder, types = examples.save(tmp_path / "model"), (FewShotClassifier, Changed)
+    context = multiprocessing.get_context(PICKLES)
+    results, to = context.Pipe(duplex=False)
+    arguments = ([one.load(folder) for one in types], list(queries.values()), to)
+    process = context.Process(target=send_predictions, args=arguments)  # type: ignore[attr-defined]
+    process.start()
+    to.close()  # else a process that fails would be waited for
+    assert results.recv() == [(one, predicted) for one in types]
+    process.join()
+
+
+@pytest.mark.slow
+def test_a_pool_of_processes_predicts_the_same(
+    examples: FewShotClassifier, queries: dict[str, Path], predicted: list[Prediction]
+) -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(examples.predict, queries.values())) == predicted
+        again = pool.submit(examples.remove_clips, []).result()
+    assert again.predict(queries.values()) == predicted

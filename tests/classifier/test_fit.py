@@ -12,8 +12,8 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.data import Frames, list_clips
 from fewact.video import EveryNth, read_frames
-from tests.classifier.test_precomputed import NEW, TRAINING
-from tests.classifier.test_reading import cut_short
+from tests.classifier.damage import cut_short
+from tests.classifier.features import NEW, TRAINING
 
 BROKEN = replace(NEW[0], name="broken", vectors=np.full_like(NEW[0].vectors, np.nan))
 

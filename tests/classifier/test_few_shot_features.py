@@ -6,47 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import Skipped
+from fewact.classifier.probabilities import softmax
 from fewact.core.errors import DataError, ModelError, OptionError, ShapeError, VideoError
 from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
 from fewact.data.clips import LARGEST_FEATURE
 from fewact.features.request import FeatureRequest, Features, View
 from fewact.features.sources import precomputed_card
-from fewact.lab.evaluation import ArrayFeatures, RunOptions, evaluate_method
-from fewact.lab.evaluation.episodes import Protocol, draw
-from fewact.lab.methods.protonet import ProtoNet, ProtoNetOptions
 from fewact.methods.base import Nodes
+from fewact.methods.protonet import ProtoNet, ProtoNetOptions
+from tests.classifier.features import CLASSES, NEW, TRAINING, D, T, features
 from tests.classifier.models import content_of, edit
 
-T, D = 5, 12
-CLASSES = ("clap", "jump", "wave")
 BY_VECTORS = [
     name
     for name in methods.names()
     if name != "pixels" and not methods.REGISTRY.get(name).uses_text
 ]
-
-
-def features(per_class: int, seed: int, noise: float = 0.4) -> list[FeatureClip]:
-    """Noisy copies of one sequence per class, each of a different person."""
-    courses = np.random.default_rng(0).standard_normal((len(CLASSES), T, D))
-    rng = np.random.default_rng([1, seed])
-    return [
-        FeatureClip(
-            f"s{seed}{i}/{label}",
-            course + noise * rng.standard_normal((T, D)),
-            label,
-            f"s{seed}{i}",
-        )
-        for i in range(per_class)
-        for label, course in zip(CLASSES, courses, strict=True)
-    ]
-
-
-TRAINING, NEW = features(3, seed=1), features(2, seed=2)
 
 
 def write(folder: Path, clips: list[FeatureClip], *columns: str) -> Path:
@@ -69,31 +47,30 @@ def test_new_clips_are_recognised(examples: FewShotClassifier) -> None:
     assert [one.name for one in predictions] == [clip.name for clip in NEW]
     assert {one.nearest for one in predictions} <= {clip.name for clip in TRAINING}
     assert tuple(examples.classes_) == CLASSES
-    assert {(c.name, c.label, c.group) for c in examples.clips_} == {
+    assert {(c.name, c.label, c.group) for c in examples.fitted_.clips} == {
         (c.name, c.label, c.group) for c in TRAINING
     }
-    assert examples.calibration_.held_out == len(TRAINING)
+    assert examples.fitted_.calibration.held_out == len(TRAINING)
     assert examples.predict(NEW[0]) == predictions[0]
     assert examples.predict_proba(NEW).shape == (len(NEW), len(CLASSES))
 
 
 @pytest.mark.parametrize("name", BY_VECTORS)
 def test_probabilities_follow_the_scores_of_the_method(name: str) -> None:
-    options = methods.fitting(name, precomputed_card("", D), frames=T)
-    method = methods.create(name, **options).eval()
+    card = precomputed_card("", D)
+    method = methods.create(name, card, **methods.fitting(name, card, frames=T))
     method.trained = True  # random weights do for this test
     classifier = FewShotClassifier(method=method, device="cpu").fit(TRAINING)
-    assert classifier.calibration_.source == "held-out clips"
+    assert classifier.fitted_.calibration.source == "held-out clips"
 
-    def nodes(clips: list[FeatureClip]) -> dict[str, torch.Tensor]:
-        vectors = torch.from_numpy(np.stack([clip.vectors for clip in clips])).float()
-        return dict(method.encode({FeatureRequest("vectors", View(T)): vectors[None]}))  # (1 v …)
+    def nodes(clips: list[FeatureClip]) -> Nodes:
+        vectors = np.stack([clip.vectors for clip in clips]).astype(np.float32)
+        return method.encode({FeatureRequest("vectors", View(T)): vectors[None]})  # (1 v …)
 
-    with torch.inference_mode():
-        labels = torch.tensor([[CLASSES.index(clip.label or "") for clip in TRAINING]])
-        state = method.support(nodes(TRAINING), labels, len(CLASSES))
-        logits = method.score(state, nodes(NEW))[0].double()  # (q n)
-    expected = (logits / classifier.calibration_.temperature).softmax(-1)
+    labels = np.array([[CLASSES.index(clip.label or "") for clip in TRAINING]])
+    state = method.support(nodes(TRAINING), labels, len(CLASSES))
+    logits = method.score(state, nodes(NEW))[0].astype(np.float64)  # (q n)
+    expected = softmax(logits / classifier.fitted_.calibration.temperature)
     np.testing.assert_allclose(classifier.predict_proba(NEW), expected, atol=2e-4)
 
 
@@ -120,9 +97,9 @@ def test_classes_can_be_added_one_by_one(examples: FewShotClassifier, tmp_path: 
     grown = FewShotClassifier(device="cpu").fit(of("wave") + of("clap"))
     grown.add_class("jump", write(tmp_path, of("jump")[1:], "clip", "group"))
     grown.add_clips("jump", of("jump")[0])
-    assert grown.clips_ == examples.clips_
+    assert grown.fitted_.clips == examples.fitted_.clips
     assert grown.predict(NEW) == examples.predict(NEW)
-    assert grown.calibration_ == examples.calibration_
+    assert grown.fitted_.calibration == examples.fitted_.calibration
     with pytest.raises(DataError, match=r"training clip already.*s11/jump"):
         grown.add_clips("jump", of("jump")[1])
     grown.remove_class("jump")
@@ -136,8 +113,8 @@ def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     folder = examples.save(tmp_path / "model")
     loaded = FewShotClassifier.load(folder, device="cpu")
     assert loaded.predict(NEW) == examples.predict(NEW)
-    assert loaded.clips_ == examples.clips_
-    assert loaded.calibration_ == examples.calibration_
+    assert loaded.fitted_.clips == examples.fitted_.clips
+    assert loaded.fitted_.calibration == examples.fitted_.calibration
     card = (folder / "README.md").read_text()
     for message in (
         f"{T} vectors of length {D} per clip; videos cannot be predicted",
@@ -149,7 +126,10 @@ def test_a_loaded_model_predicts_the_same_to_the_last_bit(
     for absent in ("Backbone", "clip.mp4", "licence is"):
         assert absent not in card
     more = features(1, seed=3)[:1]
-    assert loaded.add_clips("clap", more).clips_ == examples.add_clips("clap", more).clips_
+    assert (
+        loaded.add_clips("clap", more).fitted_.clips
+        == examples.add_clips("clap", more).fitted_.clips
+    )
     assert loaded.predict(NEW) == examples.predict(NEW)
     again = FewShotClassifier.load(loaded.save(tmp_path / "again"), device="cpu")
     assert again.predict(NEW) == examples.predict(NEW)
@@ -160,7 +140,7 @@ def test_videos_and_features_of_other_sizes_are_refused(
     examples: FewShotClassifier, tmp_path: Path
 ) -> None:
     loaded = FewShotClassifier.load(examples.save(tmp_path / "model"), device="cpu")
-    before = loaded.clips_
+    before = loaded.fitted_.clips
     video = tmp_path / "b.mp4"
     video.touch()
     bad: list[tuple[str | Clip | FeatureClip, str]] = [
@@ -180,7 +160,7 @@ def test_videos_and_features_of_other_sizes_are_refused(
     for clip, message in bad[1:]:
         with pytest.raises(DataError, match=message):
             loaded.add_clips("wave", clip)
-    assert loaded.clips_ == before
+    assert loaded.fitted_.clips == before
 
 
 def test_a_classifier_of_videos_refuses_features(
@@ -253,8 +233,8 @@ def test_clips_that_are_not_finite_are_skipped(examples: FewShotClassifier) -> N
         examples.predict(broken)
     with pytest.warns(UserWarning, match="skipped: s9/clap.*not finite"):
         again = FewShotClassifier(device="cpu").fit([broken, *TRAINING])
-    assert [one.name for one in again.skipped_] == ["s9/clap"]
-    assert again.clips_ == examples.clips_
+    assert [one.name for one in again.fitted_.skipped] == ["s9/clap"]
+    assert again.fitted_.clips == examples.fitted_.clips
     assert again.predict(NEW) == examples.predict(NEW)
     with (
         pytest.warns(UserWarning, match="skipped"),
@@ -273,7 +253,7 @@ def test_features_with_a_large_common_offset_keep_their_differences(tmp_path: Pa
     new = shifted(NEW)
     predictions = classifier.predict(new)
     assert [one.best for one in predictions] == [clip.label for clip in new]
-    assert classifier.calibration_.accuracy == 100
+    assert classifier.fitted_.calibration.accuracy == 100
     loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), device="cpu")
     assert loaded.predict(new) == predictions
 
@@ -307,16 +287,17 @@ def test_features_at_the_limit_are_predicted(name: str) -> None:
 class NotFinite(ProtoNet):
     """Encodes clips whose first number is 7 to infinity, and scores those with an 8 as NaN."""
 
-    def encode(self, features: Features) -> dict[str, torch.Tensor]:
+    def encode(self, features: Features) -> Nodes:
         (vectors,) = features.values()
-        nodes = dict(super().encode(features))
+        ((name, value),) = super().encode(features).items()
         marked = vectors[..., 0, 0]
-        (name, value), *_ = nodes.items()
-        spread = (marked == 7).view(*marked.shape, *[1] * (value.ndim - marked.ndim))
-        return {name: value.masked_fill(spread, torch.inf), "mark": marked[..., None]}
+        return {
+            name: np.where(marked[..., None, None] == 7, np.inf, value),
+            "mark": marked[..., None],
+        }
 
-    def score(self, state: Any, nodes: Nodes) -> torch.Tensor:
-        return super().score(state, nodes).masked_fill(nodes["mark"] == 8, torch.nan)
+    def score(self, state: Any, nodes: Nodes) -> Any:
+        return np.where(nodes["mark"] == 8, np.nan, super().score(state, nodes))
 
 
 @pytest.mark.parametrize(
@@ -395,11 +376,19 @@ def test_real_features_of_unknown_people(assets: Path, tmp_path: Path) -> None:
 @pytest.mark.assets
 @pytest.mark.parametrize("name", ["fusion", "protonet"])
 def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
+    from fewact.lab import methods as lab_methods
+    from fewact.lab.evaluation import ArrayFeatures, RunOptions, evaluate_method
+    from fewact.lab.evaluation.episodes import Protocol, draw
+
     data = FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth")
     episodes = draw(data.videos, Protocol(shots=2, queries=3, count=3, groups="shared"))
     source = ArrayFeatures(data.features)
     result = evaluate_method(
-        methods.create(name, frames=8), source, data.videos, episodes, run=RunOptions(threads=1)
+        lab_methods.create(name, source.card, frames=8),
+        source,
+        data.videos,
+        episodes,
+        run=RunOptions(threads=1),
     )
     clips = list(data)
     for i, accuracy in enumerate(result.per_episode):
@@ -414,7 +403,7 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
 
 def test_a_model_has_the_vectors_as_they_were_given(tmp_path: Path) -> None:
     folder = FewShotClassifier(method="fusion").fit(TRAINING).save(tmp_path / "model")
-    stored = content_of(folder / "model.safetensors")[1]["nodes.vectors"].numpy()
+    stored = content_of(folder / "model.safetensors")[1]["nodes.vectors"]
     given = {clip.vectors.astype(np.float32).tobytes() for clip in TRAINING}
     assert {row.tobytes() for row in stored} == given
 

@@ -10,8 +10,10 @@ import torch
 
 from fewact import methods, networks
 from fewact.classifier import FewShotClassifier
+from fewact.lab import methods as lab_methods
 from fewact.lab.methods.promises import check_method
 from fewact.networks import Backbone
+from fewact.recordings.stream import Stream
 from fewact.video import EveryNth, read_frames
 
 
@@ -38,7 +40,7 @@ def answers(method: str, clips: dict[str, list[Path]], new: list[Path], folder: 
     classifier = FewShotClassifier(method=method).fit(clips)
     classifier.save(folder / f"{method} {torch.get_default_dtype()}")
     again = FewShotClassifier.load(folder / f"{method} {torch.get_default_dtype()}")
-    stream = classifier.stream()
+    stream = Stream.of(classifier)
     events = [e for i, frame in enumerate(shown(new[0])) for e in stream.push(frame, i / 10)]
     predicted = [[one.to_dict() for one in each.predict(new)] for each in (classifier, again)]
     return [*predicted, [one.to_dict() for one in events + stream.close()]]
@@ -72,4 +74,4 @@ def test_the_engine_is_the_same(
 def test_methods_keep_their_promises(name: str) -> None:
     with float64():
         assert not [one.error for one in check_method(methods.REGISTRY.get(name)) if one.error]
-        assert all(p.dtype == torch.float32 for p in methods.create(name).parameters())
+        assert all(p.dtype == torch.float32 for p in lab_methods.create(name).parameters())
