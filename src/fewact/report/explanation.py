@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
 from fewact.classifier.match import MatchedClips
-from fewact.methods.base import FrameMatch
+from fewact.methods.protocols import FrameMatch
 from fewact.report import svg
 from fewact.report.document import drawing, render_page
 

@@ -72,9 +72,7 @@ def test_a_method_of_a_file(
 ) -> None:
     monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
     file = tmp_path / "mine.py"
-    file.write_text(
-        "from fewact.lab.methods.protonet import ProtoNet\nclass Mine(ProtoNet): pass\n"
-    )
+    file.write_text("from fewact.methods.protonet import ProtoNet\nclass Mine(ProtoNet): pass\n")
     call = ("embed", table, "-o", tmp_path / "store", "--method", "Mine", "--import", file)
     ended = run(*call, *FRAMES, *PLAIN)
     assert ended.code == 0

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import methods
 from fewact.data import FeatureDataset, list_folder
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, confusion, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw, load
-from fewact.lab.methods.protonet import ProtoNet
+from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
 METHOD = """\
-from fewact import methods
+from fewact.lab import methods
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.base import Method
+from fewact.lab.methods.base import TorchMethod
 
 VECTORS = FeatureRequest("vectors", View(4))
 
 @methods.register("mine")
-class Mine(Method):
+class Mine(TorchMethod):
     def requests(self, card):
         return (VECTORS,)
     def encode(self, features):

@@ -12,7 +12,7 @@ from fewact.data import VideoList
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.lab.evaluation import ArrayFeatures
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.methods.base import Method, Nodes
+from fewact.lab.methods.base import Nodes, TorchMethod
 from fewact.networks import Card
 from tests.lab.evaluation.episodes.made_up import videos_of
 
@@ -22,8 +22,8 @@ class Options:
     scale: float = 1.0
 
 
-class Nearest(Method):
-    """Method that scores by distances of the features; counts its calls."""
+class Nearest(TorchMethod):
+    """TorchMethod that scores by distances of the features; counts its calls."""
 
     Options = Options
 
@@ -51,14 +51,14 @@ class Nearest(Method):
 
 
 class Constant(Nearest):
-    """Method whose logits are all equal."""
+    """TorchMethod whose logits are all equal."""
 
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         return nodes["nodes"].new_zeros(*nodes["nodes"].shape[:2], state.n)
 
 
 class ByPosition(Nearest):
-    """Method that predicts from the position of a query, as if queries were sorted by class."""
+    """TorchMethod that predicts from the position of a query, as if queries were sorted by class."""
 
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         b, q = nodes["nodes"].shape[:2]

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import flatten_options, option_names
+from fewact.lab import methods
 from fewact.lab.evaluation.checkpoint import Checkpoint, Header, TrainedOn
 from fewact.lab.methods.promises.subject import make, other_option
+from fewact.methods import REGISTRY
 from fewact.methods.cards import made_up_card
 from fewact.networks import BackboneSpec
 
@@ -50,7 +51,7 @@ def checkpoint_of(method: Any, name: str) -> Checkpoint:
 @pytest.mark.parametrize("name", methods.names())
 def test_options_of_initial_weights_alone_are_refused(name: str) -> None:
     """Every option is changed by itself; those that remain usable keep the trained weights."""
-    method = make(methods.REGISTRY.get(name), made_up_card(), OPTIONS.get(name, {}))
+    method = make(REGISTRY.get(name), made_up_card(), OPTIONS.get(name, {}))
     trained = checkpoint_of(method, name)
     refused = set()
     for option in option_names(type(method.options)):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact import methods
 from fewact.core.errors import ResultError
+from fewact.core.intervals import class_intervals
+from fewact.lab import methods
 from fewact.lab.evaluation import compare, evaluate_method, stability
 from fewact.lab.evaluation.comparison import SMALLEST_P, holm, sign_flip_p
-from fewact.core.intervals import class_intervals
 from tests.lab.evaluation.made_up import Constant, Nearest, problem
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.core.errors import ResultError
+from fewact.core.intervals import half_width
 from fewact.lab.evaluation import (
     Result,
     confusion,
@@ -20,7 +21,6 @@ from fewact.lab.evaluation import (
     save,
 )
 from fewact.lab.evaluation.comparison import Pair
-from fewact.core.intervals import half_width
 from fewact.lab.evaluation.result import hits, pack, packed, unpack
 from tests.lab.evaluation.made_up import Constant, Nearest, problem, slow_accuracies
 

@@ -4,17 +4,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import Video, VideoList
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import ArrayFeatures
 from fewact.lab.evaluation.encode import encode_list
+from fewact.lab.methods.adapters import on_arrays
 from fewact.methods.encode import AHEAD, encode_each, workers
 from tests.lab.evaluation.made_up import Nearest
 
@@ -47,9 +49,11 @@ def source(count: int = 100, unreadable: Sequence[int] = (3, 70)) -> Unreadable:
 
 def encode(
     videos: ArrayFeatures, positions: Sequence[int], pool: Executor | None = None
-) -> Iterator[tuple[int, dict[str, Tensor] | VideoError]]:
+) -> Iterator[tuple[int, dict[str, NDArray[Any]] | VideoError]]:
     features = videos.features(positions, (REQUEST,))
-    return encode_each(Nearest().eval(), zip(positions, features, strict=True), pool=pool)
+    return encode_each(
+        on_arrays(Nearest().eval()), zip(positions, features, strict=True), pool=pool
+    )
 
 
 @pytest.mark.parametrize("threads", [None, 1, 3])
@@ -63,7 +67,7 @@ def test_nodes_and_errors_come_in_order(threads: int | None) -> None:
             assert isinstance(nodes, VideoError)
             assert str(position) in str(nodes)
         else:
-            assert torch.equal(nodes["nodes"], torch.from_numpy(videos._vectors[position]))
+            np.testing.assert_array_equal(nodes["nodes"], videos._vectors[position])
 
 
 def test_features_are_read_when_they_are_needed() -> None:

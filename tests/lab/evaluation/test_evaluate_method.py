@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import DataError, EpisodeError, OptionError, ResultError, ShapeError
 from fewact.data import Video, VideoList
+from fewact.lab import methods
 from fewact.lab.benchmarks import benchmark
 from fewact.lab.evaluation import (
     ArrayFeatures,
@@ -28,8 +28,10 @@ from fewact.lab.evaluation import (
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.identity import method_facts
 from fewact.lab.evaluation.result import contains_benchmark
-from fewact.methods.base import TextMethod
+from fewact.lab.methods.adapters import on_tensors
+from fewact.lab.methods.base import TextMethod
 from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
+from fewact.methods.protonet import ProtoNet
 from tests.lab.evaluation.made_up import (
     ByPosition,
     Constant,
@@ -138,18 +140,19 @@ def test_logits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monke
     """Equality of the logits is stricter than equality of the predictions."""
     seen_logits: dict[bytes, set[bytes]] = {}
 
-    class Spying(type(methods.create("protonet"))):  # type: ignore[misc]
+    class Spying(ProtoNet):
         def score(self, state, nodes):
             logits = super().score(state, nodes)
-            key = nodes["frames"].numpy().tobytes()
-            seen_logits.setdefault(key, set()).add(logits.numpy().tobytes())
+            key = np.asarray(nodes["frames"]).tobytes()
+            seen_logits.setdefault(key, set()).add(np.asarray(logits).tobytes())
             return logits
 
     monkeypatch.setattr(scoring, "MAX_EPISODES", 8)
     rng = np.random.default_rng(0)
     _, videos, episodes = problem(count=40)
     wide = ArrayFeatures(rng.standard_normal((len(videos.videos), 2, 700)).astype("f4"))
-    method = Spying(methods.create("protonet", frames=2, frame_matching="concatenated").options)
+    options = methods.create("protonet", frames=2, frame_matching="concatenated").options
+    method = on_tensors(Spying(options))
     for threads in (1, 2, 4):
         evaluate_method(method, wide, videos, episodes, run=RunOptions(threads=threads))
     assert len(seen_logits) == 5

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import align, methods
+from fewact import align
 from fewact.data import FeatureDataset, Video, VideoList
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.result import hits
 from fewact.lab.evaluation.scoring import Scorer
-from fewact.methods.base import Method
+from fewact.lab.methods.base import TorchMethod
 from fewact.methods.common import kernel
 
 evaluate_module = import_module("fewact.lab.evaluation.scoring")
@@ -28,8 +29,8 @@ VECTORS = {
 }
 
 
-def create(**options: Any) -> Method:
-    return methods.create("a2m2", **VECTORS, **options).eval()
+def create(**options: Any) -> TorchMethod:
+    return methods.create("a2m2", **VECTORS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_logits(weights: str) -> None:
 
 
 def bank_scorer_of(
-    method: Method, support: torch.Tensor, query: torch.Tensor, name: str = "nodes"
+    method: TorchMethod, support: torch.Tensor, query: torch.Tensor, name: str = "nodes"
 ) -> Any:
     found = method.bank_scorer({name: support}, {name: query})
     assert found is not None
@@ -141,7 +142,7 @@ HEADS = [
 def test_logits_from_products_of_real_features(
     data: FeatureDataset, name: str, options: dict[str, Any], shots: int
 ) -> None:
-    method = methods.create(name, **options).eval()
+    method = methods.create(name, **options)
     bank = encode_list(method, ArrayFeatures(data.features), data.videos)
     episodes = draw(data.videos, Protocol(ways=5, shots=shots, queries=3, count=20))
     rows, queries = (torch.from_numpy(bank.rows(x)) for x in (episodes.support, episodes.query))
@@ -187,7 +188,7 @@ def _check_fusion(support: torch.Tensor, query: torch.Tensor, shots: int, compar
     labels = torch.arange(5).repeat_interleave(shots)
     labels[-1:] = 0 if shots > 1 else 4  # uneven shots
     labels = labels.expand(4, -1)
-    method, exact = (methods.create("fusion", frames=support.shape[1]).eval() for _ in range(2))
+    method, exact = (methods.create("fusion_vectors", frames=support.shape[1]) for _ in range(2))
     with torch.inference_mode():
         state = exact.support({"vectors": support.double()[rows]}, labels, 5)
         expected = exact.score(state, {"vectors": query.double()[queries]})
@@ -252,7 +253,7 @@ def test_what_centring_removes_is_not_rounding(name: str) -> None:
     # One part in ten thousand differs between videos: products in float32 do not see it.
     vectors = 1e4 + torch.rand(12, 64, generator=torch.Generator().manual_seed(0))
     vectors[:3] = vectors[0]  # the same video three times
-    method = methods.create(name).eval()
+    method = methods.create(name)
     rows, labels = torch.tensor([[3, 4, 5, 6], [0, 1, 2, 7]]), torch.tensor([[0, 0, 1, 1]] * 2)
     queries = torch.tensor([[8, 9, 10], [0, 8, 11]])
     with torch.inference_mode():

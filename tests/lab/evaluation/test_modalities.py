@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import methods
 from fewact.core.errors import DataError, OptionError
 from fewact.data import FeatureDataset, Video, VideoList
+from fewact.lab import methods
 from fewact.lab.evaluation import (
     ArrayFeatures,
     CameraSpec,

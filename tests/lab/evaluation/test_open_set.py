@@ -19,11 +19,11 @@ from fewact.lab.evaluation import episodes as episode_files
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.open_set import MEASURES, SCORES, measures
 from fewact.lab.evaluation.scoring import ProgressFile
-from fewact.methods.base import Nodes
+from fewact.lab.methods.base import Nodes
 from tests.lab.evaluation.episodes.made_up import videos_of
 from tests.lab.evaluation.made_up import Nearest, problem
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "open_set.json"
+VECTORS = Path(__file__).parents[2] / "vectors" / "open_set.json"
 
 
 def slow_measures(known: list[float], right: list[bool], unknown: list[float]) -> list[float]:

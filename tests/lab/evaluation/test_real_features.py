@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fewact import methods
 from fewact.data import FeatureDataset, GroupScope
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact import methods
 from fewact.cli.options import parse_options
 from fewact.core.errors import DataError, EpisodeError, OptionError
 from fewact.data import FeatureDataset
+from fewact.lab import methods
 from fewact.lab.evaluation import (
     ArrayFeatures,
     CameraSpec,

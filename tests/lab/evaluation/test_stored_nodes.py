@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from fewact import methods
 from fewact.features.store import EntrySet
+from fewact.lab import methods
 from fewact.lab.evaluation import evaluate_method, to_text
 from fewact.lab.evaluation.encode import Encodings
 from fewact.lab.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
@@ -88,7 +88,7 @@ def test_other_code_of_a_custom_method_has_another_set_of_nodes(store, videos, t
     def edited(factor: int) -> Any:
         file = tmp_path / f"custom{factor}.py"
         file.write_text(
-            "from fewact.lab.methods.protonet import ProtoNet\n\n"
+            "from fewact.methods.protonet import ProtoNet\n\n"
             "class Custom(ProtoNet):\n    def encode(self, features):\n"
             f"        return {{n: {factor} * x for n, x in super().encode(features).items()}}\n"
         )

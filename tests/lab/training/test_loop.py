@@ -14,15 +14,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fewact import methods
 from fewact.core.atomic import _machine
 from fewact.core.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
+from fewact.lab import methods
 from fewact.lab.evaluation import checkpoint, evaluate_method
 from fewact.lab.evaluation.checkpoint import FILE
 from fewact.lab.methods.a2m2 import A2M2 as A2M2Method
+from fewact.lab.methods.base import TorchMethod, TrainingBatch
 from fewact.lab.training import TrainingData, loop, train
 from fewact.lab.training.run_folder import RESERVED, read_metrics
-from fewact.methods.base import Method, TrainingBatch
 from fewact.methods.files import import_methods
 from tests.lab.training.made_up import (
     A2M2,
@@ -249,13 +249,13 @@ def test_a_bad_loss_stops_the_run_and_names_the_episode(
     tmp_path: Path, bad: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = itertools.count(1)
-    original = Method.losses
+    original = TorchMethod.losses
 
     def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
         found = original(self, batch)
         return {name: loss + (bad if next(calls) == 6 else 0) for name, loss in found.items()}
 
-    monkeypatch.setattr(Method, "losses", losses)
+    monkeypatch.setattr(TorchMethod, "losses", losses)
     stage = EPISODES | {"accumulate": 2}  # the sixth batch is the second of step 3
     with pytest.raises(TrainingError, match="stage 1, step 3") as error:
         train(recipe_of(stage), data_of(), tmp_path / "run", device="cpu")
@@ -378,12 +378,12 @@ def test_features_that_training_alone_needs_are_missed_before_anything_is_writte
 def test_a_loss_with_the_name_of_another_number_is_refused(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Method.losses
+    original = TorchMethod.losses
 
     def losses(self: Any, batch: TrainingBatch) -> dict[str, Tensor]:
         return {name: original(self, batch)["cross_entropy"]}
 
-    monkeypatch.setattr(Method, "losses", losses)
+    monkeypatch.setattr(TorchMethod, "losses", losses)
     with pytest.raises(TrainingError, match=f"losses of method a2m2: .*got {name}.*Rename"):
         train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
 

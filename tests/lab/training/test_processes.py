@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from tests.lab.training.start import run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def torchrun(folder: Path, accumulate: int) -> subprocess.CompletedProcess[str]:

@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fewact import methods
 from fewact.cli import main
 from fewact.core.errors import WeightsError
 from fewact.core.registry import Registry
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.evaluation import checkpoint
+from fewact.lab.methods.base import support_state
 from fewact.lab.networks import resnet
 from fewact.lab.training import public_code, published
 from fewact.lab.training.public_code import CODES, Published
-from fewact.methods.base import support_state
 from fewact.networks import catalogue
 from fewact.networks.card import Level
 from fewact.networks.catalogue import RESNET50

@@ -21,12 +21,12 @@ from fewact.core.errors import (
     UnknownNameError,
 )
 from fewact.lab.benchmarks.benchmarks import variants
+from fewact.lab.methods import stand_in
 from fewact.lab.training import names, read, text_of, train
 from fewact.lab.training.learner import make_learner
 from fewact.lab.training.loop import weighted
 from fewact.lab.training.optimising import make_optimiser
 from fewact.lab.training.recipe import EpisodesStage, Recipe, adaptations
-from fewact.methods.cards import stand_in
 from tests.lab.networks.text.made_up import Letters
 from tests.lab.training.made_up import CLASSIFY, EPISODES, data_of, motions_data, recipe_of
 

@@ -153,7 +153,7 @@ def evaluate(
 
     grid = None if sweep is None else _grid(sweep)
     check_quality(quality, method, features=is_features(data))
-    refused = {
+    faults = {
         ("--with-weights", "equal", "needs --with"): modality_weights == "equal" and not modalities,
         ("--episodes", f"also {', '.join(episodes.requested)}", "a file fixes number and size"): (
             saved is not None and bool(episodes.requested)
@@ -162,7 +162,7 @@ def evaluate(
             confusion and format == "json"
         ),
     }
-    for where, got, what in (fault for fault, holds in refused.items() if holds):
+    for where, got, what in (fault for fault, holds in faults.items() if holds):
         raise OptionError(what, where=where, got=got)
     inputs = [data, *(modalities or ()), videos.get("splits"), videos.get("availability")]
     _check_output(output, [*inputs, None if saved is None else saved.file], folder=grid is not None)

@@ -117,8 +117,8 @@ def train(
     from fewact.lab.evaluation import EvaluationSpec
     from fewact.lab.evaluation.spec import command_of
     from fewact.lab.evaluation.texts import refuse_texts
+    from fewact.lab.methods import stand_in
     from fewact.lab.training.fabric import decoding_processes
-    from fewact.methods.cards import stand_in
     from fewact.methods.files import imported_file
 
     changes = parse_options(set or (), flag="--set")
@@ -267,8 +267,8 @@ def convert(
     .pt file is read without running what is in it, and only if its hash is the one you pass.
     """
     check_output_folder(output)
+    from fewact.lab.methods import stand_in
     from fewact.lab.training.published import convert
-    from fewact.methods.cards import stand_in
 
     header, hidden = convert(file, output, benchmark, sha256=sha256)
     print(f"{header.name}, {header.backbone.name}, {header.trained_on.name}")

@@ -23,7 +23,7 @@ from fewact.lab.evaluation.identity import (
 from fewact.lab.methods.adapters import on_arrays
 from fewact.lab.methods.base import TextMethod, TorchMethod, evaluating
 from fewact.lab.methods.combined import Combined, combined_nodes
-from fewact.lab.workers import workers
+from fewact.lab.workers import torch_workers
 from fewact.methods.encode import encode_each
 
 Progress = Callable[[int, int], None]
@@ -189,7 +189,7 @@ def encode_list(
     numbers: list[int] = positions.tolist()
     unreadable: list[str] = []
     features = source.features(numbers, method.requests(source.card))
-    with evaluating(method), workers(threads) as pool:
+    with evaluating(method), torch_workers(threads) as pool:
         for row, nodes in encode_each(on_arrays(method), enumerate(features), pool=pool):
             if isinstance(nodes, VideoError):
                 unreadable.append(f"{videos.videos[numbers[row]].id} ({nodes.reason})")

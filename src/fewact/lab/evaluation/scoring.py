@@ -52,7 +52,7 @@ from fewact.lab.evaluation.result import (
 )
 from fewact.lab.methods.base import Rejects, TextMethod, TorchMethod, evaluating, support_state
 from fewact.lab.networks.text import ClassTexts, known_texts
-from fewact.lab.workers import workers
+from fewact.lab.workers import torch_workers
 from fewact.methods.protocols import bank_scorer
 
 MAX_BYTES = 32 * 2**20
@@ -256,8 +256,10 @@ class Scorer:
         nodes = self._gather("support", support)
         state = support_state(self._method, nodes, labels, n, text)
         queries = self._gather("query", query)
-        asked = self._episodes.unknown is not None and isinstance(self._method, Rejects)
-        known = self._method.known(state, queries) if asked and self._method.rejects else None
+        known = None
+        rejecting: object = self._method
+        if self._episodes.unknown is not None and isinstance(rejecting, Rejects):
+            known = rejecting.known(state, queries) if rejecting.rejects else None
         return self._method.score(state, queries), known
 
     def _gather(self, side: str, rows: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -276,7 +278,8 @@ class Scorer:
 
 def has_discriminator(method: TorchMethod) -> bool:
     """Return whether a trained part of a method says how well a query is known."""
-    return isinstance(method, Rejects) and method.rejects
+    rejecting: object = method
+    return isinstance(rejecting, Rejects) and rejecting.rejects
 
 
 def score(
@@ -479,7 +482,7 @@ def evaluate_method(
     scorer = Scorer(method, episodes, support, query, class_texts)
     names = scorer.rejection_scores
     file = None if target is None else ProgressFile(target, setup, scorer.batches, len(names))
-    with _clock(seconds, "score"), evaluating(method), workers(run.threads) as pool:
+    with _clock(seconds, "score"), evaluating(method), torch_workers(run.threads) as pool:
         scored = _score(scorer, pool, file, report)
     result = _result(scored.predictions, labels, setup, videos, flags, command)
     if names:
@@ -540,7 +543,7 @@ def _with_text(
         return bank
     number = {label: i for i, label in enumerate(videos.classes)}
     classes = [number[videos.videos[position].label] for position in bank.positions.tolist()]
-    with evaluating(method), workers(threads) as pool:
+    with evaluating(method), torch_workers(threads) as pool:
         return bank.with_text(method, texts.embeddings[classes], pool)
 
 

@@ -228,7 +228,8 @@ class FrameBatches(Dataset[Batch]):
             margin = 1.0  # A random crop replaces the margin of the middle crop.
             side = self._augment.read_size
             size = size if side is None else (side, side)
-        return resized(frame[None], self._card, size, margin)[0]
+        shrunk: NDArray[np.uint8] = resized(frame[None], self._card, size, margin)[0]
+        return shrunk
 
 
 class FeatureBatches(Dataset[Batch]):

@@ -9,10 +9,10 @@ from fewact.data.videos import Split, VideoList
 from fewact.features.sources import FeatureSource
 from fewact.lab.benchmarks.leak import find_leak
 from fewact.lab.evaluation.texts import embedded
+from fewact.lab.methods import stand_in
 from fewact.lab.methods.base import TextMethod
 from fewact.lab.networks.text import PRECOMPUTED, ClassTexts, known_texts
 from fewact.lab.training.recipe import Recipe
-from fewact.methods.cards import stand_in
 
 
 @dataclass(frozen=True)

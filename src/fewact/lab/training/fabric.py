@@ -17,7 +17,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from fewact.core.errors import OptionError
 from fewact.core.machine import usable_cores
-from fewact.lab.networks.torch_engine import exact_convolutions, resolve_device
+from fewact.lab.networks.devices import exact_convolutions, resolve_device
 
 TIMEOUT = timedelta(hours=12)
 """Longest time that other processes wait for the one that validates."""

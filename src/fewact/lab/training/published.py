@@ -28,7 +28,8 @@ from fewact.lab.networks.torch_weights import as_tensors, put, tensors_of
 from fewact.lab.training.public_code import Code, Layout, Published, code_of
 from fewact.lab.training.recipe import read
 from fewact.networks.card import Card
-from fewact.networks.spec import BackboneSpec, check_name
+from fewact.networks.choices import check_name
+from fewact.networks.spec import BackboneSpec
 from fewact.networks.weights import PICKLES
 
 STATES: Final = ("model_state_dict", "model_state")
@@ -239,5 +240,6 @@ def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Publis
         if ours is not None and tensor.squeeze().shape == ours.squeeze().shape:
             head[name] = tensor.reshape(ours.shape)
     unsaved = {n: x for n, x in expected.items() if n.startswith(layout.initial or "-")}
-    put(unsaved | head, method, of=code.title, source=file.source, expected=EXPECTED)
+    weights = {n: x.detach().cpu().numpy() for n, x in (unsaved | head).items()}
+    put(weights, method, of=code.title, source=file.source, expected=EXPECTED)
     return method

@@ -20,8 +20,9 @@ from fewact.lab.evaluation.checkpoint import (
 )
 from fewact.lab.evaluation.episodes import EpisodeSet
 from fewact.lab.networks import TorchBackbone
+from fewact.lab.networks.building import header_of
 from fewact.lab.networks.text import known_texts
-from fewact.lab.networks.torch_weights import digest, header_of, tensors_of
+from fewact.lab.networks.torch_weights import digest, tensors_of
 from fewact.lab.training.batches import Drawn
 from fewact.lab.training.data import TrainingData
 from fewact.lab.training.learner import Learner
