@@ -176,7 +176,7 @@ def lite0(frames: NDArray[np.uint8]) -> Tensor:
     found = []
     for batch in np.array_split(frames, len(frames) // 50):
         found.append(network.features(network.prepare(batch), ["vectors"])["vectors"])
-    return torch.cat(found)
+    return torch.from_numpy(np.concatenate(found))
 
 
 @pytest.mark.slow
