@@ -1,9 +1,16 @@
-"""Means and maxima of blocks equal PyTorch's."""
+"""Sums, means and maxima equal PyTorch's, whether compiled or not."""
 
 import numpy as np
 import pytest
 
-from fewact.video.pooling import largest_of_blocks, mean_blocks, mean_colours, mean_parts
+from fewact.video.camera import _native
+from fewact.video.pooling import (
+    largest_of_blocks,
+    mean_blocks,
+    mean_colours,
+    mean_parts,
+    totals,
+)
 
 SIZES = [(1, 1), (5, 7), (12, 16), (13, 16), (31, 9)]
 
@@ -35,3 +42,22 @@ def test_parts_equal_those_of_torch(size: tuple[int, int], new: tuple[int, int])
     found = mean_parts(image, new)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("length", [8, 31, 33, 500, 784, 12544, 16385, 100_003])
+def test_sums_equal_those_of_torch_to_the_last_bit(
+    length: int, compiled: bool, monkeypatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    if not compiled:
+        monkeypatch.setattr(_native, "library", lambda: None)
+    rng = np.random.default_rng(length)
+    values = (rng.integers(0, 255_001, (2, length)) / 1000).astype(np.float32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several add in another order
+    expected = [float(row.sum()) for row in torch.from_numpy(values)]
+    torch.set_num_threads(threads)
+    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        assert totals(values).tolist() == expected
+    np.testing.assert_allclose(totals(values), values.sum(1, dtype=np.float64), rtol=1e-6)

@@ -1,13 +1,71 @@
-"""Means and maxima of blocks of images (… h w), as PyTorch's pooling returns them."""
+"""Sums of images, and means and maxima of their blocks, as PyTorch returns them.
+
+Thresholds were chosen with its sums, whose last bit decides for some pixels.
+"""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fewact.video.camera import _native
 from fewact.video.samplers import Ints
 
 Values = NDArray[np.floating[Any]]
+
+
+SUM_LANES = 32
+"""Number of values in a row whose sums grow side by side."""
+
+SUM_WIDTH = 8
+"""Number of these sums that are left in the end."""
+
+SUM_LEVELS = 4
+"""Number of levels of blocks in blocks."""
+
+LEAST_SUM_POWER = 4
+"""Smallest binary logarithm of the number of rows of a block."""
+
+
+def totals(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sums (t) of rows (t n), always added in the same order.
+
+    Blocks of rows of ``SUM_LANES`` values are summed up, then blocks of blocks.
+    """
+    if _native.computes(values):
+        return _native.total(values)
+    length = values.shape[1]
+    count = length // SUM_LANES
+    power = max(LEAST_SUM_POWER, max(count - 1, 0).bit_length() // SUM_LEVELS)
+    step = 1 << power
+    rows = values[:, : count * SUM_LANES].reshape(len(values), count, SUM_LANES)
+    sums = np.zeros((SUM_LEVELS, len(values), SUM_LANES), np.float32)
+    for end in range(step, count + 1, step):
+        sums[0] = _in_order(rows[:, end - step : end])
+        for level in range(1, SUM_LEVELS):
+            sums[level] += sums[level - 1]
+            sums[level - 1] = 0
+            if end & ((step - 1) << (level * power)):
+                break
+    sums[0] += _in_order(rows[:, count - count % step :])
+    for level in range(1, SUM_LEVELS):
+        sums[0] += sums[level]
+    lanes = sums[0]
+    whole = length - length % SUM_WIDTH
+    for start in range(count * SUM_LANES, whole, SUM_WIDTH):
+        lanes[:, :SUM_WIDTH] += values[:, start : start + SUM_WIDTH]
+    for lane in range(SUM_WIDTH, SUM_LANES, SUM_WIDTH):
+        lanes[:, :SUM_WIDTH] += lanes[:, lane : lane + SUM_WIDTH]
+    rest = np.concatenate([values[:, whole:], lanes[:, :SUM_WIDTH]], 1)
+    return _in_order(rest[..., None])[:, 0]
+
+
+def _in_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sums (t k) of values (t n k), added one after the other."""
+    sums = np.zeros((len(values), values.shape[2]), np.float32)
+    for i in range(values.shape[1]):
+        sums += values[:, i]
+    return sums
 
 
 def parts(length: int, count: int) -> tuple[Ints, Ints]:
@@ -21,7 +79,7 @@ def parts(length: int, count: int) -> tuple[Ints, Ints]:
     return number * length // count, -(-(number + 1) * length // count)
 
 
-def mean_parts(image: Values, size: tuple[int, int]) -> Values:
+def mean_parts(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Return an image (h w) of a size, in which each pixel is the mean of those that it covers."""
     of_rows = _sums_of_parts(image, size[0])
     sums = _sums_of_parts(np.ascontiguousarray(of_rows.T), size[1]).T
@@ -32,7 +90,7 @@ def mean_parts(image: Values, size: tuple[int, int]) -> Values:
     return np.ascontiguousarray(sums / area.astype(sums.dtype))
 
 
-def _sums_of_parts(rows: Values, count: int) -> Values:
+def _sums_of_parts(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     starts, ends = parts(len(rows), count)
     sums = rows[starts]
     for k in range(1, int((ends - starts).max())):

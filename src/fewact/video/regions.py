@@ -33,7 +33,7 @@ from fewact.video.camera.motion import (
 from fewact.video.camera.registration import Similarity, joined
 from fewact.video.cleaning.light import MEDIAN_OF_NORMAL, Grey, grey_of, lower_median
 from fewact.video.opening import collect_warnings
-from fewact.video.pooling import largest_of_blocks, mean_colours
+from fewact.video.pooling import largest_of_blocks, mean_colours, totals
 from fewact.video.resizing import channels_last, planes, resized
 from fewact.video.samplers import Floats, Ints, RGBImage, Segments, Timeline
 from fewact.video.source import KeptFrames, VideoSource
@@ -375,8 +375,8 @@ def residual_motion(
     else:
         motion = None
     grey = grey_of(frames)  # (t h w)
-    mean = grey.mean()
-    grey -= grey.mean((1, 2), keepdims=True)
+    mean = totals(grey.reshape(1, -1)) / grey.size
+    grey -= (totals(grey.reshape(len(grey), -1)) / grey[0].size)[:, None, None]
     grey += mean
     if motion is None:
         return frames, np.abs(grey[1:] - grey[:-1]), None

@@ -11,6 +11,7 @@
 #include "registration.h"
 #include "resize.h"
 #include "sample.h"
+#include "totals.h"
 #include "warp.h"
 
 namespace {
@@ -97,6 +98,32 @@ void resizing() {
   if (resized != expected) std::puts("processors resize differently"), std::exit(1);
 }
 
+void resizing_planes() {
+  const int64_t t = whole(1, 3);
+  RealAxis axes[2];
+  std::vector<int32_t> firsts[2];
+  std::vector<float> weights[2];
+  for (int i = 0; i < 2; ++i) {
+    axes[i] = {whole(1, 30), whole(1, 30), 0, nullptr, nullptr};
+    axes[i].taps = whole(1, axes[i].from);
+    firsts[i].resize(axes[i].to);
+    for (int32_t& one : firsts[i])
+      one = static_cast<int32_t>(whole(0, axes[i].from - axes[i].taps));
+    weights[i] = numbers(axes[i].to * axes[i].taps, whole(0, 3));
+    axes[i].first = firsts[i].data(), axes[i].weights = weights[i].data();
+  }
+  const auto data = numbers(t * axes[0].from * axes[1].from, whole(0, 3));
+  std::vector<float> resized(t * axes[0].to * axes[1].to);
+  resize_planes(data.data(), t, axes[0], axes[1], resized.data());
+}
+
+void summing() {
+  const int64_t rows = whole(1, 3), n = whole(1, 3000);
+  const auto data = numbers(rows * n, whole(0, 3));
+  std::vector<float> sums(rows);
+  sum_rows(data.data(), rows, n, sums.data());
+}
+
 void sampling() {
   const int64_t t = whole(1, 3), n = whole(1, 50), colours = whole(1, 4);
   const int64_t height = whole(1, 20), width = whole(1, 20);
@@ -119,7 +146,7 @@ void labelling() {
 int main(int, char** arguments) {
   for (int left = std::atoi(arguments[1]); left > 0; --left) {
     keypoints(), detection(), warp();
-    resizing(), sampling(), labelling();
+    resizing(), resizing_planes(), summing(), sampling(), labelling();
   }
   std::puts("done");
 }

@@ -23,6 +23,7 @@ from fewact.video.camera.registration import (
     residuals,
     sample,
 )
+from fewact.video.pooling import totals
 from fewact.video.regions import labels
 from fewact.video.resizing import resized
 from tests.video.camera.scenery import frames_of, random_motion
@@ -183,6 +184,13 @@ def test_sampled_values_are_those_of_numpy(size, channels, seed) -> None:
 def test_components_are_those_of_numpy(size, density, seed) -> None:
     moving = np.random.default_rng(seed).random(size) < density
     np.testing.assert_array_equal(labels(moving), in_numpy(lambda: labels(moving)))
+
+
+@compiled
+@pytest.mark.parametrize("length", [*range(1, 70, 3), 511, 512, 513, 5000, 40_001])
+def test_sums_are_those_of_numpy(length: int) -> None:
+    values = np.random.default_rng(length).random((3, length), np.float32)
+    np.testing.assert_array_equal(totals(values), in_numpy(lambda: totals(values)))
 
 
 @compiled

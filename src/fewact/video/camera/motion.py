@@ -18,7 +18,6 @@ from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.registration import (
     Keypoints,
     Mask,
-    Real,
     Similarity,
     all_pixels,
     detect_keypoints,
@@ -28,9 +27,9 @@ from fewact.video.camera.registration import (
     residuals,
     warp,
 )
-from fewact.video.cleaning.light import luma
+from fewact.video.cleaning.light import Grey, luma
 from fewact.video.frame import SharedFrame, shared
-from fewact.video.pooling import mean_parts
+from fewact.video.pooling import mean_parts, totals
 from fewact.video.resizing import channels_last, planes
 
 Frames = NDArray[np.uint8]
@@ -50,7 +49,7 @@ PYRAMID_LEVELS = 4
 class Level:
     """Pyramid level: grey images (t h w) and the width of their pixels over its height."""
 
-    images: Real
+    images: Grey
     pixel: float
 
     @property
@@ -70,7 +69,7 @@ class Pyramid:
     ``pixel`` returns the width of a pixel of images (t h w) over its height.
     """
 
-    def __init__(self, frames: Sequence[Frame], pixel: Callable[[Real], float]) -> None:
+    def __init__(self, frames: Sequence[Frame], pixel: Callable[[Grey], float]) -> None:
         self._frames, self._pixel = frames, pixel
         self.fine = self._level([frame.of(_fine) for frame in frames])
 
@@ -80,22 +79,22 @@ class Pyramid:
         coarse = zip(*(frame.of(_coarse) for frame in self._frames), strict=True)
         return [self.fine, *map(self._level, coarse)]
 
-    def _level(self, images: Sequence[Real]) -> Level:
+    def _level(self, images: Sequence[Grey]) -> Level:
         level = np.stack(images)
         return Level(level, self._pixel(level))
 
 
-def _fine_grey(frame: Frame) -> Real:
+def _fine_grey(frame: Frame) -> Grey:
     grey = frame.of(luma)
     return _pooled(grey, (min(FINEST_SIDE, grey.shape[0]), min(FINEST_SIDE, grey.shape[1])))
 
 
-def _fine(frame: Frame) -> Real:
+def _fine(frame: Frame) -> Grey:
     """Return the image (h w) of the finest level."""
     return _normalised(frame.of(_fine_grey))
 
 
-def _coarse(frame: Frame) -> list[Real]:
+def _coarse(frame: Frame) -> list[Grey]:
     """Return the images of the other levels."""
     images, grey = [], frame.of(_fine_grey)
     for _ in range(PYRAMID_LEVELS - 1):
@@ -104,11 +103,12 @@ def _coarse(frame: Frame) -> list[Real]:
     return images
 
 
-def _normalised(grey: Real) -> Real:
-    centred = grey - grey.mean()
-    variance = np.square(centred).sum() / max(1, grey.size - 1)
-    normalised: Real = centred / np.maximum(np.sqrt(variance), 1)
-    return normalised
+def _normalised(grey: Grey) -> Grey:
+    mean = totals(grey.reshape(1, -1)) / np.float32(grey.size)
+    centred: Grey = grey - mean
+    variance = totals(np.square(centred).reshape(1, -1)) / np.float32(max(1, grey.size - 1))
+    deviation: Grey = np.maximum(np.sqrt(variance), 1)
+    return centred / deviation
 
 
 def _half(side: int) -> int:
@@ -116,15 +116,15 @@ def _half(side: int) -> int:
     return max(min(side, COARSEST_SIDE), side // 2)
 
 
-def _pooled(image: Real, size: tuple[int, int]) -> Real:
+def _pooled(image: Grey, size: tuple[int, int]) -> Grey:
     """Return an image (h w) of a size, in which each pixel is the mean of those that it covers."""
     if image.shape == size:
         return image
     if image.shape != (2 * size[0], 2 * size[1]):
         return mean_parts(image, size)
     upper, lower = image[::2], image[1::2]
-    halved: Real = (upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]) / 4
-    return halved
+    sums: Grey = upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]
+    return sums / np.float32(4)
 
 
 KEYPOINT_STEPS = 6

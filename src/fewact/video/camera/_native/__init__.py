@@ -16,7 +16,7 @@ from fewact.core.machine import load_library
 if TYPE_CHECKING:
     from fewact.video.resizing import Axis, RealAxis
 
-VERSION = 4
+VERSION = 5
 """Version of the library's interface."""
 
 CHANNELS = 3
@@ -110,6 +110,7 @@ def library() -> ctypes.CDLL | None:
     loaded.fewact_camera_resize_planes.argtypes = [pointer, size, real_axis, real_axis, pointer]
     loaded.fewact_camera_sample.argtypes = [ctypes.POINTER(_Planes), size, *[pointer] * 3]
     loaded.fewact_camera_label.argtypes = [pointer, size, size, size, pointer]
+    loaded.fewact_camera_total.argtypes = [pointer, size, size, pointer]
     return loaded
 
 
@@ -212,6 +213,14 @@ def label(cells: NDArray[np.bool_], reach: int) -> NDArray[np.int32]:
     labels = np.empty(cells.shape, np.int32)
     _run("label", _pointer(cells), *cells.shape, reach, _pointer(labels))
     return labels
+
+
+def total(values: Image32) -> Image32:
+    """Return the sums (t) of rows (t n), see ``fewact.video.pooling.totals``."""
+    values = np.ascontiguousarray(values)
+    sums = np.empty(len(values), np.float32)
+    _run("total", _pointer(values), *values.shape, _pointer(sums))
+    return sums
 
 
 def _call(

@@ -5,6 +5,7 @@
 #include "registration.h"
 #include "resize.h"
 #include "sample.h"
+#include "totals.h"
 #include "warp.h"
 
 #if defined(_WIN32)
@@ -29,7 +30,7 @@ int guarded(const Work& work) {
 }  // namespace
 
 // Incremented with the signatures of the functions below; _native/__init__.py has the same number.
-EXPORT int fewact_camera_version() { return 4; }
+EXPORT int fewact_camera_version() { return 5; }
 
 EXPORT int fewact_camera_detect(const Images* images, int64_t p, const Blocks* blocks,
                                 const Limits* limits, float* at, float* value, float* jacobian,
@@ -73,4 +74,8 @@ EXPORT int fewact_camera_sample(const Planes* images, int64_t n, const float* x,
 EXPORT int fewact_camera_label(const uint8_t* cells, int64_t rows, int64_t columns, int64_t reach,
                                int32_t* labels) {
   return guarded([&] { label(cells, rows, columns, reach, labels); });
+}
+
+EXPORT int fewact_camera_total(const float* values, int64_t rows, int64_t n, float* sums) {
+  return guarded([&] { sum_rows(values, rows, n, sums); });
 }
