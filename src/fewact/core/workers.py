@@ -4,24 +4,28 @@ A network of sixty small layers that is split over threads layer by layer waits 
 after each layer. With another program on the same cores the wait costs more than the work
 (measured: ten times as long on two busy cores). Here each thread computes a complete piece, never
 waits for another thread, and the result does not depend on the number of threads.
+
+NumPy's operations use one core but for products of matrices, which BLAS splits over threads. While
+such a thread works, BLAS uses one core too: products of the size that fewact needs are faster so.
 """
 
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Lock
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-import torch
+from fewact.core.machine import usable_cores
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 ENDING_SECONDS = 10.0
 """Longest time for which a fork waits for threads that end."""
@@ -32,26 +36,48 @@ _started: dict[int, threading.Thread] = {}
 """Threads of all pools, by the system's number."""
 
 
+def thread_count() -> int:
+    """Return the number of threads of a parallel work.
+
+    It is OMP_NUM_THREADS where the user sets it, as for other numeric programs; by default the
+    number of cores that this process may use.
+    """
+    number = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(number) if number.isdecimal() and int(number) else usable_cores()
+
+
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
-    """Run ``work`` on every piece, in as many threads as torch uses; results keep their order.
+    """Run ``work`` on every piece, in ``thread_count`` threads; results keep their order.
 
     A thread of ``one_core_threads`` that may use other cores works on the pieces itself, and the
     threads of those cores help where they have nothing else to do: it never waits for them to
-    begin. Inference mode and gradients are on in all threads if they are in this one.
+    begin.
+    """
+    return in_threads(work, pieces, _workers, thread_count())
+
+
+def in_threads(
+    work: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    workers: Callable[[int], ThreadPoolExecutor],
+    threads: int,
+) -> list[Result]:
+    """Run ``work`` as ``side_by_side`` does, in other threads.
+
+    Args:
+        work: Work on a piece.
+        pieces: The pieces.
+        workers: Function from a number of threads to the threads.
+        threads: Number of threads.
     """
     cores = getattr(_this, "cores", 1)
-    count = max(cores, torch.get_num_threads())
+    count = max(cores, threads)
     if count == 1:
-        return [work(piece) for piece in pieces]
-    inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-
-    def run(piece: Piece) -> Result:
-        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
-            return work(piece)
-
+        with one_blas_core():
+            return [work(piece) for piece in pieces]
     if cores == 1:
-        return list(_workers(count).map(run, pieces))
-    return _helped(run, list(pieces), _workers(count), count - 1)
+        return list(workers(count).map(work, pieces))
+    return _helped(work, list(pieces), workers(count), count - 1)
 
 
 def _helped(
@@ -83,13 +109,77 @@ def _helped(
     return [results[i] for i in range(len(pieces))]
 
 
-def on_one_core(work: Callable[[], Result]) -> Result:
-    """Return the result of ``work``, which runs in a thread that uses one core.
+def in_pool() -> bool:
+    """Return whether this is a thread of a pool, which may use one core."""
+    return hasattr(_this, "cores")
 
-    It is for many small steps, such as those of reading weights, which would each wait for all
-    threads.
+
+def on_one_core(work: Callable[[], Result]) -> Result:
+    """Return the result of ``work``, which uses one core.
+
+    It is for many small steps, such as those of scoring a clip, which would each wait for threads.
     """
-    return side_by_side(lambda run: run(), [work])[0]
+    with one_blas_core():
+        return work()
+
+
+class _Blas:
+    """BLAS of this process, limited to one core while anybody needs that."""
+
+    def __init__(self) -> None:
+        self._lock, self._users = Lock(), 0
+        self._limits: Any = None
+
+    def limit(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._limits = _blas_controller().limit(limits=1, user_api="blas")
+
+    def release(self) -> None:
+        with self._lock:
+            self._users = max(0, self._users - 1)
+            if self._users == 0 and self._limits is not None:
+                self._limits.restore_original_limits()
+                self._limits = None
+
+    def forget(self) -> None:
+        """Forget all users: a forked child has none, and its lock may be held by nobody."""
+        self._lock, self._users, self._limits = Lock(), 0, None
+
+
+_blas = _Blas()
+
+
+@cache
+def _blas_controller() -> Any:
+    import numpy  # noqa: F401 - The controller knows the libraries that are loaded.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_blas_core() -> Iterator[None]:
+    """Let BLAS use one core inside of ``with``, in all threads."""
+    _blas.limit()
+    try:
+        yield
+    finally:
+        _blas.release()
+
+
+class _OneCoreThreads(ThreadPoolExecutor):
+    """Threads that use one core each, in products of matrices too."""
+
+    def submit(
+        self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        def work() -> Result:
+            with one_blas_core():
+                return fn(*args, **kwargs)
+
+        return super().submit(work)
 
 
 @cache
@@ -102,31 +192,37 @@ def one_core_threads(count: int, name: str, *, helped_by: int = 0) -> ThreadPool
     return started_threads(count, name, cores=1, helped_by=helped_by)
 
 
-def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) -> ThreadPoolExecutor:
-    """Return a pool whose threads are started; other threads keep their number of cores.
-
-    A thread begins with the last number of cores that any thread has set. So a new thread reads
-    this number and sets it again when the pool has started; one pool starts at a time.
+def started_threads(
+    count: int,
+    name: str,
+    *,
+    cores: int,
+    helped_by: int = 0,
+    start: Callable[[], object] | None = None,
+) -> ThreadPoolExecutor:
+    """Return a pool whose threads are started.
 
     Args:
         count: Number of threads.
         name: Prefix of the threads' names.
         cores: Number of cores that each thread uses.
         helped_by: Number of other cores that help a thread of one core, see ``side_by_side``.
+        start: Function that each thread calls first.
     """
     all_there = Barrier(count + 1)
 
-    def start() -> None:
+    def initialise() -> None:
         _started[threading.get_native_id()] = threading.current_thread()
-        use_cores(cores)
         _this.cores = 1 + helped_by
+        if start is not None:
+            start()
         with suppress(BrokenBarrierError):
             all_there.wait()
 
-    pool = ThreadPoolExecutor(count, name, initializer=start)
-
-    def start_all() -> None:
-        before = torch.get_num_threads()
+    threads = _OneCoreThreads if cores == 1 else ThreadPoolExecutor
+    pool = threads(count, name, initializer=initialise)
+    with _starting:
+        _forget_ended()
         try:
             for _ in range(count):
                 pool.submit(int)
@@ -135,26 +231,15 @@ def started_threads(count: int, name: str, *, cores: int, helped_by: int = 0) ->
             all_there.abort()
             pool.shutdown()
             raise
-        finally:
-            torch.set_num_threads(before)
-
-    with _starting, ThreadPoolExecutor(1, "fewact-start") as starter:
-        _forget_ended()
-        starter.submit(start_all).result()
     return pool
-
-
-def use_cores(count: int) -> None:
-    """Let torch use so many cores in this thread, whatever other threads set."""
-    torch.get_num_threads()  # On first use a thread takes the last number set in any thread.
-    torch.set_num_threads(count)
 
 
 def _await_ending_threads() -> None:
     """Wait until threads of pools that are shut down have ended for the system too.
 
-    Python calls a thread ended before its libraries have freed the thread's memory. MKL does so
-    under a lock that spins; a child forked meanwhile would wait for it for ever.
+    Python calls a thread ended before its libraries have freed the thread's memory. MKL, which
+    PyTorch may bring, does so under a lock that spins; a child forked meanwhile would wait for it
+    for ever.
     """
     _starting.acquire()
     end = time.monotonic() + ENDING_SECONDS
@@ -175,7 +260,7 @@ def _forget_threads() -> None:
     _starting.release()
     _started.clear()
     _workers.cache_clear()
-    torch.set_num_threads(1)
+    _blas.forget()
 
 
 if hasattr(os, "register_at_fork"):

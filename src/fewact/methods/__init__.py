@@ -16,13 +16,15 @@ AUTO = "fusion"
 IMPORT = "Pass the file that has the method with --import; in Python, import it before."
 """Hint for a saved method that is not registered: it was in a file of the user's."""
 
-REGISTRY: "Registry[type[Method]]" = Registry(
+REGISTRY: "Registry[type[Any]]" = Registry(
     "method",
     {
         "fusion": "fewact.methods.fusion:Fusion",
+        "fusion_vectors": "fewact.methods.fusion.vectors:FusionVectors",
+        "fusion_joints": "fewact.methods.fusion.joints:FusionJoints",
         "a2m2": "fewact.lab.methods.a2m2:A2M2",
-        "otam": "fewact.lab.methods.otam:OTAM",
-        "protonet": "fewact.lab.methods.protonet:ProtoNet",
+        "otam": "fewact.methods.otam:OTAM",
+        "protonet": "fewact.methods.protonet:ProtoNet",
         "simpleshot": "fewact.lab.methods.simpleshot:SimpleShot",
         "ridge": "fewact.lab.methods.ridge:Ridge",
         "lda": "fewact.lab.methods.lda:Lda",
@@ -39,10 +41,11 @@ REGISTRY: "Registry[type[Method]]" = Registry(
         "clip_fsar": "fewact.lab.methods.clip_fsar:ClipFsar",
         "semantic_prompt": "fewact.lab.methods.semantic_prompt:SemanticPrompt",
         "zero_shot": "fewact.lab.methods.zero_shot:ZeroShot",
-        "pixels": "fewact.lab.methods.pixels:Pixels",
+        "pixels": "fewact.methods.pixels:Pixels",
     },
     group="fewact.methods",
 )
+"""Classes of methods over arrays, or of the lab's over tensors."""
 
 register = REGISTRY.register
 
@@ -52,14 +55,14 @@ def names() -> tuple[str, ...]:
     return REGISTRY.names()
 
 
-def name_of(method: "Method") -> str | None:
+def name_of(method: Any) -> str | None:
     """Return the name under which a method's class is registered; None if it is not."""
-    return REGISTRY.name_of(type(method))
+    from fewact.methods.protocols import unwrapped
+
+    return REGISTRY.name_of(unwrapped(method))
 
 
-def registered(
-    method: "Method", refusal: type[UserError] = WeightsError
-) -> tuple[str, dict[str, Any]]:
+def registered(method: Any, refusal: type[UserError] = WeightsError) -> tuple[str, dict[str, Any]]:
     """Return the registered name and the options of a method that is to be saved.
 
     Raises:
@@ -77,8 +80,25 @@ def registered(
     return name, flatten_options(method.options)
 
 
+def resolve(name: str, card: "Card | None" = None) -> str:
+    """Return the name of the method that the default method is for a backbone.
+
+    Args:
+        name: One of ``names()``, or ``auto``. ``auto`` and ``fusion`` are ``fusion_joints`` for
+            joints, and ``fusion_vectors`` for a backbone without the maps that ``fusion`` compares.
+        card: Card of the backbone; None for one with maps.
+    """
+    if name not in ("auto", AUTO):
+        return name
+    if card is not None and card.joints:
+        return "fusion_joints"
+    if card is not None and not (card.has("middle") and card.has("maps")):
+        return "fusion_vectors"
+    return AUTO
+
+
 def fitting(
-    method: "str | type[Method]",
+    method: str | type[Any],
     card: "Card",
     text_width: int | None = None,
     *,
@@ -88,7 +108,7 @@ def fitting(
     """Return the options that a method must be created with to fit its features.
 
     Args:
-        method: One of ``names()``, ``auto``, or a class.
+        method: A name, which is resolved for the backbone, or a class.
         card: Card of the backbone.
         text_width: Length of the text embeddings, for methods that use text.
         frames: Number of vectors of each clip, if only this number is available.
@@ -98,15 +118,18 @@ def fitting(
         Those of these options that the method has: ``vector_width``; ``map_channels``, the length
         of the vectors if the backbone has no maps; ``frames``; ``joints``, if the card has their
         layout; ``text_width`` if texts and vectors differ in length, so that the method is trained
-        to project the texts; and those of ``Method.fitting``.
+        to project the texts; and those of ``protocols.Fits``.
 
     Raises:
         UnknownNameError: There is no method of this name.
         OptionError: An option that is set is invalid.
     """
-    of = f'method "{method}"' if isinstance(method, str) else "the method"
+    from fewact.methods.protocols import Fits
+
+    of = "the method"
     if isinstance(method, str):
-        method = REGISTRY.get(AUTO if method == "auto" else method)
+        name = resolve(method, card)
+        of, method = f'method "{name}"', REGISTRY.get(name)
     channels = card.maps[0] if card.maps else card.vectors
     needed: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
     if frames is not None:
@@ -118,31 +141,56 @@ def fitting(
     existing = {option.name for option in fields(method.Options)}
     sizes = {option: value for option, value in needed.items() if option in existing}
     filled: Any = make_options(method.Options, {**sizes, **(options or {})}, of=of)
-    return {**sizes, **method.fitting(filled, card)}
+    return {**sizes, **(method.fitting(filled, card) if isinstance(method, Fits) else {})}
 
 
-def create(name: str = "auto", **options: Any) -> "Method":
-    """Create a method; its parameters are float32, whatever torch's default data type is.
+def create(name: str = "auto", card: "Card | None" = None, /, **options: Any) -> "Method":
+    """Create a method over arrays; a lab's method is behind an adapter.
 
     Args:
-        name: One of ``names()``; ``auto`` is ``fusion``, which needs no training.
+        name: One of ``names()``, or ``auto``, see ``resolve``.
+        card: Card of the backbone; with it, options that follow from the backbone need not be set.
         **options: Fields of the method's ``Options``.
 
     Raises:
         UnknownNameError: There is no method of this name.
         OptionError: There is no such option, its value is invalid, or the options together need
             too much memory.
+        ExtraError: The method is the lab's, whose packages are not installed.
 
     >>> create("protonet", distance="euclidean").options.distance
     'euclidean'
     """
-    name = AUTO if name == "auto" else name
-    method = REGISTRY.get(name)
-    from fewact.methods.common.options import limited_parameters
+    return on_arrays(make(name, card, **options))
 
-    of = f'method "{name}"'
-    with limited_parameters(of):
-        return method(make_options(method.Options, options, of=of)).float()
+
+def make(name: str = "auto", card: "Card | None" = None, /, **options: Any) -> Any:
+    """Create a method as its class is: over arrays, or over tensors for those of the lab."""
+    from fewact.methods.protocols import LabClass
+
+    name = resolve(name, card)
+    if card is not None:
+        options = {**fitting(name, card, options=options), **options}
+    method, of = REGISTRY.get(name), f'method "{name}"'
+    checked = make_options(method.Options, options, of=of)
+    return method.created(checked, of=of) if isinstance(method, LabClass) else method(checked)
+
+
+def weight_shapes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a method's learned numbers; no memory is allocated for them."""
+    from fewact.methods.protocols import LabClass
+
+    method = REGISTRY.get(name)
+    checked = make_options(method.Options, options, of=f'method "{name}"')
+    return method.weight_shapes(checked) if isinstance(method, LabClass) else {}
+
+
+def on_arrays(method: Any) -> "Method":
+    """Return a method over arrays: a lab's method in its adapter, others as they are."""
+    from fewact.methods.protocols import LabMethod
+
+    over_arrays: Method = method.on_arrays() if isinstance(method, LabMethod) else method
+    return over_arrays
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,30 @@
 """Cards of the methods: what a list, a page and a user need to know of each."""
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from fewact import methods
 from fewact.core.errors import ExtensionError, ExtraError, OptionError
-from fewact.methods.base import Method
+from fewact.features.request import Request
+from fewact.methods.protocols import unwrapped
 from fewact.networks.card import Card
+
+
+@runtime_checkable
+class Published(Protocol):
+    """A method that says where it comes from."""
+
+    paper: str
+    """Paper or other source, in a few words."""
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """A method that trains on features."""
+
+    def training_requests(self, card: Card) -> tuple[Request, ...]:
+        """Return the features that its losses need."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +75,22 @@ def card_of(name: str) -> MethodCard:
     """
     package = methods.REGISTRY.package_of(name)
     try:
-        cls = methods.REGISTRY.get(name)
         method = methods.create(name)
     except (ExtensionError, ExtraError) as error:
         return MethodCard(name, package=package, error=str(error))
-    with_maps, without = (_levels(method, maps=maps) for maps in (True, False))
-    alone = without and without != with_maps
+    with_maps, without, of_joints = (_levels(name, card) for card in CARDS)
+    needs = with_maps or of_joints
+    alone = without and without != needs
     return MethodCard(
         name=name,
-        summary=(inspect.getdoc(inspect.getmodule(cls)) or cls.__doc__ or "")
+        summary=(inspect.getdoc(inspect.getmodule(unwrapped(method))) or method.__doc__ or "")
         .strip()
         .partition("\n")[0],
-        paper=method.paper,
+        paper=method.paper if isinstance(method, Published) else "",
         package=package,
-        needs=", ".join(with_maps) + (f", or {', '.join(without)}" if alone else ""),
+        needs=", ".join(needs) + (f", or {', '.join(without)}" if alone else ""),
         training_needs=", ".join(
-            level for level in _levels(method, maps=True, training=True) if level not in with_maps
+            level for level in _levels(name, CARDS[0], training=True) if level not in with_maps
         ),
         trained=method.trained,
         uses_text=method.uses_text,
@@ -82,17 +98,13 @@ def card_of(name: str) -> MethodCard:
     )
 
 
-def stand_in(name: str, options: Mapping[str, Any]) -> Method:
-    """Return a method for a small made-up backbone; its properties are those for any backbone."""
-    fitting = methods.fitting(name, made_up_card(), options=options)
-    return methods.create(name, **{**fitting, **options})
-
-
-def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str, ...]:
+def _levels(name: str, card: Card, *, training: bool = False) -> tuple[str, ...]:
     """Return the levels that a method requests; none if it refuses the backbone."""
-    card = made_up_card(maps=maps)
     try:
-        requests = method.training_requests(card) if training else method.requests(card)
+        method = methods.create(name, card)
+        requests = method.requests(card)
+        if training and isinstance(method, Trains):
+            requests = method.training_requests(card)
         for request in requests:
             request.shape(card)
     except OptionError:
@@ -106,8 +118,9 @@ def _levels(method: Method, *, maps: bool, training: bool = False) -> tuple[str,
     return tuple(levels)
 
 
-def made_up_card(*, maps: bool = True) -> Card:
-    """Return the card of a made-up backbone, with maps or with vectors alone."""
+def made_up_card(*, maps: bool = True, joints: str = "") -> Card:
+    """Return the card of a made-up backbone, with maps or with vectors alone, such as joints."""
+    maps = maps and not joints
     return Card(
         name="made-up",
         input_size=(16, 16),
@@ -122,4 +135,9 @@ def made_up_card(*, maps: bool = True) -> Card:
         weights="none",
         weights_sha256="",
         trained_on=(),
+        joints=joints,
     )
+
+
+CARDS = made_up_card(), made_up_card(maps=False), made_up_card(joints="4(0-1,2-3):xyc")
+"""Backbones with maps, with vectors alone, and vectors of joints."""

@@ -4,16 +4,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
-
-import torch
-from torch import Tensor, nn
+from typing import Any, Protocol, TypeVar
 
 from fewact.core.errors import OptionError, VideoError
-from fewact.core.workers import one_core_threads
+from fewact.core.workers import one_core_threads, thread_count
 from fewact.features.request import Features, Request
 from fewact.networks.card import Card
-from fewact.networks.engines import exact_convolutions
 
 C = TypeVar("C")
 
@@ -27,7 +23,7 @@ class Encoder(Protocol):
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the features that are needed of a backbone."""
 
-    def encode(self, features: Features) -> Mapping[str, Tensor]:
+    def encode(self, features: Features) -> Mapping[str, Any]:
         """Return the nodes of one video, by name."""
 
 
@@ -36,7 +32,7 @@ def encode_each(
     clips: Iterator[tuple[C, Features | VideoError]],
     *,
     pool: Executor | None = None,
-) -> Iterator[tuple[C, dict[str, Tensor] | VideoError]]:
+) -> Iterator[tuple[C, dict[str, Any] | VideoError]]:
     """Yield each clip with its nodes, or with the error of one that cannot be read, in order.
 
     Features are read while they are needed: only few clips are in memory at the same time.
@@ -50,7 +46,7 @@ def encode_each(
         for clip, features in clips:
             yield clip, _encode(encoder, features)
         return
-    waiting: deque[tuple[C, Future[dict[str, Tensor] | VideoError]]] = deque()
+    waiting: deque[tuple[C, Future[dict[str, Any] | VideoError]]] = deque()
     for clip, features in clips:
         waiting.append((clip, pool.submit(_encode, encoder, features)))
         while waiting and (len(waiting) == AHEAD or waiting[0][1].done()):
@@ -60,34 +56,21 @@ def encode_each(
         yield clip, future.result()
 
 
-def _encode(encoder: Encoder, features: Features | VideoError) -> dict[str, Tensor] | VideoError:
+def _encode(encoder: Encoder, features: Features | VideoError) -> dict[str, Any] | VideoError:
     if isinstance(features, VideoError):
         return features
-    device = next((value.device for value in features.values()), torch.device("cpu"))
-    with torch.inference_mode(), exact_convolutions(device):
-        return dict(encoder.encode(features))
-
-
-@contextmanager
-def evaluating(method: nn.Module) -> Iterator[None]:
-    """Put a method into evaluation mode inside of ``with``."""
-    training = method.training
-    method.eval()
-    try:
-        yield
-    finally:
-        method.train(training)
+    return dict(encoder.encode(features))
 
 
 @contextmanager
 def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
     """Return threads that each use one core.
 
-    A sum that torch splits over threads rounds differently on another number of threads. Here each
+    A sum that is split over threads rounds differently on another number of threads. Here each
     piece of work is computed by one thread, so that results do not depend on the number.
 
     Args:
-        threads: Number of threads (default: torch's number of threads).
+        threads: Number of threads (default: ``fewact.core.workers.thread_count``).
         helped_by: Number of other cores that help them, see ``fewact.core.workers.side_by_side``.
 
     Raises:
@@ -97,7 +80,7 @@ def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolEx
         raise OptionError(
             "the number is not positive", where="threads", got=str(threads), expected="at least 1"
         )
-    count = threads or torch.get_num_threads()
+    count = threads or thread_count()
     pool = one_core_threads(count, "fewact-encode", helped_by=helped_by)
     try:
         yield pool

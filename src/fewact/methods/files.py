@@ -10,16 +10,18 @@ from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from fewact import methods
 from fewact.core.errors import ExtensionError, did_you_mean
 from fewact.methods.base import Method
+from fewact.methods.protocols import LabClass, unwrapped
 
 MODULE = "fewact_method_file_"
 """Beginning of the name of a file's module."""
 
 
-def methods_of(path: str | Path) -> dict[str, type[Method]]:
+def methods_of(path: str | Path) -> dict[str, type[Any]]:
     """Return the methods that a Python file defines, by registered name or name of the class.
 
     The file is executed, as ``import`` does.
@@ -35,9 +37,10 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
     classes = [
         (name, member)
         for name, member in inspect.getmembers(module, inspect.isclass)
-        if member.__module__ == module.__name__ and issubclass(member, Method)
+        if member.__module__ == module.__name__
+        and (issubclass(member, Method) or isinstance(member, LabClass))
     ]
-    defined: dict[str, type[Method]] = {
+    defined: dict[str, type[Any]] = {
         methods.REGISTRY.name_of(member) or name: member
         for name, member in classes
         if not inspect.isabstract(member)
@@ -48,7 +51,8 @@ def methods_of(path: str | Path) -> dict[str, type[Method]]:
             "the file defines no method",
             where=str(path),
             got="; ".join(missing),
-            expected="a class derived from fewact.methods.base.Method, with all of its members",
+            expected="a class derived from fewact.methods.base.Method, or from TorchMethod of the "
+            "lab, with all of its members",
         )
     return defined
 
@@ -73,7 +77,7 @@ def import_methods(path: str | Path) -> tuple[str, ...]:
     return tuple(defined)
 
 
-def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Method]]:
+def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Any]]:
     """Return a method of a Python file, and its name.
 
     Args:
@@ -98,7 +102,7 @@ def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Meth
 
 
 @cache
-def code_of(method: type[Method]) -> str:
+def code_of(method: type[Any]) -> str:
     """Return the name of the file that defines a custom method, and the file's SHA-256.
 
     Empty for a method of fewact, and for a class that is in no file. The file is read in the first
@@ -110,25 +114,25 @@ def code_of(method: type[Method]) -> str:
     return f"{file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
-def package_of(method: Method) -> str:
+def package_of(method: Any) -> str:
     """Return the package and version of a method that is not fewact's, and the file of its class.
 
     Empty for a method of fewact.
     """
     package = methods.REGISTRY.package_of(methods.name_of(method) or "")
-    return ", ".join(filter(None, (package, code_of(type(method)))))
+    return ", ".join(filter(None, (package, code_of(unwrapped(method)))))
 
 
-def imported_file(method: type[Method]) -> Path | None:
+def imported_file(method: type[Any]) -> Path | None:
     """Return the file that ``import_methods`` executed for a method; None for other methods."""
     return _file(method) if method.__module__.startswith(MODULE) else None
 
 
-def _missing(method: type[Method]) -> list[str]:
+def _missing(method: type[Any]) -> list[str]:
     return sorted(getattr(method, "__abstractmethods__", ()))
 
 
-def _file(method: type[Method]) -> Path | None:
+def _file(method: type[Any]) -> Path | None:
     file = getattr(sys.modules.get(method.__module__), "__file__", None)
     return None if file is None else Path(file)
 

@@ -29,27 +29,25 @@ from torch.nn import functional
 from fewact import align
 from fewact.align import Alignment
 from fewact.core.errors import OptionError, UnknownNameError, did_you_mean
-from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.lab.methods.common.inputs import class_text, seeded
-from fewact.lab.methods.common.reduction import ChannelReduction, Reduction
-from fewact.lab.methods.common.shots import by_class
-from fewact.lab.methods.common.text import combined_logits, named_classes, text_logits
-from fewact.methods.base import (
-    BankScorer,
-    FrameMatch,
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
+from fewact.lab.methods.base import (
+    Features,
     Nodes,
     TextMethod,
     TrainingBatch,
     cross_entropy,
-    frame_match,
     one_hot_mean,
-    plan_of,
     promoted,
     support_state,
 )
+from fewact.lab.methods.common.attention import TemporalAttention
+from fewact.lab.methods.common.inputs import class_text, seeded
+from fewact.lab.methods.common.reduction import ChannelReduction, Reduction
+from fewact.lab.methods.common.shots import by_class
+from fewact.lab.methods.common.text import combined_logits, named_classes, text_logits
 from fewact.methods.common.kernel import PairTable, intra_class_similarity, mean_over_shots
 from fewact.methods.common.options import Only, OptionModel, options_dataclass
-from fewact.methods.common.temporal import TemporalAttention
+from fewact.methods.protocols import BankScorer, FrameMatch, frame_match, plan_of
 from fewact.moments import (
     Descriptor,
     cross_frame,

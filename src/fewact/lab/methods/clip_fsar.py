@@ -12,11 +12,18 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import (
+    Features,
+    Nodes,
+    TextMethod,
+    TrainingBatch,
+    cross_entropy,
+    one_hot_mean,
+)
 from fewact.lab.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.lab.methods.common.text import combined_logits, named_classes, text_logits
 from fewact.lab.methods.common.transformer import Transformer
-from fewact.methods.base import Nodes, TextMethod, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.networks.card import Card
 

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.lab.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
 from fewact.lab.methods.common.transformer import TOKENS_PER_CHUNK, Transformer
-from fewact.methods.base import BankScorer, Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.protocols import BankScorer
 from fewact.networks.card import Card
 
 Preset = Literal["hmdb51", "ucf101", "kinetics100", "ssv2-small", "ssv2-full"]

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from fewact.core.errors import OptionError
-from fewact.features.request import Features, Request
-from fewact.methods.base import Method, Nodes
+from fewact.features.request import Request
+from fewact.lab.methods.base import Features, Nodes, TorchMethod
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT, likeliest_leave_one_out
 from fewact.methods.common.options import options_dataclass
+from fewact.methods.protocols import averages_pairs, score_and_pairs
 from fewact.networks.card import Card
 
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -55,7 +56,7 @@ class CombinedState:
     scales: Tensor
 
 
-class Combined(Method[CombinedOptions, CombinedState]):
+class Combined(TorchMethod[CombinedOptions, CombinedState]):
     """Sum of the scores of several methods that average pair similarities.
 
     With k_m(i, j) for the similarity of two videos by part m, and s_m for the mean of
@@ -75,14 +76,16 @@ class Combined(Method[CombinedOptions, CombinedState]):
     paper = "ours"
     scoring = frozenset({"weights"})
 
-    def __init__(self, parts: Sequence[Method], options: CombinedOptions | None = None) -> None:
+    def __init__(
+        self, parts: Sequence[TorchMethod], options: CombinedOptions | None = None
+    ) -> None:
         super().__init__(options or CombinedOptions())
         if len(parts) < 2:
             raise OptionError(
                 "too few methods to combine", got=str(len(parts)), expected="at least 2"
             )
         for part in parts:
-            if part.uses_text or not part.averages_pairs:
+            if part.uses_text or not averages_pairs(part):
                 raise OptionError(
                     "cannot be combined",
                     where=type(part).__name__,
@@ -97,8 +100,8 @@ class Combined(Method[CombinedOptions, CombinedState]):
         self.trained = all(part.trained for part in parts)
 
     @property
-    def methods(self) -> tuple[Method, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Method))
+    def methods(self) -> tuple[TorchMethod, ...]:
+        return tuple(part for part in self.parts if isinstance(part, TorchMethod))
 
     def requests(self, card: Card) -> tuple[Request, ...]:
         """Return the requests of all parts, where all read the same modality."""
@@ -113,7 +116,7 @@ class Combined(Method[CombinedOptions, CombinedState]):
         states, kernels = [], []
         for part, its_nodes in zip(self.methods, self._nodes(nodes), strict=True):
             state = part.support(its_nodes, labels, n)
-            pairs = part.score_and_pairs(state, its_nodes)[1]
+            pairs = score_and_pairs(part, state, its_nodes)[1]
             if pairs is None:
                 raise TypeError(f"{type(part).__name__}.score_and_pairs returned no similarities")
             states.append(state)

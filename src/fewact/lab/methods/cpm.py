@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.lab.methods.common.tuples import Positions
-from fewact.methods.base import Method, Nodes, TrainingBatch
 from fewact.methods.common.kernel import mean_over_shots
 from fewact.methods.common.options import options_dataclass
 from fewact.networks.card import Card
@@ -97,7 +97,7 @@ class CrossAttention(nn.Module):
         return queries + attended, attention.mean(-3)
 
 
-class CPM(Method[CPMOptions, CPMState]):
+class CPM(TorchMethod[CPMOptions, CPMState]):
     """Prototypes of videos from learned queries; a design of ours in the spirit of the paper."""
 
     Options = CPMOptions

@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.core.errors import ShapeError
-from fewact.features.request import Features, Request
+from fewact.features.request import Request
+from fewact.lab.methods.base import Features, Nodes, TorchMethod
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
-from fewact.lab.methods.common.shots import SupportFrames, support_frames
-from fewact.methods.base import Method, Nodes
 from fewact.methods.common.options import options_dataclass
+from fewact.methods.common.shots import SupportFrames, support_frames
 from fewact.networks.card import Card
 
 Size = tuple[PositiveInt, PositiveInt, PositiveInt]
@@ -136,7 +136,7 @@ class Adapter(nn.Module):
         return adapted
 
 
-class D2ST(Method[D2STOptions, SupportFrames]):
+class D2ST(TorchMethod[D2STOptions, SupportFrames]):
     """Mean vectors of adapted maps, matched as sets of frames (Bi-MHM)."""
 
     Options = D2STOptions

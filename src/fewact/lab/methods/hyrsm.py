@@ -15,17 +15,14 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.align import cosine_cost_of_products
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
+from fewact.lab.methods.common.attention import ScaledPositions
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
-from fewact.lab.methods.common.shots import (
-    ShotAggregation,
-    SupportFrames,
-    in_chunks,
-    support_frames,
-)
-from fewact.methods.base import FrameMatch, Method, Nodes, frame_match, one_hot_mean
+from fewact.lab.methods.common.shots import in_chunks
 from fewact.methods.common.options import Only, options_dataclass
-from fewact.methods.common.temporal import ScaledPositions
+from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.networks.card import Card
 
 
@@ -206,7 +203,7 @@ class Task:
     classes: Tensor
 
 
-class HyRSM(Method[HyRSMOptions, SupportFrames | Task]):
+class HyRSM(TorchMethod[HyRSMOptions, SupportFrames | Task]):
     """Frames that are related to all videos of a query's task, matched as sets."""
 
     Options = HyRSMOptions

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
-from fewact.lab.methods.common.transformer import Transformer
-from fewact.methods.base import (
-    FrameMatch,
-    Method,
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import (
+    Features,
     Nodes,
+    TorchMethod,
     TrainingBatch,
     cross_entropy,
-    frame_match,
     join,
     one_hot_mean,
 )
+from fewact.lab.methods.common.attention import ScaledPositions
+from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
+from fewact.lab.methods.common.transformer import Transformer
 from fewact.methods.common.options import options_dataclass
-from fewact.methods.common.temporal import ScaledPositions
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.networks.card import Card
 
 
@@ -142,7 +142,7 @@ def matching_scores(query: Tensor, prototypes: Tensor, eps: float) -> Scores:
     )
 
 
-class MoLo(Method[MoLoOptions, Nodes]):
+class MoLo(TorchMethod[MoLoOptions, Nodes]):
     """Set matching of frames and of motion, trained with global tokens."""
 
     Options = MoLoOptions

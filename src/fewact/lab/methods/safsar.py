@@ -20,9 +20,16 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import (
+    Features,
+    Nodes,
+    TorchMethod,
+    TrainingBatch,
+    cross_entropy,
+    one_hot_mean,
+)
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.options import options_dataclass
 from fewact.networks.card import Card
 
@@ -58,7 +65,7 @@ class SAFSARState:
     prototypes: Tensor
 
 
-class SAFSAR(Method[SAFSAROptions, SAFSARState]):
+class SAFSAR(TorchMethod[SAFSAROptions, SAFSARState]):
     """Class means and each query, joined by a transformer; a discriminator of their residuals."""
 
     Options = SAFSAROptions

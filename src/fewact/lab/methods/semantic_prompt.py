@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TextMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
 from fewact.lab.methods.common.transformer import Transformer
-from fewact.methods.base import Nodes, TextMethod, one_hot_mean
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.networks.card import Card
 

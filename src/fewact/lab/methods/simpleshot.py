@@ -9,9 +9,8 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from fewact.features.request import Features
+from fewact.lab.methods.base import Features, Nodes
 from fewact.lab.methods.common.linear_head import FrameOrder, LinearHead, LinearOptions
-from fewact.methods.base import Nodes
 from fewact.methods.common.options import options_dataclass
 
 MOMENTUM = 0.01

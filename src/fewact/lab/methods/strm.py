@@ -11,7 +11,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.features.request import Features, Request
+from fewact.features.request import Request
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch, cross_entropy
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.lab.methods.common.tuples import (
     ClassTuples,
@@ -24,15 +25,8 @@ from fewact.lab.methods.common.tuples import (
     nearest_tuple_scores,
     tuple_scores,
 )
-from fewact.methods.base import (
-    FrameMatch,
-    Method,
-    Nodes,
-    TrainingBatch,
-    cross_entropy,
-    frame_match,
-)
 from fewact.methods.common.options import options_dataclass
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.networks.card import Card
 
 
@@ -115,7 +109,7 @@ class FrameLevel(nn.Module):
         return enriched
 
 
-class STRM(Method[STRMOptions, State]):
+class STRM(TorchMethod[STRMOptions, State]):
     """TRX on enriched frames, plus the distance to the nearest tuple of a class."""
 
     Options = STRMOptions

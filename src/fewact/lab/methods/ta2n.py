@@ -12,10 +12,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.features.request import Features, Request
+from fewact.features.request import Request
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.lab.methods.common.shots import in_chunks
-from fewact.methods.base import Method, Nodes, one_hot_mean
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.networks.card import Card
 
@@ -201,7 +201,7 @@ class TimeMaps(nn.Module):
         )
 
 
-class TA2N(Method[TA2NOptions, Nodes]):
+class TA2N(TorchMethod[TA2NOptions, Nodes]):
     """Frames of aligned maps, compared in order by their cosines."""
 
     Options = TA2NOptions

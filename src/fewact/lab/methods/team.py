@@ -12,10 +12,17 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import (
+    Features,
+    Nodes,
+    TorchMethod,
+    TrainingBatch,
+    cross_entropy,
+    one_hot_mean,
+)
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
 from fewact.lab.methods.common.tuples import Positions
-from fewact.methods.base import Method, Nodes, TrainingBatch, cross_entropy, one_hot_mean
 from fewact.methods.common.options import options_dataclass
 from fewact.networks.card import Card
 
@@ -51,7 +58,7 @@ class TEAMState:
     exclusive: Tensor
 
 
-class TEAM(Method[TEAMOptions, TEAMState]):
+class TEAM(TorchMethod[TEAMOptions, TEAMState]):
     """Instance tokens meet in the same class, exclusive ones in the others."""
 
     Options = TEAMOptions

@@ -17,7 +17,8 @@ from pydantic import (
 )
 from torch import Tensor, nn
 
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TorchMethod
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
 from fewact.lab.methods.common.tuples import (
     ClassTuples,
@@ -28,8 +29,8 @@ from fewact.lab.methods.common.tuples import (
     matched_frames,
     tuple_scores,
 )
-from fewact.methods.base import FrameMatch, Method, Nodes, frame_match
 from fewact.methods.common.options import check_nodes, options_dataclass
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.networks.card import Card
 
 
@@ -69,7 +70,7 @@ class TRXOptions:
         check_nodes("frames, cardinalities, key_width", 8 * tuples * self.key_width)
 
 
-class TRX(Method[TRXOptions, tuple[ClassTuples, ...]]):
+class TRX(TorchMethod[TRXOptions, tuple[ClassTuples, ...]]):
     """Query-specific prototypes of tuples of frames."""
 
     Options = TRXOptions

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab.methods.base import Features, Nodes, TextMethod
 from fewact.lab.methods.common.inputs import ClassText, frame_vectors, seeded
-from fewact.methods.base import BankScorer, Nodes, TextMethod
 from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.protocols import BankScorer
 from fewact.networks.card import Card
 
 

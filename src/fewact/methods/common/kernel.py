@@ -1,15 +1,16 @@
-"""Class scores from similarities between pairs of videos."""
+"""Class scores from similarities between pairs of videos; arrays or tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
-from fewact.methods.base import Nodes, one_hot_mean, rows
+from fewact.core.array_api import is_tensor, namespace
+from fewact.methods.base import Nodes, one_hot, one_hot_mean, rows
 
-ClassSimilarity = Callable[[Nodes, Tensor], Tensor]
+ClassSimilarity = Callable[[dict[str, Any], Any], Any]
 """Videos (r k …) of r classes and the episode (r) of each class → (r k k): pair similarities."""
 
 VIDEOS_AT_ONCE = 64
@@ -20,14 +21,14 @@ LIKELIHOOD_WEIGHT = 0.25
 Chosen for ``fusion`` on the vectors of development clips; see docs/decisions/fusion.md."""
 
 
-def mean_over_shots(similarity: Tensor, labels: Tensor, n: int) -> Tensor:
+def mean_over_shots(similarity: Any, labels: Any, n: int) -> Any:
     """Return the mean similarity with the videos of each class: (b q s), (b s) → (b q n)."""
-    return similarity @ one_hot_mean(labels, n, similarity.dtype).transpose(-1, -2)
+    return similarity @ one_hot_mean(labels, n, similarity.dtype).mT
 
 
 def intra_class_similarity(
-    similarity: ClassSimilarity, nodes: Nodes, labels: Tensor, n: int
-) -> Tensor:
+    similarity: ClassSimilarity, nodes: Mapping[str, Any], labels: Any, n: int
+) -> Any:
     """Return the mean similarity between the videos of each class.
 
     The mean is over all ordered pairs of a class's videos. Subtracting half of it from the mean
@@ -46,23 +47,35 @@ def intra_class_similarity(
     Returns:
         (b n); zero where no class has two videos.
     """
-    shots = functional.one_hot(labels, n).sum(1)  # (b n)
-    total = next(iter(nodes.values())).new_zeros(shots.shape)
-    for k in shots.unique().tolist():
+    xp = namespace(labels)
+    shots = xp.sum(one_hot(labels, n, labels.dtype), axis=1)  # (b n)
+    total = xp.zeros(shots.shape, dtype=_floating(nodes), device=labels.device)
+    for k in xp.unique_values(shots).tolist():
         if k < 2:
             continue
-        for part in (shots == k).nonzero().split(max(1, VIDEOS_AT_ONCE // k)):
-            episodes, classes = part.unbind(1)  # (r)
-            members = (labels[episodes] == classes[:, None]).nonzero()[:, 1].unflatten(0, (-1, k))
+        every_episode, every_class = xp.nonzero(shots == k)
+        size = max(1, VIDEOS_AT_ONCE // k)
+        for start in range(0, len(every_episode), size):
+            episodes, classes = (x[start : start + size] for x in (every_episode, every_class))
+            members = xp.nonzero(labels[episodes] == classes[:, None])[1].reshape(-1, k)
             pairs = similarity(rows(nodes, (episodes[:, None], members)), episodes)  # (r k k)
-            between = pairs.sum((1, 2)) - pairs.diagonal(dim1=1, dim2=2).sum(1)
-            total = total.to(between.dtype).index_put((episodes, classes), between)
-    number = (shots * (shots - 1)).sum(-1, keepdim=True)
-    mean = total.sum(-1, keepdim=True) / number.clamp_min(1)
-    return (total + shots * mean) / shots**2
+            between = xp.sum(pairs, axis=(1, 2)) - xp.sum(xp.linalg.diagonal(pairs), axis=1)
+            total = xp.astype(total, between.dtype)
+            total[episodes, classes] = between
+    count = xp.astype(shots, total.dtype)
+    number = xp.sum(count * (count - 1), axis=-1, keepdims=True)
+    mean = xp.sum(total, axis=-1, keepdims=True) / xp.clip(number, min=1)
+    return (total + count * mean) / count**2
 
 
-def leave_one_out_logits(similarity: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def _floating(nodes: Mapping[str, Any]) -> Any:
+    """Return the data type of similarities of nodes."""
+    xp = namespace(next(iter(nodes.values())))
+    doubles = any(value.dtype == xp.float64 for value in nodes.values())
+    return xp.float64 if doubles else xp.float32
+
+
+def leave_one_out_logits(similarity: Any, labels: Any, n: int) -> tuple[Any, Any]:
     """Classify each video by the other videos: by its mean similarity with those of each class.
 
     Args:
@@ -73,14 +86,15 @@ def leave_one_out_logits(similarity: Tensor, labels: Tensor, n: int) -> tuple[Te
     Returns:
         Logits (b s n), and whether the class of each video has another video (b s).
     """
-    member = functional.one_hot(labels, n).to(similarity.dtype)  # (b s n)
-    shots_left = member.sum(1, keepdim=True) - member
-    itself = similarity.diagonal(dim1=1, dim2=2)[..., None] * member
-    logits = (similarity @ member - itself) / shots_left.clamp_min(1)
-    return logits, (member * (shots_left > 0)).any(-1)
+    xp = namespace(similarity)
+    member = one_hot(labels, n, similarity.dtype)  # (b s n)
+    shots_left = xp.sum(member, axis=1, keepdims=True) - member
+    itself = xp.linalg.diagonal(similarity)[..., None] * member
+    logits = (similarity @ member - itself) / xp.clip(shots_left, min=1)
+    return logits, xp.any(member * shots_left > 0, axis=-1)
 
 
-def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float) -> Tensor:
+def leave_one_out(similarity: Any, labels: Any, n: int, temperature: float) -> Any:
     """Return the log-likelihood of each episode's labels under leave-one-out classification.
 
     A video that is alone in its class does not contribute.
@@ -94,20 +108,28 @@ def leave_one_out(similarity: Tensor, labels: Tensor, n: int, temperature: float
     Returns:
         (b), at most 0; 0 where no class has two videos.
     """
-    logits, counts = leave_one_out_logits(similarity, labels, n)
-    member = functional.one_hot(labels, n).to(similarity.dtype) * counts[..., None]
-    likelihood: Tensor = ((logits / temperature).log_softmax(-1) * member).sum((1, 2))
-    return likelihood
+    return likeliest_leave_one_out(similarity, labels, n, (temperature,))
 
 
 def likeliest_leave_one_out(
-    similarity: Tensor, labels: Tensor, n: int, temperatures: Sequence[float]
-) -> Tensor:
+    similarity: Any, labels: Any, n: int, temperatures: Sequence[float]
+) -> Any:
     """Return the largest log-likelihood (b) of ``leave_one_out`` over several temperatures."""
+    xp = namespace(similarity)
+    logits, counts = leave_one_out_logits(similarity, labels, n)
+    member = one_hot(labels, n, similarity.dtype) * xp.astype(counts, similarity.dtype)[..., None]
     likelihoods = [
-        leave_one_out(similarity, labels, n, temperature) for temperature in temperatures
+        xp.sum(log_softmax(logits / temperature) * member, axis=(1, 2))
+        for temperature in temperatures
     ]
-    return torch.stack(likelihoods).amax(0)
+    return xp.max(xp.stack(likelihoods), axis=0)
+
+
+def log_softmax(logits: Any) -> Any:
+    """Return the logarithm of the softmax over the last axis."""
+    xp = namespace(logits)
+    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
 
 TILE = 48
@@ -116,7 +138,7 @@ TILE = 48
 MOST_NUMBERS = 2**26
 """Largest table of pairs, in float32 numbers: 256 MiB."""
 
-Compare = Callable[[Tensor, Tensor], Tensor]
+Compare = Callable[[Any, Any], Any]
 """Rows (b q) of first videos, rows (b s) of second ones → (b q s …): what pairs need."""
 
 
@@ -133,27 +155,33 @@ class PairTable:
     """
 
     def __init__(
-        self, compare: Compare, first: Tensor, second: Tensor, *, symmetric: bool, comparisons: int
+        self, compare: Compare, first: Any, second: Any, *, symmetric: bool, comparisons: int
     ) -> None:
         self._compare, self._table = compare, None
         pairs = len(first) * len(second)
         if comparisons < (pairs // 2 if symmetric else pairs):
             return
-        if pairs * compare(first[None, :1], second[None, :1]).numel() <= MOST_NUMBERS:
-            self._table = self._filled(first, second, symmetric)
+        like = compare(first[None, :1], second[None, :1])[0, 0, 0]
+        numbers = 1
+        for size in like.shape:
+            numbers *= size
+        if pairs * numbers <= MOST_NUMBERS:
+            self._table = self._filled(first, second, like, symmetric)
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+    def __call__(self, first: Any, second: Any) -> Any:
         """Return what is needed of pairs: rows (b q), rows (b s) → (b q s …)."""
         if self._table is None:
             return self._compare(first, second)
         return self._table[first[:, :, None], second[:, None]]
 
-    def _filled(self, first: Tensor, second: Tensor, symmetric: bool) -> Tensor:
-        like = self._compare(first[None, :1], second[None, :1])[0, 0, 0]
-        table = like.new_empty(len(first), len(second), *like.shape)
-        columns = second.split(TILE)
-        for i, rows_of_tile in enumerate(first.split(TILE)):
-            for columns_of_tile in columns[i if symmetric else 0 :]:
+    def _filled(self, first: Any, second: Any, like: Any, symmetric: bool) -> Any:
+        xp = namespace(first)
+        shape = (len(first), len(second), *like.shape)
+        table = xp.empty(shape, dtype=like.dtype, device=first.device)
+        for i in range(0, len(first), TILE):
+            rows_of_tile = first[i : i + TILE]
+            for j in range(i if symmetric else 0, len(second), TILE):
+                columns_of_tile = second[j : j + TILE]
                 block = self._compare(rows_of_tile[None], columns_of_tile[None])[0]  # (q s …)
                 at = rows_of_tile[:, None], columns_of_tile[None]
                 table[at] = block
@@ -173,10 +201,10 @@ class KernelState:
     """
 
     nodes: Nodes
-    labels: Tensor
-    intra_class_similarity: Tensor
+    labels: NDArray[np.int64]
+    intra_class_similarity: NDArray[Any]
 
-    def logits(self, pairs: Tensor, intra_class_weight: float | Tensor) -> Tensor:
+    def logits(self, pairs: Any, intra_class_weight: Any) -> Any:
         """Return the class scores: mean similarity minus the weighted intra-class similarity.
 
         Args:
@@ -189,6 +217,6 @@ class KernelState:
         """
         inside = self.intra_class_similarity
         mean = mean_over_shots(pairs, self.labels, inside.shape[-1])
-        if isinstance(intra_class_weight, Tensor):
+        if isinstance(intra_class_weight, np.ndarray) or is_tensor(intra_class_weight):
             intra_class_weight = intra_class_weight[..., None]  # (b q 1)
         return mean - intra_class_weight * inside[:, None]

@@ -1,18 +1,11 @@
 """Options of methods: frozen dataclasses, options of other options, and limits of memory."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import reduce
-from threading import get_ident
 from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_buffer_registration_hook,
-    register_module_parameter_registration_hook,
-)
 
 from fewact.core.errors import OptionError
 
@@ -108,38 +101,8 @@ def _refuse_marked(options: Any, name: str, value: Any, default: Any, metadata: 
 
 GIB = 1 << 30
 
-MAX_PARAMETERS = 4 * GIB
-"""Bytes that the parameters of a method may take."""
-
 MAX_NODES = 1 * GIB
 """Bytes that the nodes of one video may take."""
-
-
-@contextmanager
-def limited_parameters(of: str) -> Iterator[None]:
-    """Refuse a method whose parameters take too much memory, before most of it is used."""
-    thread, total = get_ident(), 0
-
-    def count(module: nn.Module, name: str, value: Tensor | None) -> None:
-        nonlocal total
-        if value is not None and get_ident() == thread:
-            total += value.numel() * value.element_size()
-            if total > MAX_PARAMETERS:
-                raise _too_large(of, f"more than {total / GIB:.1f} GiB of parameters")
-
-    handles = (
-        register_module_parameter_registration_hook(count),
-        register_module_buffer_registration_hook(count),
-    )
-    try:
-        yield
-    except RuntimeError as error:
-        if "allocate" not in str(error):
-            raise
-        raise _too_large(of, "more memory than this computer has") from error
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def check_nodes(of: str, size: int) -> None:
@@ -151,13 +114,3 @@ def check_nodes(of: str, size: int) -> None:
             got=f"{size / GIB:.1f} GiB for each video",
             expected=f"at most {MAX_NODES // GIB} GiB",
         )
-
-
-def _too_large(of: str, got: str) -> OptionError:
-    return OptionError(
-        "the options are too large together",
-        where=of,
-        got=got,
-        expected=f"at most {MAX_PARAMETERS // GIB} GiB",
-        hint="Reduce the widths, or the number of layers, heads or prototypes.",
-    )

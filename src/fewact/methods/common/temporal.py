@@ -1,124 +1,66 @@
-"""Changes over time: linear detrending, and changes of length 1."""
+"""Changes over time: linear detrending, and changes of length 1; arrays or tensors."""
 
-import math
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.linalg import vector_norm
+import numpy as np
+
+from fewact.core.array_api import namespace, without_autocast
 
 STATIC_NORM = 1e-4
 """Changes below this fraction of a frame's norm are rounding errors and count as none."""
 
+SHORTEST = 1e-12
+"""Length of a vector that still has a direction."""
 
-def linear_detrend(values: Tensor, dim: int) -> Tensor:
+
+def normalised(vectors: Any, *, shortest: float = SHORTEST) -> Any:
+    """Return vectors (… d) of length 1; those below the shortest length are divided by that."""
+    return vectors / namespace(vectors).clip(lengths(vectors), min=shortest)
+
+
+def lengths(vectors: Any) -> Any:
+    """Return the lengths of vectors: (… d) → (… 1)."""
+    xp = namespace(vectors)
+    if xp is np:  # without an array of squares
+        return np.sqrt(np.vecdot(vectors, vectors))[..., None]
+    return xp.linalg.vector_norm(vectors, axis=-1, keepdims=True)
+
+
+def linear_detrend(values: Any, axis: int) -> Any:
     """Remove the least-squares line over time, and keep the mean.
 
     Args:
-        values: Floating; the frames of one video are along ``dim``. Their data type is that of the
+        values: Floating; the frames of one video are along ``axis``. Their data type is that of the
             computation, inside autocast too.
-        dim: Axis of time.
+        axis: Axis of time.
 
     Returns:
         The same shape.
 
-    >>> linear_detrend(torch.tensor([[1.0, 2.0, 3.0]]), dim=1).round(decimals=3)
-    tensor([[2., 2., 2.]])
+    >>> linear_detrend(np.array([[1.0, 2.0, 3.0]]), axis=1).round(3)
+    array([[2., 2., 2.]])
     """
-    t = values.shape[dim]
+    t = values.shape[axis]
     if t < 2:
         return values
-    line = torch.linspace(-1, 1, t, dtype=values.dtype, device=values.device)
-    line = line / line.norm()
-    before = values.shape[: dim % values.ndim]
+    xp = namespace(values)
+    line = np.linspace(-1, 1, t)
+    line = xp.asarray(line / np.sqrt(line @ line), dtype=values.dtype, device=values.device)
+    before = values.shape[: axis % values.ndim]
     flat = values.reshape(*before, t, -1)  # (… t n)
-    with torch.autocast(values.device.type, enabled=False):
+    with without_autocast(values):
         slope = line @ flat  # (… n)
-    detrended = torch.addcmul(flat, line[:, None], slope[..., None, :], value=-1)
-    return detrended.view(values.shape)
+        detrended = flat - line[:, None] * slope[..., None, :]
+    return detrended.reshape(values.shape)
 
 
-def unit_changes(changes: Tensor, frames: Tensor) -> Tensor:
+def unit_changes(changes: Any, frames: Any) -> Any:
     """Normalise changes (… t d); zero where they are rounding errors of the frames (… t d)."""
-    length = vector_norm(changes, dim=-1, keepdim=True)
-    static = length <= STATIC_NORM * vector_norm(frames, dim=-1, keepdim=True)
-    normalised: Tensor = changes / length.masked_fill(static, torch.inf)
-    return normalised
+    return changes * inverse_lengths(changes, frames)
 
 
-LEAST_WIDTH = 8
-LONGEST = 10_000.0
-
-
-class TemporalAttention(nn.Module):
-    """Add to each cell its features at other times, weighted by the frames' means and times.
-
-    A = softmax(⟨W_q (g_u + e_u), W_k (g_v + e_v)⟩ / √d'), z'_u = z_u + W_v Σ_v A_uv z_v, one head
-    (ours, after TCPNet). W_v is initialised to zero: nothing changes before training.
-
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        inner = max(LEAST_WIDTH, width // 4)
-        self.queries = nn.Linear(width, inner, bias=False)
-        self.keys = nn.Linear(width, inner, bias=False)
-        self.values = nn.Linear(width, width, bias=False)
-        nn.init.zeros_(self.values.weight)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Apply the attention: (… t d h w) → (… t d h w)."""
-        attended = torch.einsum("...uv,...vdhw->...udhw", self.weights(maps), maps)
-        mixed: Tensor = self.values(attended.movedim(-3, -1)).movedim(-1, -3)
-        return maps + mixed
-
-    def weights(self, maps: Tensor) -> Tensor:
-        """Return the weights with which each frame attends to each: (… t d h w) → (… t t)."""
-        t, d = maps.shape[-4:-2]
-        frames = maps.mean((-2, -1)) + time_code(t, d).to(maps)  # (… t d)
-        queries, keys = self.queries(frames), self.keys(frames)
-        weights: Tensor = (queries @ keys.mT / math.sqrt(queries.shape[-1])).softmax(-1)
-        return weights
-
-
-def time_code(t: int, d: int) -> Tensor:
-    """Return sines and cosines (t d) of the times 0 … t−1 at wavelengths from 2π to 2π·10⁴.
-
-    They are float64, for features of any data type.
-    """
-    pairs = torch.arange(0, d, 2, dtype=torch.float64) / d
-    angles = torch.arange(t, dtype=torch.float64)[:, None] / LONGEST**pairs  # (t ⌈d/2⌉)
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]
-
-
-class ScaledPositions(nn.Module):
-    """x·√(d/A) + B·pe, then dropout.
-
-    Args:
-        feature_divisor: A; with A = d the vectors keep their size.
-        position_weight: B, factor of the table.
-        dropout: Dropout of the sum.
-    """
-
-    def __init__(self, feature_divisor: float, position_weight: float, dropout: float) -> None:
-        super().__init__()
-        self.feature_divisor, self.position_weight = feature_divisor, position_weight
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        m, d = tokens.shape[-2:]
-        scaled = tokens * math.sqrt(d / self.feature_divisor)
-        table = position_table(m, d).to(tokens)
-        added: Tensor = self.dropout(scaled + self.position_weight * table)
-        return added
-
-
-def position_table(m: int, d: int) -> Tensor:
-    """Return pe (m d), float64: sin(p/10000^(2i/d)), cos(p/10000^(2(i+1)/d)) for even i.
-
-    The exponent is doubled against the standard table, as in the public code of both methods.
-    """
-    even = torch.arange(0, d, 2, dtype=torch.float64)
-    times = torch.arange(m, dtype=torch.float64)[:, None]
-    sines = (times / LONGEST ** (2 * even / d)).sin()
-    cosines = (times / LONGEST ** (2 * (even + 1) / d)).cos()
-    return torch.stack([sines, cosines], -1).flatten(1)[:, :d]
+def inverse_lengths(changes: Any, frames: Any) -> Any:
+    """Return one over the lengths of changes (… t d): (… t 1); 0 of rounding errors of frames."""
+    xp = namespace(changes)
+    length, size = (lengths(x) for x in (changes, frames))
+    return 1 / xp.where(length <= STATIC_NORM * size, xp.inf, length)

@@ -1,20 +1,20 @@
 """Fusion: the default, a weighted sum of similarities, not trained on real videos; ours.
 
 ``terms`` defines the similarities of a backbone with maps (appearance, motion, second-order
-moments) and adds them up, with weights that the support decides; ``vectors`` does so for a backbone
-without maps, ``joints`` for skeletons and landmarks. ``motion_network`` sees motion in images of
-differences; ``crop`` prepares maps and images.
+moments) and adds them up, with weights that the support decides. ``motion_network`` sees motion in
+images of differences; ``crop`` prepares maps and images. For a backbone without maps there is
+``fusion_vectors``, for skeletons and landmarks ``fusion_joints``.
 """
 
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt
-from torch import Tensor
 
 from fewact.core.errors import OptionError
 from fewact.features.request import (
@@ -29,10 +29,10 @@ from fewact.features.request import (
     Stabilise,
     View,
 )
-from fewact.methods.base import BankScorer, FrameMatch, Method, Nodes, promoted
-from fewact.methods.common.kernel import KernelState, intra_class_similarity
+from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
+from fewact.methods.common.kernel import intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
-from fewact.methods.fusion.joints import JointDecision, JointTerms
+from fewact.methods.fusion.decided import INTRA_CLASS_WEIGHT, DecidedState
 from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
 from fewact.methods.fusion.terms import (
     UNDECIDED,
@@ -42,17 +42,13 @@ from fewact.methods.fusion.terms import (
     MomentsTerm,
     MotionTerm,
     SupportDecision,
+    Values,
     WeightedTerm,
     WeightedTerms,
     When,
 )
-from fewact.methods.fusion.vector_bank import VectorBank
-from fewact.methods.fusion.vectors import VECTORS, SupportTerms, VectorDecision, VectorTerms
+from fewact.methods.protocols import FrameMatch
 from fewact.networks.card import Card
-
-INTRA_CLASS_WEIGHT = 0.5
-"""Weight of the intra-class similarity that is subtracted from the score of a class; less for a
-query that looks unlike all support videos."""
 
 ALIKE = 0.95
 """Fraction of the support's own appearance similarity from which on a query is like the support.
@@ -66,14 +62,15 @@ POWER = 4
 """Motion suffers more than appearance: the factor is this power of the ratio of similarities."""
 
 
-def mean_appearance(similarity: Tensor) -> Tensor:
+def mean_appearance(similarity: Values) -> Values:
     """Return the mean similarity of different support videos: (b s s) → (b); 0 for one video."""
     s = similarity.shape[-1]
-    between = similarity.sum((1, 2)) - similarity.diagonal(dim1=1, dim2=2).sum(1)
-    return between / max(1, s * (s - 1))
+    between = similarity.sum((1, 2)) - np.trace(similarity, axis1=1, axis2=2)
+    mean: Values = between / max(1, s * (s - 1))
+    return mean
 
 
-def intra_class_factor(similarity: Tensor, in_support: Tensor) -> Tensor:
+def intra_class_factor(similarity: Values, in_support: Values) -> Values:
     """Return the factor a of the intra-class weight of each query, from 0 to 1.
 
     A query that was recorded otherwise, in other light or with noise, is less similar to all
@@ -91,23 +88,27 @@ def intra_class_factor(similarity: Tensor, in_support: Tensor) -> Tensor:
     Returns:
         (b q).
     """
-    ratio: Tensor = similarity.mean(-1) / (ALIKE * in_support[:, None]).clamp_min(1e-6)
-    return ratio.clamp(0, 1) ** POWER
+    ratio = similarity.mean(-1) / np.maximum(ALIKE * in_support[:, None], 1e-6)
+    factor: Values = np.clip(ratio, 0, 1) ** POWER
+    return factor
 
 
-MIDDLE_GRID, SMALL_GRID = 4, 6
-"""Rows and columns of cells in which motion is compared, in middle maps and in small ones."""
+MIDDLE_GRID = 4
+"""Rows and columns of cells in which motion is compared, in middle maps."""
+
+SMALL_GRID = 6
+"""The same in the maps of small frames."""
 
 
 class TermWeights(OptionModel):
     """Weights of the terms; a term of weight 0 is not computed, but for appearance.
 
     Args:
-        appearance: Weight of the appearance of what moves; of vectors two thirds of it.
+        appearance: Weight of the appearance of what moves.
         moments: Weight of moments.
         motion: Weight of motion in small stabilised frames, cropped, and of motion in the frames of
             appearance, without a crop. Motion in images of the differences between frames has one
-            and a half times of it, motion of vectors twice.
+            and a half times of it.
         learned_motion: Weight of learned motion, which a small network computes from images of
             differences.
     """
@@ -128,11 +129,9 @@ class FusionOptions:
         stabilise: Remove camera motion from the frames of motion: ``auto``, where the camera moved;
             ``on``; or ``off``, which does not estimate it, and takes all cameras to move: a linear
             trend over time is removed, and with it some of sitting down. Otherwise the support
-            clips decide how static the cameras are. Needs a backbone with maps.
+            clips decide how static the cameras are.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
-            Classes that differ only in left and right become equal. Needs a backbone with maps.
-        joints: Layout of the joints in vectors, such as ``kinect20:xyz``; empty without joints. A
-            file of features names it in an array ``joints``.
+            Classes that differ only in left and right become equal.
         weights: Group of options: weights of the terms.
     """
 
@@ -140,7 +139,6 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 32
     stabilise: Stabilise = "auto"
     horizontal_flip: bool = False
-    joints: str = ""
     weights: TermWeights = TermWeights()
 
 
@@ -174,17 +172,8 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     return WeightedTerms(needed, camera, options.horizontal_flip)
 
 
-def vector_terms(options: FusionOptions) -> SupportTerms:
-    """Return the terms for a backbone without maps, whose vectors say nothing of the camera."""
-    vectors = FeatureRequest("vectors", View(options.frames))
-    weights = options.weights.appearance / 1.5, 2 * options.weights.motion
-    if options.joints:
-        return JointTerms(vectors, options.joints, weights)
-    return VectorTerms(AppearanceTerm(vectors), MotionTerm(vectors, "constant"), weights)
-
-
 def compares_maps(card: Card) -> bool:
-    """Return whether a backbone has the maps that the terms compare; else its vectors are."""
+    """Return whether a backbone has the maps that the terms compare."""
     return card.has("middle") and card.has("maps")
 
 
@@ -192,22 +181,17 @@ MEANS_OF_MAPS = 0.99
 """Least cosine of a video's vectors with the means of its maps that rounding explains."""
 
 
-Decision = SupportDecision | VectorDecision | JointDecision
-"""What a support decides: of maps, of vectors, or of joints."""
-
-
 @dataclass(frozen=True)
-class FusionState(KernelState):
+class FusionState(DecidedState):
     """Support of fusion.
 
     Args:
         decision: What the support decides.
-        appearance: Mean appearance similarity (b) of the support videos with each other; None of
-            vectors, whose origin is not known.
+        appearance: Mean appearance similarity (b) of the support videos with each other.
     """
 
-    decision: Decision
-    appearance: Tensor | None = None
+    decision: SupportDecision
+    appearance: Values
 
 
 class Fusion(Method[FusionOptions, FusionState]):
@@ -217,140 +201,112 @@ class Fusion(Method[FusionOptions, FusionState]):
     paper = "ours"
     packaged_weights = WEIGHTS_SHA256
     averages_pairs = True
-    temperature = loss_temperature = 0.035
+    temperature = 0.035
     """Between the best for one shot and for five shots, on the development clips."""
 
     def __init__(self, options: FusionOptions) -> None:
         super().__init__(options)
-        self.map_terms = map_terms(options)
-        self.vector_terms = vector_terms(options)
+        self.terms = map_terms(options)
 
     def requests(self, card: Card) -> tuple[Request, ...]:
-        """Return the requests of all terms; of a backbone without maps, for vectors only."""
-        if compares_maps(card):
-            return self.map_terms.requests
-        if self.options.horizontal_flip:
+        """Return the requests of all terms."""
+        if not compares_maps(card):
             raise OptionError(
-                "needs a backbone with maps: vectors have no left and right",
-                where="horizontal_flip",
+                "needs a backbone with maps",
+                where="fusion",
                 got=card.name,
+                hint="For vectors there is fusion_vectors, for joints fusion_joints.",
             )
-        return (self.vector_terms.request,)
+        return self.terms.requests
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
         """Return the request of the maps whose means are the vectors of appearance."""
-        return (self._appearance_maps,) if compares_maps(card) else ()
+        return (self._appearance_maps,)
 
     @property
     def _appearance_maps(self) -> FeatureRequest:
         return FeatureRequest("maps", View(self.options.frames))
 
     def encode(self, features: Features) -> Nodes:
-        """Return the node of each term, and the log-odds that the camera moved.
+        """Return the node of each term, and the log-odds that the camera moved."""
+        return self.terms.encode(
+            {
+                request: promoted(value) if value.dtype.kind == "f" else value
+                for request, value in features.items()
+            }
+        )
 
-        Differences of frames are computed in float32, inside autocast too.
-        """
-        features = {
-            request: value.to(promoted(value)) if value.is_floating_point() else value
-            for request, value in features.items()
-        }
-        if not features.keys() >= set(self.map_terms.requests):
-            return self.vector_terms.encode(features)
-        with torch.autocast(next(iter(features.values())).device.type, enabled=False):
-            return self.map_terms.encode(features)
-
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> FusionState:
+    def support(self, nodes: Nodes, labels: Labels, n: int) -> FusionState:
         """Return the support with what it decides, from frames that are not aligned."""
-        decision: Decision
-        appearance = None
-        if VECTORS in nodes:
-            decision, nodes = self.vector_terms.decide(nodes, labels, n)
-        else:
-            quick = partial(self.map_terms.similarity, nodes, nodes, quick=True)
-            visible = self.appearance(nodes, nodes, quick=True)
-            with torch.no_grad():
-                decision = self.map_terms.decide(nodes, visible, quick, labels, n)
-            appearance = mean_appearance(visible)
+        quick = partial(self.terms.similarity, nodes, nodes, quick=True)
+        visible = self.appearance(nodes, nodes, quick=True)
+        decision = self.terms.decide(nodes, visible, quick, labels, n)
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
             labels,
             n,
         )
-        return FusionState(nodes, labels, inside, decision, appearance)
+        return FusionState(nodes, labels, inside, decision, mean_appearance(visible))
 
-    def summary(self, state: FusionState) -> dict[str, Tensor]:
-        """Return what the support of maps decides, and its similarities; of vectors nothing."""
-        if state.appearance is None or not isinstance(state.decision, SupportDecision):
-            return {}
-        static, factor = state.decision
+    def summary(self, state: FusionState) -> dict[str, NDArray[Any]]:
+        """Return what the support decides, and its similarities."""
         return {
             "intra_class_similarity": state.intra_class_similarity,
             "appearance": state.appearance,
-            "static": torch.as_tensor(static),
-            "appearance_factor": torch.as_tensor(factor).to(state.appearance),
+            "static": np.asarray(state.decision.static),
+            "appearance_factor": np.asarray(state.decision.appearance),
         }
 
     def restored_support(
-        self, nodes: Nodes, labels: Tensor, n: int, summary: Mapping[str, Tensor]
+        self, nodes: Nodes, labels: Labels, n: int, summary: Mapping[str, NDArray[Any]]
     ) -> FusionState:
-        if VECTORS in nodes:
-            return self.support(nodes, labels, n)
-        b, like = len(labels), next(iter(nodes.values()))
+        b = len(labels)
         static, factor, appearance = (
-            summary[name].to(like).view(b) for name in ("static", "appearance_factor", "appearance")
+            summary[name].reshape(b) for name in ("static", "appearance_factor", "appearance")
         )
-        inside = summary["intra_class_similarity"].to(like).view(b, n)
-        decision = SupportDecision(static, factor)
-        return FusionState(nodes, labels, inside, decision, appearance)
+        inside = summary["intra_class_similarity"].reshape(b, n)
+        return FusionState(nodes, labels, inside, SupportDecision(static, factor), appearance)
 
-    def score(self, state: FusionState, nodes: Nodes) -> Tensor:
+    def score(self, state: FusionState, nodes: Nodes) -> Logits:
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Tensor, Tensor]:
-        pairs = self.similarity(self._compared(nodes, state), state.nodes, state.decision)
-        return state.logits(pairs, self._intra_class_weight(state, nodes)), pairs
-
-    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
-        """Return a scorer from the products of vectors, or from tables of pairs of maps."""
-        if VECTORS not in support:
-            return super().bank_scorer(support, query, comparisons)
-        if not isinstance(self.vector_terms, VectorTerms):
-            return None
-        banks = support[VECTORS], query[VECTORS]
-        return VectorBank(self.vector_terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
+    def score_and_pairs(self, state: FusionState, nodes: Nodes) -> tuple[Logits, Values]:
+        pairs = self.similarity(nodes, state.nodes, state.decision)
+        logits: Logits = state.logits(pairs, self._intra_class_weight(state, nodes))
+        return logits, pairs
 
     def tabulated(
-        self, nodes: dict[str, Tensor], columns: int | None = None
-    ) -> "tuple[Fusion, dict[str, Tensor]] | None":
-        """Return the method with tables of its terms' similarities; vectors have none."""
-        if not self.map_terms.names <= nodes.keys() or self.options.horizontal_flip:
+        self, nodes: Nodes, columns: int | None = None
+    ) -> "tuple[Fusion, dict[str, NDArray[Any]]] | None":
+        """Return the method with tables of its terms' similarities."""
+        if not self.terms.names <= nodes.keys() or self.options.horizontal_flip:
             return None
         method, columns = copy(self), columns or len(next(iter(nodes.values())))
-        method.map_terms, nodes = self.map_terms.tabulated(nodes, columns)
+        method.terms, nodes = self.terms.tabulated(nodes, columns)
         return method, nodes
 
-    def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+    def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Values]:
         """Return the parts of the similarities (b q s): appearance, motion and moments."""
-        return self._parts(self._compared(nodes, state), state.nodes, state.decision)
+        return self.terms.parts(nodes, state.nodes, state.decision)
 
-    def appearance_ratio(self, state: FusionState, nodes: Nodes) -> Tensor | None:
-        if state.appearance is None:
-            return None
-        alike = self.appearance(nodes, state.nodes).mean(-1).clamp_min(1e-6)
-        return (state.appearance[:, None] / alike).clamp(1, MOST_UNLIKE)
+    def appearance_ratio(self, state: FusionState, nodes: Nodes) -> Values:
+        alike = np.maximum(self.appearance(nodes, state.nodes).mean(-1), 1e-6)
+        ratio: Values = np.clip(state.appearance[:, None] / alike, 1, MOST_UNLIKE)
+        return ratio
 
-    def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Tensor]:
+    def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Values]:
         """Return the parts of the logits (b q n): appearance, motion and moments."""
         n, decision = state.intra_class_similarity.shape[-1], state.decision
 
-        def inside(part: str) -> Tensor:
-            return intra_class_similarity(
-                lambda videos, episodes: self._parts(videos, videos, decision.of(episodes))[part],
+        def inside(part: str) -> Values:
+            similarity: Values = intra_class_similarity(
+                lambda x, episodes: self.terms.parts(x, x, decision.of(episodes))[part],
                 state.nodes,
                 state.labels,
                 n,
             )
+            return similarity
 
         weight = self._intra_class_weight(state, nodes)
         return {
@@ -358,23 +314,11 @@ class Fusion(Method[FusionOptions, FusionState]):
             for name, pairs in self.pair_parts(state, nodes).items()
         }
 
-    def _compared(self, nodes: Nodes, state: FusionState) -> Nodes:
-        if not isinstance(state.decision, SupportDecision):
-            return self.vector_terms.compared(nodes, state.decision)
-        return nodes
-
-    def _parts(self, first: Nodes, second: Nodes, decision: Decision) -> dict[str, Tensor]:
-        if not isinstance(decision, SupportDecision):
-            return self.vector_terms.parts(first, second, decision)
-        return self.map_terms.parts(first, second, decision)
-
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion term of the largest weight."""
-        if VECTORS in query:
-            return self.vector_terms.match_frames(query, support)
         moving = [
             (float(weighted.factor(UNDECIDED)), weighted)
-            for weighted in self.map_terms.terms
+            for weighted in self.terms.terms
             if isinstance(weighted.term, AlignedFrames)
         ]
         if not moving:
@@ -385,26 +329,21 @@ class Fusion(Method[FusionOptions, FusionState]):
         return largest.term.match(query[largest.name], support[largest.name])
 
     def match_cells(
-        self,
-        query: Nodes,
-        support: Nodes,
-        features: Features,
-        state: FusionState,
-    ) -> dict[str, Tensor]:
+        self, query: Nodes, support: Nodes, features: Features, state: FusionState
+    ) -> dict[str, Values]:
         """Return where appearance agrees, and the full-frame motion: (t g g) each.
 
         Those of appearance add up to its part of the similarity. A backbone whose vectors are not
         the means of its maps has none.
         """
-        cells: dict[str, Tensor] = {}
-        if not isinstance(state.decision, SupportDecision):
-            return cells
+        cells: dict[str, Values] = {}
         maps = features.get(self._appearance_maps)
-        for weighted in self.map_terms.terms:
+        for weighted in self.terms.terms:
             name, term = weighted.name, weighted.term
             if weighted.weight == 0 or term.compares in cells:
                 continue
             if isinstance(term, AppearanceTerm) and maps is not None:
+                maps = promoted(maps)
                 encoded = term.of_maps(maps)
                 if encoded.shape == query[name].shape and encoded @ query[name] > MEANS_OF_MAPS:
                     weight = weighted.factor(state.decision)  # (b), of one episode
@@ -414,43 +353,28 @@ class Fusion(Method[FusionOptions, FusionState]):
         return cells
 
     def similarity(
-        self,
-        first: Nodes,
-        second: Nodes,
-        decision: Decision = UNDECIDED,
-    ) -> Tensor:
+        self, first: Nodes, second: Nodes, decision: SupportDecision = UNDECIDED
+    ) -> Values:
         """Return the similarity of two sets of videos: (b q …), (b s …) → (b q s).
 
         The similarity of a video with itself is the greatest. A video without motion has motion and
         moments of similarity 0 with all others.
 
         Args:
-            first: Nodes of a set of videos, the queries; of vectors what is compared of them.
+            first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
             decision: See ``FusionState``.
         """
-        if not isinstance(decision, SupportDecision):
-            return self.vector_terms.similarity(first, second, decision)
-        return self.map_terms.similarity(first, second, decision)
+        return self.terms.similarity(first, second, decision)
 
-    def appearance(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
-        """Return the similarity of the appearance in maps alone: (b q …), (b s …) → (b q s)."""
+    def appearance(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Values:
+        """Return the similarity of the appearance alone: (b q …), (b s …) → (b q s)."""
         term = next(
-            weighted
-            for weighted in self.map_terms.terms
-            if isinstance(weighted.term, AppearanceTerm)
+            weighted for weighted in self.terms.terms if isinstance(weighted.term, AppearanceTerm)
         )
         return term.similarity(first, second, quick=quick)
 
-    def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Tensor | float:
-        """Return the weight of the intra-class similarity, for each query (b q) or for all."""
-        if state.appearance is None:
-            return INTRA_CLASS_WEIGHT
+    def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Values:
+        """Return the weight of the intra-class similarity for each query (b q)."""
         factor = intra_class_factor(self.appearance(nodes, state.nodes), state.appearance)
         return INTRA_CLASS_WEIGHT * factor
-
-    def findings(self, state: FusionState) -> tuple[str, ...]:
-        """Return how well the parts of vectors predict the support clips by leave-one-out."""
-        if not isinstance(state.decision, SupportDecision):
-            return self.vector_terms.findings(state, state.decision)
-        return ()

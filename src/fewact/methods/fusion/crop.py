@@ -1,16 +1,20 @@
 """A crop of feature maps around the motion, so that people may stand at other positions."""
 
-import torch
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.features.moving import motion_beyond_median
+
+Values = NDArray[np.floating[Any]]
 
 CROP_SIDE = 4.0
 """Side of the crop in standard deviations of the position of motion. Chosen on development clips,
 as are the exponent of the changes and the smallest crop, half of the map."""
 
 
-def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int = 1) -> Tensor:
+def motion_centred_crop(maps: Values, changes: Values, grid: int, samples: int = 1) -> Values:
     """Crop each video's maps around its motion, and average the crop to a grid of cells.
 
     The weight of a cell is the square of its motion, the norm of its changes over all frames minus
@@ -29,15 +33,32 @@ def motion_centred_crop(maps: Tensor, changes: Tensor, grid: int, samples: int =
         (… t c grid grid).
     """
     across, down = (
-        weights.unflatten(-2, (grid, samples))
-        for weights in _axis_weights(changes.detach(), grid * samples)
-    )  # (… grid samples size) each
-    of_cells = torch.einsum("...ih,...jw->...hwij", down.mean(-2), across.mean(-2))
-    cells = maps.flatten(-4, -3).flatten(-2) @ of_cells.flatten(-2).flatten(-3, -2)
-    return cells.reshape(*maps.shape[:-2], grid, grid)
+        weights.reshape(*weights.shape[:-2], grid, samples, -1).mean(-2)
+        for weights in _axis_weights(changes, grid * samples)
+    )  # (… grid size) each
+    return averaged(maps, across, down)
 
 
-def separable_crop(images: Tensor, grid: int, *, margin: float = 1.0) -> Tensor:
+def averaged(maps: Values, across: Values, down: Values) -> Values:
+    """Average maps to cells by weights of columns and rows.
+
+    Args:
+        maps: (… t c h w).
+        across: Weights of the columns in each cell (… g w).
+        down: Weights of the rows in each cell (… g h).
+
+    Returns:
+        (… t c g g).
+    """
+    *leading, t, c, h, w = maps.shape
+    grid = down.shape[-2]
+    of_cells = down[..., :, None, :, None] * across[..., None, :, None, :]  # (… g g h w)
+    of_cells = of_cells.reshape(*of_cells.shape[:-4], grid * grid, h * w)
+    cells = maps.reshape(*leading, t * c, h * w) @ of_cells.mT
+    return cells.reshape(*leading, t, c, grid, grid)
+
+
+def separable_crop(images: Values, grid: int, *, margin: float = 1.0) -> Values:
     """Crop the images of a video likewise, and interpolate each cell at its middle.
 
     Returns:
@@ -47,38 +68,41 @@ def separable_crop(images: Tensor, grid: int, *, margin: float = 1.0) -> Tensor:
     return down @ images @ across.mT
 
 
-def _axis_weights(changes: Tensor, count: int, margin: float = 1.0) -> tuple[Tensor, Tensor]:
+def _axis_weights(changes: Values, count: int, margin: float = 1.0) -> tuple[Values, Values]:
     """Return the weights of columns (… count w) and rows (… count h) at positions in the crop."""
     x, y, side = _crop_square(changes)  # (…) each
-    side = margin * side
+    side = margin * side[..., None]
     height, width = changes.shape[-2:]
-    steps = (torch.arange(count, dtype=changes.dtype, device=changes.device) + 0.5) / count - 0.5
+    steps = (np.arange(count, dtype=changes.dtype) + 0.5) / count - 0.5
     across, down = (
-        _weights(at[..., None] + steps * side[..., None], size)
-        for at, size in ((x, width), (y, height))
+        _weights(at[..., None] + steps * side, size) for at, size in ((x, width), (y, height))
     )
     return across, down
 
 
-def _weights(positions: Tensor, size: int) -> Tensor:
+def _weights(positions: Values, size: int) -> Values:
     """Return weights (… n size) of cells interpolated at positions (… n) from the middle."""
-    cells = torch.arange(size, dtype=positions.dtype, device=positions.device)
-    inside = (positions + (size - 1) / 2).clamp(0, size - 1)
-    return (1 - (inside[..., None] - cells).abs()).clamp_min(0)
+    cells = np.arange(size, dtype=positions.dtype)
+    inside = np.clip(positions + (size - 1) / 2, 0, size - 1)
+    weights: Values = np.maximum(1 - np.abs(inside[..., None] - cells), 0)
+    return weights
 
 
-def _crop_square(changes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _crop_square(changes: Values) -> tuple[Values, Values, Values]:
     """Return x and y of the center, from the map's center, and the side, in cells: (…) each."""
     height, width = changes.shape[-2:]
-    weight = motion_beyond_median(changes).square()  # (… h w)
-    weight = weight / weight.sum((-2, -1), keepdim=True).clamp_min(1e-12)
+    weight = np.square(motion_beyond_median(changes))  # (… h w)
+    weight /= np.maximum(weight.sum((-2, -1), keepdims=True), 1e-12)
     columns, rows = (
-        torch.arange(size, dtype=changes.dtype, device=changes.device) + 0.5 - size / 2
-        for size in (width, height)
+        np.arange(size, dtype=changes.dtype) + 0.5 - size / 2 for size in (width, height)
     )
     by_column, by_row = weight.sum(-2), weight.sum(-1)  # (… w), (… h)
     x, y = by_column @ columns, by_row @ rows
     variance = by_column @ columns**2 - x**2 + by_row @ rows**2 - y**2
-    deviation = (variance / 2).clamp_min(0).sqrt()
+    deviation = np.sqrt(np.maximum(variance / 2, 0))
     shorter = min(height, width)
-    return x, y, (CROP_SIDE * deviation).clamp(shorter / 2, shorter)
+    return (
+        np.asarray(x),
+        np.asarray(y),
+        np.asarray(np.clip(CROP_SIDE * deviation, shorter / 2, shorter)),
+    )

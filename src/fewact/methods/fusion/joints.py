@@ -1,4 +1,4 @@
-"""Similarity of skeletons and landmarks: the shape of the body and how it moves, aligned in time.
+"""Fusion of skeletons and landmarks: the shape of the body and how it moves, aligned; ours.
 
 Each frame is centred on its joints and each clip is divided by the size of its body. Joints that
 are near each other count more for their small distances: a joint's place is compared relative to
@@ -9,19 +9,26 @@ they move little beside an arm. A clip is also compared with the mirror image of
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from fewact import align
 from fewact.core.errors import OptionError
 from fewact.data.joints import Joints, parse_joints
-from fewact.features.request import FeatureRequest, Features
-from fewact.methods.base import FrameMatch, Nodes, frame_match
-from fewact.methods.common.kernel import KernelState
-from fewact.methods.fusion.vectors import VECTORS
+from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.methods.base import Labels, Nodes
+from fewact.methods.common.options import options_dataclass
+from fewact.methods.common.temporal import normalised
+from fewact.methods.fusion.decided import DecidedKernel
+from fewact.methods.fusion.vectors import VECTORS, VectorWeights
+from fewact.methods.protocols import FrameMatch, frame_match
+from fewact.networks.card import Card
+
+Values = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
 
 DISTANCES = "distances"
 """Name of the node: mean squared distances (j j) of a video's joints, 0 where one is missing."""
@@ -48,9 +55,9 @@ class JointDecision(NamedTuple):
             to each other, in units of the support's mean distances.
     """
 
-    relative: Tensor
+    relative: Values
 
-    def of(self, episodes: Tensor) -> "JointDecision":
+    def of(self, episodes: NDArray[np.int64]) -> "JointDecision":
         return JointDecision(self.relative[episodes])
 
 
@@ -81,84 +88,81 @@ class JointTerms:
         """Return centred and scaled joints, with the body's displacement as the last one."""
         values = features[self.request]
         joints = self.joints
-        if values.shape[-1] != joints.width:
-            raise OptionError(
-                "the vectors have another length than the joints",
-                where=f"joints={self.layout}",
-                got=str(values.shape[-1]),
-                expected=str(joints.width),
-            )
-        places = values[..., torch.tensor(joints.coordinates)]  # (… t j 2 or 3)
-        confidences = torch.tensor([max(i, 0) for i in joints.confidences])
-        measured = torch.tensor([i >= 0 for i in joints.confidences], device=values.device)
+        places = values[..., np.array(joints.coordinates)]  # (… t j 2 or 3)
+        confidences = np.maximum(joints.confidences, 0)
+        measured = np.array(joints.confidences) >= 0
         present = (places != 0).any(-1) & (~measured | (values[..., confidences] > CONFIDENT))
         places, present = filled(places, present)
-        seen = present[..., None, :, None].to(places)  # (… 1 j 1)
-        number = seen.sum(-2, keepdim=True).clamp_min(1)
-        center = (places * seen).sum(-2, keepdim=True) / number  # (… t 1 c)
+        seen = present[..., None, :, None].astype(places.dtype)  # (… 1 j 1)
+        number = np.maximum(seen.sum(-2, keepdims=True), 1)
+        center = (places * seen).sum(-2, keepdims=True) / number  # (… t 1 c)
         centred = (places - center) * seen
-        sizes = (centred.square().sum((-2, -1)) / number[..., 0, 0]).sqrt()  # (… t)
-        size = sizes.median(-1).values.clamp_min(TINY)[..., None, None, None]
+        sizes = np.sqrt(np.square(centred).sum((-2, -1)) / number[..., 0, 0])  # (… t)
+        median = np.sort(sizes, -1)[..., (sizes.shape[-1] - 1) // 2]  # the lower one of two
+        size = np.maximum(median, TINY)[..., None, None, None]
         body, way = centred / size, center / size
-        displacement = way - way.mean(-3, keepdim=True)
+        displacement = way - way.mean(-3, keepdims=True)
+        joined = np.concatenate([body, displacement], -2)
         return {
-            VECTORS: torch.cat([body, displacement], -2).flatten(-2),
+            VECTORS: joined.reshape(*joined.shape[:-2], -1),
             DISTANCES: _mean_squared_distances(body, present),
         }
 
-    def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[JointDecision, Nodes]:
+    def decide(self, nodes: Nodes, labels: Labels, n: int) -> tuple[JointDecision, Nodes]:
         """Return what the support says, and what is compared of its videos."""
-        decision = self._decision(nodes[DISTANCES].detach())
+        decision = self._decision(nodes[DISTANCES])
         return decision, self.compared(nodes, decision)
 
-    def _decision(self, distances: Tensor) -> JointDecision:
+    def _decision(self, distances: Values) -> JointDecision:
         """Return the square root of a graph's Laplacian: pairs weigh 1 / their mean distance²."""
-        known = distances > 0  # (b s j j)
-        mean = distances.sum(1) / known.sum(1).clamp_min(1)
-        mirror = torch.tensor(self.joints.mirror, device=mean.device)
+        known = (distances > 0).sum(1)  # (b j j)
+        mean = distances.sum(1) / np.maximum(known, 1)
+        mirror = np.array(self.joints.mirror)
         mean = (mean + mean[:, mirror][:, :, mirror]) / 2
-        weights = torch.where(mean > TINY, 1 / mean.clamp_min(TINY), 0.0).double()
-        laplacian = torch.diag_embed(weights.sum(-1)) - weights
-        values, vectors = torch.linalg.eigh(laplacian)
-        root = (vectors * values.clamp_min(0).sqrt()[:, None]) @ vectors.mT
-        return JointDecision(root.to(distances))
+        weights = np.where(mean > TINY, 1 / np.maximum(mean, TINY), 0)
+        laplacian = np.eye(mean.shape[-1]) * weights.sum(-1)[..., None] - weights
+        values, vectors = np.linalg.eigh(laplacian)
+        root = (vectors * np.sqrt(np.maximum(values, 0))[:, None]) @ vectors.mT
+        return JointDecision(root.astype(distances.dtype))
 
     def compared(self, nodes: Nodes, decision: JointDecision) -> Nodes:
         """Return places and movements of videos (b v t …), and those of their mirror images."""
         joints = self.joints
-        values = nodes[VECTORS].unflatten(-1, (len(joints.mirror) + 1, -1))  # (b v t j+1 c)
-        mirror = torch.tensor([*joints.mirror, len(joints.mirror)], device=values.device)
-        flip = values.new_tensor([-1.0, *[1.0] * (values.shape[-1] - 1)])
-        compared: dict[str, Tensor] = {}
+        vectors = nodes[VECTORS]
+        values = vectors.reshape(*vectors.shape[:-1], len(joints.mirror) + 1, -1)  # (b v t j+1 c)
+        mirror = np.array([*joints.mirror, len(joints.mirror)])
+        flip = np.array([-1.0, *[1.0] * (values.shape[-1] - 1)], values.dtype)
+        compared: dict[str, Values] = {}
         for prefix, bodies in (("", values), ("mirrored_", values[..., mirror, :] * flip)):
             relative = decision.relative[:, None, None] @ bodies[..., :-1, :]
-            places = relative.flatten(-2)
-            length = places.norm(dim=-1).mean(-1)[..., None, None].clamp_min(TINY)
-            places = places / length
-            moved = torch.cat([places, DISPLACEMENT * bodies[..., -1, :]], -1)
+            places = relative.reshape(*relative.shape[:-2], -1)
+            length = np.sqrt(np.vecdot(places, places)).mean(-1)[..., None, None]
+            places = places / np.maximum(length, TINY)
+            moved = np.concatenate([places, DISPLACEMENT * bodies[..., -1, :]], -1)
             compared |= {f"{prefix}places": places, f"{prefix}movement": _movement(moved)}
         return compared
 
-    def similarity(self, first: Nodes, second: Nodes, decision: JointDecision) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes, decision: JointDecision) -> Values:
         """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
         direct, mirrored = (
             _aligned(places + movement, plan=False).value / (2 * places.shape[-1])
             for places, movement in self._costs(first, second)
         )
-        return -direct.minimum(mirrored + MIRROR_COST)
+        similarity: Values = -np.minimum(direct, mirrored + MIRROR_COST)
+        return similarity
 
-    def _costs(self, first: Nodes, second: Nodes) -> Iterator[tuple[Tensor, Tensor]]:
+    def _costs(self, first: Nodes, second: Nodes) -> Iterator[tuple[Values, Values]]:
         """Yield the costs (b q s t u) of places and of movements, then of mirrored ones."""
         for prefix in ("", "mirrored_"):
             yield self._costs_of(first, second, prefix)
 
-    def _costs_of(self, first: Nodes, second: Nodes, prefix: str) -> tuple[Tensor, Tensor]:
-        places = _pairs(first["places"], second[f"{prefix}places"], torch.cdist)
+    def _costs_of(self, first: Nodes, second: Nodes, prefix: str) -> tuple[Values, Values]:
+        places = _pairs(first["places"], second[f"{prefix}places"], _distances)
         cosines = _pairs(first["movement"], second[f"{prefix}movement"], lambda x, y: x @ y.mT)
         place, movement = self.weights
         return place * places, movement * (1 - cosines)
 
-    def parts(self, first: Nodes, second: Nodes, decision: JointDecision) -> dict[str, Tensor]:
+    def parts(self, first: Nodes, second: Nodes, decision: JointDecision) -> dict[str, Values]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
         found = []
         for places, movement in self._costs(first, second):
@@ -171,8 +175,8 @@ class JointTerms:
         penalty = MIRROR_COST * steps
         direct = places + movement <= other_places + other_movement + penalty
         return {
-            "appearance": -torch.where(direct, places, other_places) / steps,
-            "motion": -torch.where(direct, movement, other_movement + penalty) / steps,
+            "appearance": -np.where(direct, places, other_places) / steps,
+            "motion": -np.where(direct, movement, other_movement + penalty) / steps,
         }
 
     def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch:
@@ -189,16 +193,51 @@ class JointTerms:
             raise TypeError("dtw returned no plan")
         return frame_match("motion", best.plan[0, 0, 0])
 
-    def findings(self, state: KernelState, decision: JointDecision) -> tuple[str, ...]:
-        """Return nothing: the support decides no assumption."""
-        return ()
+
+@options_dataclass
+class FusionJointsOptions:
+    """Options of ``fusion_joints``.
+
+    Args:
+        frames: Number of frames.
+        joints: Layout of the joints in vectors, such as ``kinect20:xyz``; must be set. A file of
+            features names it in an array ``joints``.
+        weights: Group of options: weights of the parts.
+    """
+
+    frames: PositiveInt = 8
+    joints: str = ""
+    weights: VectorWeights = VectorWeights()
+
+
+class FusionJoints(DecidedKernel[FusionJointsOptions]):
+    """Class score: mean similarity to the support minus the intra-class similarity."""
+
+    Options = FusionJointsOptions
+
+    def __init__(self, options: FusionJointsOptions) -> None:
+        request = FeatureRequest("vectors", View(options.frames))
+        weights = options.weights.appearance, options.weights.motion
+        super().__init__(options, JointTerms(request, options.joints, weights))
+
+    def requests(self, card: Card) -> tuple[Request, ...]:
+        layout = self.options.joints
+        width = parse_joints(layout).width if layout else 0
+        if width != card.vectors:
+            raise OptionError(
+                "the vectors are not those of the joints",
+                where=f"joints={layout}",
+                got=f"{card.vectors} numbers in a frame",
+                expected=str(width) if layout else "a layout of joints, such as kinect20:xyz",
+            )
+        return super().requests(card)
 
 
 _aligned = partial(align.dtw, diagonal=2.0)
 """Alignment whose costs have the same total weight for all paths: t + u."""
 
 
-def filled(places: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+def filled(places: Values, present: Mask) -> tuple[Values, Mask]:
     """Interpolate missing joints over time, between the frames before and after that have them.
 
     Args:
@@ -210,39 +249,51 @@ def filled(places: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         some frame.
     """
     frames = places.shape[-3]
-    times = torch.arange(frames, device=places.device)[:, None].expand(present.shape)
-    before = torch.where(present, times, -1).cummax(-2).values
-    after = torch.where(present, times, frames).flip(-2).cummin(-2).values.flip(-2)
-    first, last = before.clamp_min(0), after.clamp_max(frames - 1)
-    first = torch.where(before < 0, last, first)  # before the first frame that has the joint
-    last = torch.where(after == frames, first, last)
-    ends = [places.gather(-3, i[..., None].expand(places.shape)) for i in (first, last)]
-    fraction = ((times - first) / (last - first).clamp_min(1)).clamp(0, 1)[..., None]
-    ever = present.any(-2)
-    values = torch.lerp(ends[0], ends[1], fraction.to(places))
-    return torch.where(ever[..., None, :, None], values, places), ever
+    times = np.broadcast_to(np.arange(frames)[:, None], present.shape)
+    before = np.maximum.accumulate(np.where(present, times, -1), -2)
+    after = np.where(present, times, frames)[..., ::-1, :]
+    after = np.minimum.accumulate(after, -2)[..., ::-1, :]
+    first, last = np.maximum(before, 0), np.minimum(after, frames - 1)
+    first = np.where(before < 0, last, first)  # before the first frame that has the joint
+    last = np.where(after == frames, first, last)
+    start, end = (np.take_along_axis(places, i[..., None], -3) for i in (first, last))
+    fraction = np.clip((times - first) / np.maximum(last - first, 1), 0, 1)[..., None]
+    ever = np.asarray(present.any(-2))
+    values = start + (end - start) * fraction.astype(places.dtype)
+    return np.where(ever[..., None, :, None], values, places), ever
 
 
-def _mean_squared_distances(body: Tensor, present: Tensor) -> Tensor:
+def _mean_squared_distances(body: Values, present: Mask) -> Values:
     """Return the mean squared distances (… j j) of joints (… t j c); 0 where one is missing."""
-    products = torch.einsum("...tic,...tjc->...ij", body, body) / body.shape[-3]
-    squares = products.diagonal(dim1=-2, dim2=-1)
+    *leading, t, j, c = body.shape
+    flat = body.swapaxes(-3, -2).reshape(*leading, j, t * c)
+    products = flat @ flat.mT / t
+    squares = np.diagonal(products, axis1=-2, axis2=-1)
     distances = squares[..., None] + squares[..., None, :] - 2 * products
     both = present[..., None] & present[..., None, :]
-    return torch.where(both, distances.clamp_min(0), 0.0)
+    return np.where(both, np.maximum(distances, 0), 0)
 
 
-def _movement(places: Tensor) -> Tensor:
+def _movement(places: Values) -> Values:
     """Return deviations from the mean over time and changes, of length 1 (… t 2d), or 0."""
-    deviation = places - places.mean(-2, keepdim=True)
-    padded = torch.cat([places[..., :1, :], places, places[..., -1:, :]], -2)
+    deviation = places - places.mean(-2, keepdims=True)
+    padded = np.concatenate([places[..., :1, :], places, places[..., -1:, :]], -2)
     change = padded[..., 2:, :] - padded[..., :-2, :]
-    both = [functional.normalize(x, dim=-1, eps=TINY) for x in (deviation, change)]
-    return functional.normalize(torch.cat(both, -1), dim=-1, eps=TINY)
+    both = [normalised(x, shortest=TINY) for x in (deviation, change)]
+    joined: Values = normalised(np.concatenate(both, -1), shortest=TINY)
+    return joined
 
 
-def _pairs(first: Tensor, second: Tensor, compare: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _distances(first: Values, second: Values) -> Values:
+    """Return the distances of vectors: (b n d), (b m d) → (b n m)."""
+    squares = [np.vecdot(x, x) for x in (first, second)]
+    distances = squares[0][:, :, None] + squares[1][:, None] - 2 * (first @ second.mT)
+    root: Values = np.sqrt(np.maximum(distances, 0, out=distances), out=distances)
+    return root
+
+
+def _pairs(first: Values, second: Values, compare: Callable[[Values, Values], Values]) -> Values:
     """Compare all frames of videos: (b q t d), (b s u d) → (b q s t u)."""
     (b, q, t, _), (_, s, u, _) = first.shape, second.shape
-    table = compare(first.flatten(1, 2), second.flatten(1, 2))
-    return table.view(b, q, t, s, u).transpose(2, 3)
+    table = compare(first.reshape(b, q * t, -1), second.reshape(b, s * u, -1))
+    return table.reshape(b, q, t, s, u).swapaxes(2, 3)

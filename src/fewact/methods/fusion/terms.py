@@ -11,12 +11,11 @@ classify each other.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact import align
 from fewact.core.workers import side_by_side
@@ -30,13 +29,18 @@ from fewact.features.request import (
     Request,
     SmallFrameRequest,
 )
-from fewact.lab.methods.common.reduction import ChannelReduction
-from fewact.methods.base import FrameMatch, Nodes, frame_match
+from fewact.methods.base import Labels, Nodes
 from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
-from fewact.methods.common.temporal import linear_detrend, unit_changes
-from fewact.methods.fusion.crop import motion_centred_crop
-from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_network, prepared
+from fewact.methods.common.pooling import parts
+from fewact.methods.common.reduction import affordable
+from fewact.methods.common.temporal import inverse_lengths, linear_detrend, normalised
+from fewact.methods.fusion.crop import averaged, motion_centred_crop
+from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_vectors
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.moments import multi_scale_moments
+
+Values = NDArray[np.floating[Any]]
+"""Numbers in float32, or in float64 where the features are."""
 
 TermView = FeatureRequest | SmallFrameRequest | DifferenceRequest | DifferenceImageRequest
 """Features that a term reads."""
@@ -51,7 +55,7 @@ CROP_SAMPLES_PER_CELL = 3
 class _InnerProducts:
     """Similarity of encoded videos that are compared by their inner products."""
 
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+    def similarity(self, first: Values, second: Values) -> Values:
         """Return the cosines, or mean cosines: (b q d), (b s d) → (b q s)."""
         return first @ second.mT
 
@@ -71,18 +75,19 @@ class AppearanceTerm(_InnerProducts):
 
     view: FeatureRequest
 
-    def encode(self, features: Features) -> Tensor:
+    def encode(self, features: Features) -> Values:
         """Return unit vectors (… t·d)."""
         return self.of_frames(unit_frames(features[self.view]))
 
-    def of_frames(self, frames: Tensor) -> Tensor:
-        return functional.normalize(frames.flatten(-2), dim=-1)
+    def of_frames(self, frames: Values) -> Values:
+        joined: Values = normalised(_joined(frames))
+        return joined
 
-    def of_maps(self, maps: Tensor) -> Tensor:
+    def of_maps(self, maps: Values) -> Values:
         """Return what ``encode`` returns of the maps (t c h w) that the vectors are means of."""
         return self.of_frames(unit_frames(moving_vectors(maps)))
 
-    def cells(self, maps: Tensor, second: Tensor) -> Tensor:
+    def cells(self, maps: Values, second: Values) -> Values:
         """Return what each cell of the first video's frames adds to the cosine.
 
         A frame's vector is a weighted mean of its map. What a channel adds is shared among the
@@ -96,17 +101,20 @@ class AppearanceTerm(_InnerProducts):
             (t h w); the sum over all cells is the similarity.
         """
         vectors = moving_vectors(maps)  # (t c)
-        products = (self.of_maps(maps) * second).view_as(vectors)
-        means = torch.where(vectors == 0, 1.0, vectors)  # a channel of mean 0 adds nothing
-        return torch.einsum("tc,tchw,hw->thw", products / means, maps, motion_weights(maps))
+        products = (self.of_maps(maps) * second).reshape(vectors.shape)
+        means = np.where(vectors == 0, 1, vectors)  # a channel of mean 0 adds nothing
+        t, c, h, w = maps.shape
+        cells = (products / means)[:, None] @ maps.reshape(t, c, h * w)  # (t 1 h·w)
+        return cells.reshape(t, h, w) * motion_weights(maps)
 
 
 class MeanAppearanceTerm(_InnerProducts):
     """Cosine of the means of the frames' vectors, whatever their order."""
 
-    def of_frames(self, frames: Tensor) -> Tensor:
+    def of_frames(self, frames: Values) -> Values:
         """Return unit vectors (… d) of ``unit_frames`` (… t d)."""
-        return functional.normalize(frames.mean(-2), dim=-1)
+        mean: Values = normalised(frames.mean(-2))
+        return mean
 
 
 class AlignedFrames(ABC):
@@ -116,36 +124,36 @@ class AlignedFrames(ABC):
     smoothing: float
     """λ of the soft minimum of the alignment."""
 
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+    def similarity(self, first: Values, second: Values) -> Values:
         """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
         cost = _cosine_cost(self.vectors(first), self.vectors(second))
         value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
-    def plan(self, first: Tensor, second: Tensor) -> Tensor:
+    def plan(self, first: Values, second: Values) -> Values:
         """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
         cost = _cosine_cost(*(self.vectors(x)[None, None] for x in (first, second)))
-        path = align.otam(cost[0, 0, 0], self.smoothing).plan
+        path: Values | None = align.otam(cost[0, 0, 0], self.smoothing).plan
         if path is None:
             raise TypeError("otam returned no plan")
         return path
 
-    def match(self, first: Tensor, second: Tensor) -> FrameMatch:
+    def match(self, first: Values, second: Values) -> FrameMatch:
         """Return the same with the times of the frames: (t d), (t d)."""
         return frame_match("motion", self.plan(first, second))
 
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+    def quick_similarity(self, first: Values, second: Values) -> Values:
         """Return half the mean cosine of frames at the same time."""
-        queries, supports = self.vectors(first), self.vectors(second)
-        products: Tensor = queries.flatten(-2) @ supports.flatten(-2).mT
-        return products / (2 * first.shape[-2])
+        queries, supports = (_joined(self.vectors(x)) for x in (first, second))
+        similarity: Values = queries @ supports.mT / (2 * first.shape[-2])
+        return similarity
 
-    def vectors(self, encoded: Tensor) -> Tensor:
+    def vectors(self, encoded: Values) -> Values:
         """Return the vectors of encoded frames that are compared: (… t d) → (… t d')."""
         return encoded
 
     @abstractmethod
-    def horizontal_flip(self, encoded: Tensor) -> Tensor:
+    def horizontal_flip(self, encoded: Values) -> Values:
         """Return what ``encode`` would return for flipped frames: (… t d) → (… t d)."""
 
 
@@ -173,34 +181,49 @@ class MotionTerm(AlignedFrames):
     velocity: float = 1.0
     smoothing: float = 0.01
 
-    def encode(self, features: Features) -> Tensor:
+    def encode(self, features: Features) -> Values:
         """Return vectors of the frames (… t d) of length 1, or 0 where nothing moves."""
         values = features[self.view]
         vectors = self.view.level == "vectors"
         return self.of_frames(unit_frames(values) if vectors else self._cells(values))
 
-    def of_frames(self, frames: Tensor) -> Tensor:
+    def of_frames(self, frames: Values) -> Values:
         """Return what ``encode`` returns, of unit vectors of the frames or of their cells."""
-        detrended = _detrended(frames, self.detrend, dim=-2)
-        deviation = unit_changes(detrended - detrended.mean(-2, keepdim=True), frames)
+        detrended = _detrended(frames, self.detrend, axis=-2)
+        deviation = detrended - detrended.mean(-2, keepdims=True)
         if self.velocity == 0:
-            return deviation
-        padded = torch.cat([detrended[..., :1, :], detrended, detrended[..., -1:, :]], -2)
-        change = unit_changes(padded[..., 2:, :] - padded[..., :-2, :], frames)
-        return functional.normalize(torch.cat([deviation, self.velocity * change], -1), dim=-1)
+            unit: Values = deviation * inverse_lengths(deviation, frames)
+            return unit
+        change = np.empty_like(detrended)
+        change[..., :-1, :] = detrended[..., 1:, :]
+        change[..., -1:, :] = detrended[..., -1:, :]
+        change[..., 1:, :] -= detrended[..., :-1, :]
+        change[..., :1, :] -= detrended[..., :1, :]
+        factors = [inverse_lengths(x, frames) for x in (deviation, change)]
+        squares = (factors[0] > 0) + self.velocity**2 * (factors[1] > 0)
+        length = np.sqrt(np.where(squares == 0, 1, squares)).astype(frames.dtype)
+        d = frames.shape[-1]
+        joined = np.empty((*frames.shape[:-1], 2 * d), frames.dtype)
+        np.multiply(deviation, factors[0] / length, out=joined[..., :d])
+        np.multiply(change, self.velocity * factors[1] / length, out=joined[..., d:])
+        return joined
 
-    def _cells(self, maps: Tensor) -> Tensor:
+    def _cells(self, maps: Values) -> Values:
         """Return the cells of each frame as a unit vector: (… t c h w) → (… t c·grid²)."""
         if self.crop:
-            detrended = _detrended(maps, self.detrend, dim=-4)
-            changes = detrended - detrended.mean(-4, keepdim=True)
+            detrended = _detrended(maps, self.detrend, axis=-4)
+            changes = detrended - detrended.mean(-4, keepdims=True)
             cells = motion_centred_crop(maps, changes, self.grid, CROP_SAMPLES_PER_CELL)
         else:
-            pooled = functional.adaptive_avg_pool2d(maps.flatten(0, -4), self.grid)
-            cells = pooled.view(*maps.shape[:-2], self.grid, self.grid)
-        return functional.normalize(cells.flatten(-3), dim=-1)
+            across, down = (
+                parts(size, self.grid).astype(maps.dtype, copy=False)
+                for size in (maps.shape[-1], maps.shape[-2])
+            )
+            cells = averaged(maps, across, down)
+        unit: Values = normalised(cells.reshape(*cells.shape[:-3], -1))
+        return unit
 
-    def cells(self, first: Tensor, second: Tensor) -> Tensor:
+    def cells(self, first: Values, second: Values) -> Values:
         """Return what each cell of the first video's frames adds to their aligned cosines.
 
         Args:
@@ -210,16 +233,13 @@ class MotionTerm(AlignedFrames):
         Returns:
             (t grid grid); the sum is that of all cosines, each times its weight in ``plan``.
         """
-        query_cells, support_cells = (
-            x.unflatten(-1, (-1, self.grid, self.grid)) for x in (first, second)
-        )
-        return torch.einsum(
-            "sxhw,txhw,st->shw", query_cells, support_cells, self.plan(first, second)
-        )
+        matched = self.plan(first, second) @ second  # (t d)
+        products: Values = first * matched
+        return np.asarray(products.reshape(len(first), -1, self.grid, self.grid).sum(1))
 
-    def horizontal_flip(self, encoded: Tensor) -> Tensor:
-        flipped: Tensor = encoded.unflatten(-1, (-1, self.grid, self.grid)).flip(-1).flatten(-3)
-        return flipped
+    def horizontal_flip(self, encoded: Values) -> Values:
+        cells = encoded.reshape(*encoded.shape[:-1], -1, self.grid, self.grid)
+        return cells[..., ::-1].reshape(encoded.shape)
 
 
 @dataclass(frozen=True)
@@ -236,19 +256,19 @@ class LearnedMotionTerm(AlignedFrames):
     flips: bool = False
     smoothing: float = 0.01
 
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
+    def similarity(self, first: Values, second: Values) -> Values:
         """Return how much more alike than different motions two videos are: (b q s), from 0 on."""
         return _above(self.alignment(first, second))
 
-    def alignment(self, first: Tensor, second: Tensor) -> Tensor:
+    def alignment(self, first: Values, second: Values) -> Values:
         """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
         return super().similarity(first, second)
 
-    def quick_similarity(self, first: Tensor, second: Tensor) -> Tensor:
+    def quick_similarity(self, first: Values, second: Values) -> Values:
         """Return the same of frames at the same time."""
         return _above(2 * super().quick_similarity(first, second) - 1)
 
-    def encode(self, features: Features) -> Tensor:
+    def encode(self, features: Features) -> Values:
         """Return vectors of length 1 of the frames, then those of the flipped ones: (… 24 d).
 
         The last column has the probability that the images show one moving figure, the same in all
@@ -256,38 +276,33 @@ class LearnedMotionTerm(AlignedFrames):
         """
         images = features[self.view]
         videos = [self._of_video(video) for video in images.reshape(-1, *images.shape[-3:])]
-        encoded = torch.stack(videos).view(*images.shape[:-3], *videos[0].shape)
-        return encoded.to(images.dtype) if images.is_floating_point() else encoded
+        encoded = np.stack(videos).reshape(*images.shape[:-3], *videos[0].shape)
+        return encoded.astype(images.dtype) if images.dtype == np.float64 else encoded
 
-    def _of_video(self, images: Tensor) -> Tensor:
-        if not images.any():
-            width = LENGTH * (1 + self.flips) + 1
-            return torch.zeros(FRAMES, width, dtype=torch.float32, device=images.device)
-        network = motion_network(images.device)
-        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            cropped = prepared(images)
-            vectors, figure = network(
-                torch.stack([cropped, cropped.flip(-1)] if self.flips else [cropped])
-            )
-        sure = figure[0].sigmoid().expand(FRAMES)[:, None]
-        return torch.cat([*vectors, sure], -1)
+    def _of_video(self, images: NDArray[Any]) -> Values:
+        encoded = np.zeros((FRAMES, LENGTH * (1 + self.flips) + 1), np.float32)
+        if images.any():
+            vectors, probability = motion_vectors(images, flips=self.flips)
+            encoded[:, :-1] = np.concatenate(list(vectors), -1)
+            encoded[:, -1] = probability
+        return encoded
 
-    def sure(self, encoded: Tensor) -> Tensor:
+    def sure(self, encoded: Values) -> Values:
         """Return how sure the network is of each video: (… t d) → (…)."""
         return encoded[..., 0, -1]
 
-    def without_vectors(self, encoded: Tensor) -> Tensor:
+    def without_vectors(self, encoded: Values) -> Values:
         """Return what ``sure`` reads alone: (… t d) → (… 1 1)."""
         return encoded[..., :1, -1:]
 
-    def horizontal_flip(self, encoded: Tensor) -> Tensor:
+    def horizontal_flip(self, encoded: Values) -> Values:
         """Return what ``encode`` would return for flipped frames; needs ``flips``."""
         if not self.flips:
             raise TypeError("flipped frames are not encoded")
-        upright, flipped, sure = encoded.split((LENGTH, LENGTH, 1), -1)
-        return torch.cat([flipped, upright, sure], -1)
+        upright, flipped, sure = np.split(encoded, (LENGTH, 2 * LENGTH), -1)
+        return np.concatenate([flipped, upright, sure], -1)
 
-    def vectors(self, encoded: Tensor) -> Tensor:
+    def vectors(self, encoded: Values) -> Values:
         """Return the vectors alone: (… t d) → (… t 64).
 
         With ``flips`` those of both sides are joined, (… t 128): the network does not see a flipped
@@ -298,24 +313,29 @@ class LearnedMotionTerm(AlignedFrames):
         return encoded[..., :LENGTH]
 
 
-UNLIKE, SOFTNESS = -0.4, 0.05
-"""Similarity of learned motion that different motions reach too, and how gently what is above it
-begins to count. Chosen on development clips."""
+UNLIKE = -0.4
+"""Similarity of learned motion that different motions reach too. Chosen on development clips, like
+SOFTNESS."""
+
+SOFTNESS = 0.05
+"""How gently what is above UNLIKE begins to count."""
 
 
-def _above(similarity: Tensor) -> Tensor:
-    return SOFTNESS * functional.softplus((similarity - UNLIKE) / SOFTNESS)
+def _above(similarity: Values) -> Values:
+    softplus: Values = np.logaddexp(0, (similarity - UNLIKE) / SOFTNESS)
+    return SOFTNESS * softplus
 
 
 @dataclass(frozen=True)
 class MomentsTerm(_InnerProducts):
     """Mean cosine of the second-order moments M² of A²M²-Net, in the order of time.
 
+    More than 128 channels are reduced by a fixed projection.
+
     Args:
         view: Maps.
         detrend: What is removed from each position over time; the mean is removed in any case.
         lengths: Lengths of the temporal windows in frames.
-        reduction: Reduction of the channels; default: a fixed projection above 128 channels.
     """
 
     compares: ClassVar[str] = "moments"
@@ -323,37 +343,43 @@ class MomentsTerm(_InnerProducts):
     view: TermView
     detrend: Detrend = "linear"
     lengths: tuple[int, ...] = (2, 4, 8)
-    reduction: ChannelReduction = field(default_factory=lambda: ChannelReduction("auto", width=0))
 
-    def encode(self, features: Features) -> Tensor:
+    def encode(self, features: Features) -> Values:
         """Return the descriptors of all windows (… m·D), each of length 1/√m."""
-        maps: Tensor = self.reduction(features[self.view])
+        maps: Values = affordable(features[self.view])
         moments = multi_scale_moments(
-            _detrended(maps, self.detrend, dim=-4), lengths=self.lengths, subtract_clip_mean=True
+            _detrended(maps, self.detrend, axis=-4), lengths=self.lengths, subtract_clip_mean=True
         )  # (… m D)
-        joined: Tensor = functional.normalize(moments, dim=-1).flatten(-2)
-        return joined / math.sqrt(moments.shape[-2])
+        return _joined(normalised(moments)) / math.sqrt(moments.shape[-2])
 
 
-def _cosine_cost(first: Tensor, second: Tensor) -> Tensor:
+def _joined(frames: Values) -> Values:
+    """Return the vectors of frames one after the other: (… t d) → (… t·d)."""
+    return frames.reshape(*frames.shape[:-2], -1)
+
+
+def _cosine_cost(first: Values, second: Values) -> Values:
     """Return one minus the cosines of encoded frames: (b q t d), (b s u d) → (b q s t u).
 
     They have the length 1, or 0: their products are their cosines.
     """
-    products = first.flatten(1, 2) @ second.flatten(1, 2).mT  # (b q·t s·u)
-    shape = (*first.shape[:3], *second.shape[1:3])
-    cost: Tensor = 1 - products.view(shape).transpose(2, 3)
-    return cost
+    (b, q, t, _), (_, s, u, _) = first.shape, second.shape
+    products = first.reshape(b, q * t, -1) @ second.reshape(b, s * u, -1).mT
+    cost = np.subtract(1, products, out=products)
+    return cost.reshape(b, q, t, s, u).swapaxes(2, 3)
 
 
-def unit_frames(vectors: Tensor) -> Tensor:
+def unit_frames(vectors: Values) -> Values:
     """Return the signed square roots of the frames' vectors, normalised: (… t d) → (… t d)."""
-    size = torch.where(vectors == 0, 1.0, vectors.abs())  # the root has no gradient at 0
-    return functional.normalize(vectors.sign() * size.sqrt(), dim=-1)
+    roots = np.abs(vectors)
+    np.copysign(np.sqrt(roots, out=roots), vectors, out=roots)
+    unit: Values = normalised(roots)
+    return unit
 
 
-def _detrended(values: Tensor, detrend: Detrend, dim: int) -> Tensor:
-    return linear_detrend(values, dim) if detrend == "linear" else values
+def _detrended(values: Values, detrend: Detrend, axis: int) -> Values:
+    detrended: Values = linear_detrend(values, axis) if detrend == "linear" else values
+    return detrended
 
 
 Term = AppearanceTerm | MotionTerm | LearnedMotionTerm | MomentsTerm
@@ -364,10 +390,13 @@ When = Literal["always", "moving", "static"]
 LOG_ODDS = "camera_log_odds"
 """Name of the node that has the log-odds (… 1) that the camera of each video moved."""
 
-LOG_ODDS_WEIGHT, LOG_ODDS_OFFSET = 4.0, 0.6
-"""Weight of the cameras' log-odds next to the log-likelihoods of the clips' labels, and offset of
-the log-odds. Chosen on development clips, like TEMPERATURE and MAX_BY_CAMERAS: the best values that
-cost no simulated camera there more than half a point."""
+LOG_ODDS_WEIGHT = 4.0
+"""Weight of the cameras' log-odds next to the log-likelihoods of the clips' labels. Chosen on
+development clips, like LOG_ODDS_OFFSET, TEMPERATURE and MAX_BY_CAMERAS: the best values that cost
+no simulated camera there more than half a point."""
+
+LOG_ODDS_OFFSET = 0.6
+"""What is added to the log-odds."""
 
 TEMPERATURE = 0.2
 """Temperature of the leave-one-out classification."""
@@ -375,9 +404,12 @@ TEMPERATURE = 0.2
 MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
-SAME_SCENE, OTHER_SCENES = 0.7, 0.6
+SAME_SCENE = 0.7
 """Mean similarity of appearance of clips of different classes from which on they may show one
-scene, and below which they show different ones. Chosen on development clips."""
+scene. Chosen on development clips, like OTHER_SCENES."""
+
+OTHER_SCENES = 0.6
+"""Mean similarity of appearance below which they show different scenes."""
 
 
 class SupportDecision(NamedTuple):
@@ -389,25 +421,25 @@ class SupportDecision(NamedTuple):
             figure moves in each video and the scenes differ, so that appearance may be the scene.
     """
 
-    static: Tensor | float = 0.0
-    appearance: Tensor | float = 1.0
+    static: Values | float = 0.0
+    appearance: Values | float = 1.0
 
-    def of(self, episodes: Tensor) -> "SupportDecision":
+    def of(self, episodes: NDArray[np.int64]) -> "SupportDecision":
         return self._changed(lambda x: x[episodes])
 
     def of_pairs(self) -> "SupportDecision":
         """Return the decision with axes for the videos of a pair: (b 1 1)."""
         return self._changed(lambda x: x[:, None, None])
 
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> "SupportDecision":
-        return SupportDecision(*(change(x) if isinstance(x, Tensor) else x for x in self))
+    def _changed(self, change: Callable[[Values], Values]) -> "SupportDecision":
+        return SupportDecision(*(change(x) if isinstance(x, np.ndarray) else x for x in self))
 
 
 UNDECIDED = SupportDecision()
 """The decision without a support: cameras move, and appearance counts."""
 
 
-def appearance_factor(similarity: Tensor, figure: Tensor | float, labels: Tensor) -> Tensor:
+def appearance_factor(similarity: Values, figure: Values | float, labels: Labels) -> Values:
     """Return the factor (b) of appearance: 1 − ρ · how certain it is that the scenes differ.
 
     Appearance of clips in one scene differs by what moves, and is worth what it distinguishes. In
@@ -420,14 +452,16 @@ def appearance_factor(similarity: Tensor, figure: Tensor | float, labels: Tensor
     """
     different = labels[:, :, None] != labels[:, None, :]
     count = different.sum((1, 2))
-    mean = (similarity * different).sum((1, 2)) / count.clamp_min(1)
-    scenes = ((SAME_SCENE - mean) / (SAME_SCENE - OTHER_SCENES)).clamp(0, 1) * (count > 0)
-    return 1 - figure * scenes
+    total = (similarity * different).sum((1, 2))
+    mean = total / np.maximum(count, 1).astype(total.dtype)
+    scenes = np.clip((SAME_SCENE - mean) / (SAME_SCENE - OTHER_SCENES), 0, 1) * (count > 0)
+    factor: Values = 1 - figure * scenes
+    return factor
 
 
 def static_probability(
-    log_odds: Tensor, moving: Tensor, static: Tensor, labels: Tensor, n: int
-) -> Tensor:
+    log_odds: Values, moving: Values, static: Values, labels: Labels, n: int
+) -> Values:
     """Return the probability (b) that the cameras of each support are static.
 
     Its logit is the sum of the cameras' log-odds of being static, limited from above, and the
@@ -443,9 +477,11 @@ def static_probability(
     likelihood_static, likelihood_moving = (
         leave_one_out(pairs, labels, n, TEMPERATURE) for pairs in (static, moving)
     )
-    limit = torch.logit(torch.as_tensor(MAX_BY_CAMERAS).to(log_odds))
-    by_cameras = (-LOG_ODDS_WEIGHT * (log_odds.mean((1, 2)) + LOG_ODDS_OFFSET)).minimum(limit)
-    return torch.sigmoid(by_cameras + likelihood_static - likelihood_moving)
+    limit = math.log(MAX_BY_CAMERAS / (1 - MAX_BY_CAMERAS))
+    by_cameras = -LOG_ODDS_WEIGHT * (log_odds.mean((1, 2)) + LOG_ODDS_OFFSET)
+    logit = np.minimum(by_cameras, limit) + likelihood_static - likelihood_moving
+    probability: Values = np.exp(-np.logaddexp(0, -logit))
+    return probability
 
 
 NUMBER = "number"
@@ -471,22 +507,23 @@ class WeightedTerm:
     when: When = "always"
     table: Compare | None = None
 
-    def similarity(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes, *, quick: bool = False) -> Values:
         """Return the similarity of nodes: (b q …), (b s …) → (b q s)."""
         if self.table is not None:
-            return self.table(first[NUMBER], second[NUMBER])[..., int(quick)]
+            looked_up: Values = self.table(first[NUMBER], second[NUMBER])[..., int(quick)]
+            return looked_up
         compare = self.term.quick_similarity if quick else self.term.similarity
         return compare(first[self.name], second[self.name])
 
-    def tabulated(self, encoded: Tensor, columns: int) -> "WeightedTerm":
+    def tabulated(self, encoded: Values, columns: int) -> "WeightedTerm":
         """Return the term with a table of encoded videos (v …): all with the first ``columns``."""
 
-        def compare(first: Tensor, second: Tensor) -> Tensor:
+        def compare(first: Labels, second: Labels) -> Values:
             pair = encoded[first], encoded[second]
             exact, quick = self.term.similarity(*pair), self.term.quick_similarity(*pair)
-            return torch.stack([exact, quick], -1)
+            return np.stack([exact, quick], -1)
 
-        number = torch.arange(len(encoded), device=encoded.device)
+        number = np.arange(len(encoded))
         symmetric, pairs = columns == len(encoded), columns * len(encoded)
         table = PairTable(compare, number, number[:columns], symmetric=symmetric, comparisons=pairs)
         return replace(self, table=table)
@@ -497,7 +534,7 @@ class WeightedTerm:
         term = replace(term, detrend="constant")
         return replace(self, name=f"static_{self.name}", term=term, when="static")
 
-    def factor(self, decision: SupportDecision) -> Tensor | float:
+    def factor(self, decision: SupportDecision) -> Values | float:
         """Return the weight of the term."""
         if isinstance(self.term, AppearanceTerm):
             return self.weight * decision.appearance
@@ -532,14 +569,15 @@ class WeightedTerms:
         return {weighted.name for weighted in self.terms}
 
     def encode(self, features: Features) -> Nodes:
-        run = side_by_side if torch.is_inference_mode_enabled() else map
-        encoded = run(lambda weighted: weighted.term.encode(features), self.terms)
+        encoded = side_by_side(lambda weighted: weighted.term.encode(features), self.terms)
         nodes = {
             weighted.name: values for weighted, values in zip(self.terms, encoded, strict=True)
         }
         return nodes if self.camera is None else {**nodes, LOG_ODDS: features[self.camera]}
 
-    def tabulated(self, nodes: Nodes, columns: int) -> "tuple[WeightedTerms, dict[str, Tensor]]":
+    def tabulated(
+        self, nodes: Nodes, columns: int
+    ) -> "tuple[WeightedTerms, dict[str, NDArray[Any]]]":
         """Return the terms with tables of videos (v …), and the nodes that are still read."""
         terms = tuple(term.tabulated(nodes[term.name], columns) for term in self.terms)
         rest = {name: value for name, value in nodes.items() if name not in self.names}
@@ -548,8 +586,7 @@ class WeightedTerms:
             for weighted in self.terms
             if isinstance(weighted.term, LearnedMotionTerm)
         }
-        some = next(iter(nodes.values()))
-        number = torch.arange(len(some), device=some.device)
+        number = np.arange(len(next(iter(nodes.values()))))
         return replace(self, terms=terms), {**rest, NUMBER: number}
 
     def similarity(
@@ -559,7 +596,7 @@ class WeightedTerms:
         decision: SupportDecision = UNDECIDED,
         *,
         quick: bool = False,
-    ) -> Tensor:
+    ) -> Values:
         """Return the sum: (b q …), (b s …) → (b q s).
 
         Args:
@@ -585,17 +622,20 @@ class WeightedTerms:
                 weighted.name: term.horizontal_flip(second[weighted.name])
                 for weighted, term in motion
             }
-            moving = moving.maximum(_sum(moving_terms, first, flipped, decision, quick=quick))
+            moving = np.maximum(moving, _sum(moving_terms, first, flipped, decision, quick=quick))
+        total = unmoving + moving
+        if isinstance(total, np.ndarray):
+            return total
         query, support = next(iter(first.values())), next(iter(second.values()))
         # Without any term the sum is 0 for each pair.
-        return (unmoving + moving).expand(*query.shape[:2], support.shape[1])
+        return np.zeros((*query.shape[:2], support.shape[1]), np.float32)
 
     def decide(
         self,
         nodes: Nodes,
-        appearance: Tensor,
-        similarity: Callable[[SupportDecision], Tensor],
-        labels: Tensor,
+        appearance: Values,
+        similarity: Callable[[SupportDecision], Values],
+        labels: Labels,
         n: int,
     ) -> SupportDecision:
         """Return what each support decides.
@@ -609,20 +649,21 @@ class WeightedTerms:
         """
         factor = appearance_factor(appearance, self._figure(nodes), labels)
         if self.camera is None:
-            return SupportDecision(torch.zeros_like(factor), factor)
+            return SupportDecision(np.zeros_like(factor), factor)
         moving, static = (similarity(SupportDecision(p, factor)) for p in (0.0, 1.0))
         return SupportDecision(
             static_probability(nodes[LOG_ODDS], moving, static, labels, n), factor
         )
 
-    def _figure(self, nodes: Nodes) -> Tensor | float:
+    def _figure(self, nodes: Nodes) -> Values | float:
         """Return how sure (b) the network of learned motion is of one figure; 0 without it."""
         for weighted in self.terms:
             if isinstance(weighted.term, LearnedMotionTerm):
-                return weighted.term.sure(nodes[weighted.name]).mean(1)
+                figure: Values = weighted.term.sure(nodes[weighted.name]).mean(1)
+                return figure
         return 0.0
 
-    def parts(self, first: Nodes, second: Nodes, decision: SupportDecision) -> dict[str, Tensor]:
+    def parts(self, first: Nodes, second: Nodes, decision: SupportDecision) -> dict[str, Values]:
         """Return the sums (b q s) of the terms that compare the same; together ``similarity``."""
         groups: dict[str, list[WeightedTerm]] = {}
         for weighted in self.terms:
@@ -640,11 +681,11 @@ def _sum(
     decision: SupportDecision,
     *,
     quick: bool,
-) -> Tensor:
-    """Add up terms: (b q …), (b s …) → (b q s), or () if all are skipped."""
-    total = next(iter(first.values())).new_zeros(())
+) -> Values | float:
+    """Add up terms: (b q …), (b s …) → (b q s), or 0 if all are skipped."""
+    total: Values | float = 0.0
     for weighted in terms:
         factor = weighted.factor(decision)
-        if torch.as_tensor(factor).any():
+        if np.any(factor):
             total = total + factor * weighted.similarity(first, second, quick=quick)
     return total

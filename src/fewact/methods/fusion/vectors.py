@@ -1,4 +1,4 @@
-"""Similarity of vectors alone, under assumptions that the support weighs.
+"""Fusion of vectors alone: their similarity under assumptions that the support weighs; ours.
 
 Vectors of frames may come from anywhere: their channels may have any units and offsets, and their
 order may say nothing of the class. Each assumption gives a similarity. Its weight is its
@@ -7,20 +7,31 @@ probability, by how well the support videos classify each other with it.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
 
-from fewact.features.request import FeatureRequest, Features
-from fewact.methods.base import FrameMatch, Nodes
+from fewact.features.request import FeatureRequest, Features, View
+from fewact.methods.base import Labels, Nodes
 from fewact.methods.common.kernel import (
     LIKELIHOOD_WEIGHT,
     KernelState,
     leave_one_out_logits,
     likeliest_leave_one_out,
+    log_softmax,
 )
-from fewact.methods.fusion.terms import AppearanceTerm, MeanAppearanceTerm, MotionTerm, unit_frames
+from fewact.methods.common.options import OptionModel, options_dataclass
+from fewact.methods.fusion.decided import INTRA_CLASS_WEIGHT, DecidedKernel, DecidedState
+from fewact.methods.fusion.terms import (
+    AppearanceTerm,
+    MeanAppearanceTerm,
+    MotionTerm,
+    Values,
+    unit_frames,
+)
+from fewact.methods.protocols import BankScorer, FrameMatch
 
 VECTORS = "vectors"
 """Name of the node: the vectors of a video's frames (t d) as they are."""
@@ -45,37 +56,8 @@ CONSTANT = 1e-6
 what is left are rounding errors."""
 
 
-Weighted = tuple[Tensor, Tensor, Tensor]
+Weighted = tuple[Values, Values, Values]
 """Weighted similarities (b q s) of appearance, of motion and of means."""
-
-
-class SupportTerms(Protocol):
-    """Similarity of precomputed vectors, of which a support decides something."""
-
-    @property
-    def request(self) -> FeatureRequest:
-        """Request for the vectors."""
-
-    def encode(self, features: Features) -> Nodes:
-        """Return the nodes of videos."""
-
-    def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[Any, Nodes]:
-        """Return what the support says, and what is compared of its videos."""
-
-    def compared(self, nodes: Nodes, decision: Any) -> Nodes:
-        """Return what is compared of other videos."""
-
-    def similarity(self, first: Nodes, second: Nodes, decision: Any) -> Tensor:
-        """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
-
-    def parts(self, first: Nodes, second: Nodes, decision: Any) -> dict[str, Tensor]:
-        """Return the parts of ``similarity``: (b q s) each."""
-
-    def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch | None:
-        """Return the alignment of two videos."""
-
-    def findings(self, state: KernelState, decision: Any) -> tuple[str, ...]:
-        """Return what the support says, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +94,11 @@ class VectorDecision(NamedTuple):
             order matters and if it does not; their sum is 1.
     """
 
-    mean: Tensor
-    scale: Tensor
-    weights: Tensor
+    mean: Values
+    scale: Values
+    weights: Values
 
-    def of(self, episodes: Tensor) -> "VectorDecision":
+    def of(self, episodes: NDArray[np.int64] | slice) -> "VectorDecision":
         return VectorDecision(*(value[episodes] for value in self))
 
 
@@ -146,34 +128,31 @@ class VectorTerms:
         """Return the vectors: what is compared of them depends on the support."""
         return {VECTORS: features[self.request]}
 
-    def decide(self, nodes: Nodes, labels: Tensor, n: int) -> tuple[VectorDecision, Nodes]:
+    def decide(self, nodes: Nodes, labels: Labels, n: int) -> tuple[VectorDecision, Nodes]:
         """Return what the support says, and what is compared of its videos."""
-        frames = nodes[VECTORS].detach().flatten(1, 2)
-        decision = self.prior(*torch.std_mean(frames, 1, correction=0))
+        b, s, t, d = nodes[VECTORS].shape
+        frames = nodes[VECTORS].reshape(b, s * t, d)
+        decision = self.prior(frames.std(1), frames.mean(1))
         compared = self.compared(nodes, decision)
-        with torch.no_grad():
-            similarities = self._similarities(compared, compared, quick=True)
-            return self.posterior(decision, similarities, labels, n), compared
+        similarities = self._similarities(compared, compared, quick=True)
+        return self.posterior(decision, similarities, labels, n), compared
 
-    def prior(self, deviation: Tensor, mean: Tensor) -> VectorDecision:
+    def prior(self, deviation: Values, mean: Values) -> VectorDecision:
         """Return what is known of support videos without their labels.
 
         Args:
             deviation: Standard deviation (b d) of each channel.
             mean: Mean (b d) of each channel.
         """
-        constant = deviation <= CONSTANT * torch.hypot(deviation, mean)
-        scale = torch.where(constant, 0.0, 1 / deviation)
-        order = mean.new_tensor([1 - self.unordered, self.unordered])
-        weights = torch.outer(
-            mean.new_tensor([channels.probability for channels in self.channels]), order
-        )
-        return VectorDecision(
-            mean[:, None, None], scale[:, None, None], weights.expand(len(mean), -1, -1)
-        )
+        constant = deviation <= CONSTANT * np.hypot(deviation, mean)
+        scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
+        probabilities = [channels.probability for channels in self.channels]
+        weights = np.outer(probabilities, [1 - self.unordered, self.unordered])
+        weights = np.broadcast_to(weights.astype(mean.dtype), (len(mean), *weights.shape))
+        return VectorDecision(mean[:, None, None], scale[:, None, None], weights)
 
     def posterior(
-        self, decision: VectorDecision, similarities: Iterable[Weighted], labels: Tensor, n: int
+        self, decision: VectorDecision, similarities: Iterable[Weighted], labels: Labels, n: int
     ) -> VectorDecision:
         """Return a decision with weights by how well the support videos classify each other.
 
@@ -189,9 +168,10 @@ class VectorTerms:
             for appearance, motion, mean in similarities
             for pairs in (appearance + motion, mean)
         ]
-        prior = decision.weights.flatten(1).log()
-        posterior = (prior + LIKELIHOOD_WEIGHT * torch.stack(likelihoods, 1)).softmax(1)
-        return decision._replace(weights=posterior.view_as(decision.weights))
+        with np.errstate(divide="ignore"):  # an assumption of probability 0 stays impossible
+            prior = np.log(decision.weights).reshape(len(labels), -1)
+        posterior = np.exp(log_softmax(prior + LIKELIHOOD_WEIGHT * np.stack(likelihoods, 1)))
+        return decision._replace(weights=posterior.reshape(decision.weights.shape))
 
     def compared(self, nodes: Nodes, decision: VectorDecision) -> Nodes:
         """Return what each term keeps of videos (b v …) under each assumption."""
@@ -211,30 +191,30 @@ class VectorTerms:
     def _terms(self) -> dict[str, AppearanceTerm | MotionTerm | MeanAppearanceTerm]:
         return {"appearance": self.appearance, "motion": self.motion, "mean": MeanAppearanceTerm()}
 
-    def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes, decision: VectorDecision) -> Values:
         """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
         appearance, motion = self.parts(first, second, decision).values()
         return appearance + motion
 
-    def parts(self, first: Nodes, second: Nodes, decision: VectorDecision) -> dict[str, Tensor]:
+    def parts(self, first: Nodes, second: Nodes, decision: VectorDecision) -> dict[str, Values]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
         return self.mixed(self._similarities(first, second), decision)
 
     def mixed(
         self, similarities: Iterable[Weighted], decision: VectorDecision
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Values]:
         """Return the parts from similarities under each assumption, see ``weighted``."""
         by_term = zip(*similarities, strict=True)
         appearance, motion, mean = (
-            torch.stack(by_channels, 1) for by_channels in by_term
+            np.stack(by_channels, 1) for by_channels in by_term
         )  # (b c q s)
-        ordered, unordered = decision.weights[..., None, None].unbind(2)  # (b c 1 1)
+        ordered, unordered = (decision.weights[:, :, i, None, None] for i in (0, 1))  # (b c 1 1)
         return {
             "appearance": (ordered * appearance + unordered * mean).sum(1),
             "motion": (ordered * motion).sum(1),
         }
 
-    def weighted(self, appearance: Tensor, motion: Tensor, mean: Tensor) -> Weighted:
+    def weighted(self, appearance: Values, motion: Values, mean: Values) -> Weighted:
         """Return the similarities under one assumption, weighted: (b q s) each."""
         of_appearance, of_motion = self.weights
         return (
@@ -291,3 +271,52 @@ class VectorTerms:
             f"the frames counts for {100 * ordered:.0f} %",
             f"The channels count {', '.join(shares)}",
         )
+
+
+class VectorWeights(OptionModel):
+    """Weights of the parts; the means of the frames have their sum.
+
+    Args:
+        appearance: Weight of the frames in order.
+        motion: Weight of their changes.
+    """
+
+    appearance: NonNegativeFloat = 1.0
+    motion: NonNegativeFloat = 1.0
+
+
+@options_dataclass
+class FusionVectorsOptions:
+    """Options of ``fusion_vectors``.
+
+    Args:
+        frames: Number of frames.
+        weights: Group of options: weights of the parts.
+    """
+
+    frames: PositiveInt = 8
+    weights: VectorWeights = VectorWeights()
+
+
+class FusionVectors(DecidedKernel[FusionVectorsOptions]):
+    """Class score: mean similarity to the support minus the intra-class similarity."""
+
+    Options = FusionVectorsOptions
+    terms: VectorTerms
+
+    def __init__(self, options: FusionVectorsOptions) -> None:
+        request = FeatureRequest("vectors", View(options.frames))
+        weights = options.weights.appearance, options.weights.motion
+        motion = MotionTerm(request, "constant")
+        super().__init__(options, VectorTerms(AppearanceTerm(request), motion, weights))
+
+    def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
+        """Return a scorer from the products of vectors."""
+        from fewact.methods.fusion.vector_bank import VectorBank
+
+        banks = support[VECTORS], query[VECTORS]
+        return VectorBank(self.terms, *banks, INTRA_CLASS_WEIGHT, comparisons)
+
+    def findings(self, state: DecidedState) -> tuple[str, ...]:
+        """Return how well the parts of vectors predict the support clips by leave-one-out."""
+        return self.terms.findings(state, state.decision)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.shapes import check_shape
-from fewact.features.request import FeatureRequest, Features, View
-from fewact.methods.base import promoted
+from fewact.features.request import FeatureRequest, View
+from fewact.lab.methods.base import Features, promoted
 from fewact.networks.card import Card
 
 

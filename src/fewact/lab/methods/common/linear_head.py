@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact import align
-from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import BankScorer, Method, Nodes, one_hot_mean, promoted
+from fewact.features.request import FeatureRequest, Request, Stabilise, View
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean, promoted
 from fewact.methods.common.options import options_dataclass
+from fewact.methods.protocols import BankScorer
 from fewact.networks.card import Card
 
 SMALLEST_SQUARE = 1e-24
@@ -162,7 +163,7 @@ class LinearState:
 LinearOptionsT = TypeVar("LinearOptionsT", bound=LinearOptions)
 
 
-class LinearHead(Method[LinearOptionsT, LinearState]):
+class LinearHead(TorchMethod[LinearOptionsT, LinearState]):
     """A method whose score is linear in one vector of each video."""
 
     scoring = frozenset({"unit_length", "temperature"})

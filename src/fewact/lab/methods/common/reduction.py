@@ -7,25 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from fewact.core.errors import OptionError, ShapeError
+from fewact.methods.common import reduction
+from fewact.methods.common.reduction import AFFORDABLE
 
 Reduction = Literal["auto", "none", "orthogonal", "pca", "linear", "learned"]
 
-AFFORDABLE = 128
 HIDDEN = 256
 
 
 @cache
 @torch.inference_mode(False)  # The result may be used in training later.
 def orthogonal_projection(channels: int, width: int) -> Tensor:
-    """Return a fixed random projection (width channels) with orthonormal rows.
-
-    All calls return the same tensor, which must not be changed.
-    """
-    generator = torch.Generator().manual_seed(0)
-    gaussian = torch.randn(channels, width, generator=generator, dtype=torch.float64)
-    q, r = torch.linalg.qr(gaussian)
-    projection: Tensor = (q * r.diagonal().sign()).T.to(torch.float32)
-    return projection
+    """Return the fixed projection (width channels) of the core as a tensor; not to be changed."""
+    return torch.from_numpy(reduction.orthogonal_projection(channels, width).copy())
 
 
 class ChannelReduction(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact.methods.base import TrainingBatch
+from fewact.lab.methods.base import TrainingBatch
 
 
 def text_logits(mean: Tensor, text: Tensor, temperature: float | Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from fewact.core.errors import OptionError
+from fewact.lab.methods.common.attention import time_code
 from fewact.lab.methods.common.shots import by_class, in_chunks
-from fewact.methods.common.temporal import time_code
 
 
 def tuples_of(t: int, size: int) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor
 from fewact.core.errors import OptionError, ShapeError, UserError
 from fewact.core.options import option_descriptions, option_groups, option_names
 from fewact.features.request import FeatureRequest
+from fewact.lab.methods.adapters import differentiable
+from fewact.lab.methods.base import Nodes, TextMethod, TorchMethod, join
 from fewact.lab.methods.common.inputs import of_videos
 from fewact.lab.methods.promises.subject import (
     EPISODES,
@@ -28,8 +30,8 @@ from fewact.lab.methods.promises.subject import (
     separable_features,
     take,
 )
-from fewact.methods.base import MOST_PAIRS, Method, Nodes, TextMethod, join
-from fewact.methods.cards import made_up_card
+from fewact.methods.cards import CARDS
+from fewact.methods.protocols import MOST_PAIRS, Adapter, bank_scorer
 
 __all__ = ["PROMISES", "Promise", "PromiseError", "PromiseResult", "Subject", "check_method"]
 
@@ -90,11 +92,12 @@ def difference(first: Tensor, second: Tensor) -> str:
     return f"a difference of {float((first - second).abs().max()):.3g}"
 
 
-def attributes(method: Method) -> dict[str, Any]:
+def attributes(method: TorchMethod) -> dict[str, Any]:
     """Return the values of all attributes, those in containers too, by name; arrays are copied."""
     values: dict[str, Any] = {}
     for prefix, module in method.named_modules():
-        for name, value in vars(module).items():
+        own = {**vars(module), **(vars(module.wrapped) if isinstance(module, Adapter) else {})}
+        for name, value in own.items():
             _add(values, f"{prefix}.{name}" if prefix else name, value)
     return values
 
@@ -310,6 +313,8 @@ def gradients(subject: Subject) -> None:
     ``class_vectors`` alone uses are trained by the base-class loss.
     """
     method = subject.make()
+    if not differentiable(method):
+        return
     batch = subject.batch(method)
     leaves: dict[str, Tensor] = {
         f"features {request}": value.requires_grad_()
@@ -461,7 +466,7 @@ def once_a_video(subject: Subject) -> None:
         rows = torch.arange(labels.numel()).view(labels.shape)
         queries = torch.arange(EPISODES * QUERIES).view(EPISODES, -1)
         for comparisons in (0, MOST_PAIRS):  # without tables of pairs, and with
-            score = method.bank_scorer(flat, flat_query, comparisons)
+            score = bank_scorer(method, flat, flat_query, comparisons)
             if score is not None:
                 check_equal(score(rows, labels, WAYS, queries), expected, where="bank_scorer")
 
@@ -545,20 +550,19 @@ class PromiseResult:
 
 
 def check_method(
-    method: type[Method], options: Mapping[str, Any] | None = None
+    method: type[Any], options: Mapping[str, Any] | None = None
 ) -> list[PromiseResult]:
-    """Check all promises of a method on made-up features, with maps and with vectors alone.
+    """Check all promises of a method on made-up features: with maps, with vectors alone, of joints.
 
     Args:
         method: Class of the method.
         options: Options that differ from their defaults.
 
     Returns:
-        One outcome for each promise; a promise that is broken on any backbone is broken. A method
-        that refuses a backbone without maps is checked on the one with maps.
+        One outcome for each promise; a promise that is broken on any backbone is broken. A backbone
+        that the method refuses is left out.
     """
-    cards = [made_up_card(), made_up_card(maps=False)]
-    subjects = [Subject(partial(make, method, card, options or {}), card) for card in cards]
+    subjects = [Subject(partial(make, method, card, options or {}), card) for card in CARDS]
     subjects[0].make()  # Invalid options are no broken promise.
     usable = [subject for subject in subjects if _usable(subject)] or subjects[:1]
     return [_result(promise, usable) for promise in PROMISES.values()]

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from fewact.core.errors import ExtensionError, OptionError
 from fewact.core.options import flatten_options, make_options
-from fewact.features.request import CameraRequest, Features, Request
+from fewact.features.request import CameraRequest, Request
+from fewact.lab.methods.adapters import on_tensors
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch, support_state
 from fewact.methods import fitting
-from fewact.methods.base import Method, Nodes, TrainingBatch, support_state
+from fewact.methods.protocols import unwrapped
 from fewact.networks.card import Card
 
 COURSES_SEED, NOISE = 2000, 0.1
@@ -24,7 +26,7 @@ def made_up_text(card: Card, b: int, n: int) -> Tensor:
     return torch.randn(b, n, card.vectors, generator=generator, dtype=torch.float32)
 
 
-def made_up_features(method: Method, card: Card, *leading: int, seed: int = 0) -> Features:
+def made_up_features(method: TorchMethod, card: Card, *leading: int, seed: int = 0) -> Features:
     """Return random features (… t …) for scoring and training, as non-negative as after a ReLU."""
     generator = torch.Generator().manual_seed(seed)
     return {
@@ -33,13 +35,13 @@ def made_up_features(method: Method, card: Card, *leading: int, seed: int = 0) -
     }
 
 
-def separable_features(method: Method, card: Card, labels: Tensor, seed: int) -> Features:
+def separable_features(method: TorchMethod, card: Card, labels: Tensor, seed: int) -> Features:
     """Return features (… t …) of videos of classes that are easy to distinguish.
 
     All videos of a class show the same random course over time, with a little noise.
 
     Args:
-        method: Method whose requests are answered.
+        method: TorchMethod whose requests are answered.
         card: Card of the made-up backbone.
         labels: Classes (…) of the videos.
         seed: Seed of the noise.
@@ -58,7 +60,7 @@ def _random(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator, dtype=torch.float32)
 
 
-def _requests(method: Method, card: Card) -> tuple[Request, ...]:
+def _requests(method: TorchMethod, card: Card) -> tuple[Request, ...]:
     return tuple(dict.fromkeys((*method.requests(card), *method.training_requests(card))))
 
 
@@ -81,11 +83,16 @@ class Subject:
         card: Card of the backbone.
     """
 
-    make: Callable[[], Method]
+    make: Callable[[], TorchMethod]
     card: Card
 
     def episode(
-        self, method: Method, b: int = EPISODES, n: int = WAYS, k: int = SHOTS, q: int = QUERIES
+        self,
+        method: TorchMethod,
+        b: int = EPISODES,
+        n: int = WAYS,
+        k: int = SHOTS,
+        q: int = QUERIES,
     ) -> tuple[Nodes, Tensor, Nodes]:
         """Return nodes of the support (b n·k …), its labels (b n·k), and nodes of queries."""
         with torch.no_grad():
@@ -93,11 +100,11 @@ class Subject:
             query = method.encode(made_up_features(method, self.card, b, q, seed=1))
         return support, torch.arange(n).repeat(k).expand(b, -1), query
 
-    def text(self, method: Method, b: int, n: int) -> Tensor | None:
+    def text(self, method: TorchMethod, b: int, n: int) -> Tensor | None:
         """Return embeddings (b n d) of class names, for a method that uses them."""
         return made_up_text(self.card, b, n) if method.uses_text else None
 
-    def batch(self, method: Method) -> TrainingBatch:
+    def batch(self, method: TorchMethod) -> TrainingBatch:
         """Return training episodes."""
         support, query = (
             made_up_features(method, self.card, EPISODES, 6, seed=seed) for seed in (0, 1)
@@ -107,13 +114,17 @@ class Subject:
         return TrainingBatch(support, labels, query, labels, WAYS, text)
 
 
-def make(method: type[Method], card: Card, options: Mapping[str, Any]) -> Method:
-    """Return a method that fits a backbone, in evaluation mode."""
+def make(method: type[Any], card: Card, options: Mapping[str, Any]) -> TorchMethod:
+    """Return a method that fits a backbone, in evaluation mode; over arrays in an adapter."""
     values = {**fitting(method, card, options=options), **options}
-    return method(make_options(method.Options, values, of="the method")).float().eval()
+    return _made(method, make_options(method.Options, values, of="the method"))
 
 
-def accepts(method: Method, card: Card) -> bool:
+def _made(method: type[Any], options: Any) -> TorchMethod:
+    return on_tensors(method(options)).float().eval()
+
+
+def accepts(method: TorchMethod, card: Card) -> bool:
     """Return whether the method has what it needs of the backbone."""
     requests = method.requests(card)
     if not isinstance(requests, tuple | list):
@@ -133,7 +144,7 @@ def accepts(method: Method, card: Card) -> bool:
 
 def scores(
     subject: Subject,
-    method: Method,
+    method: TorchMethod,
     support: Nodes,
     labels: Tensor,
     query: Nodes,
@@ -153,7 +164,7 @@ def take(nodes: Nodes, which: slice | Tensor) -> Nodes:
     return {name: value[:, which] for name, value in nodes.items()}
 
 
-def other_option(method: Method, name: str) -> Method | None:
+def other_option(method: TorchMethod, name: str) -> TorchMethod | None:
     """Return the method with another valid value of an option, if one is found."""
     values = flatten_options(method.options)
     for value in _other_values(type(method.options), name, values[name]):
@@ -162,7 +173,7 @@ def other_option(method: Method, name: str) -> Method | None:
         except OptionError:
             continue
         if options != method.options:
-            return type(method)(options).float().eval()
+            return _made(unwrapped(method), options)
     return None
 
 

@@ -5,17 +5,16 @@ A control: a claim about temporal matching on videos from fixed cameras has to b
 
 from typing import Annotated
 
-import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
-from torch import Tensor
-from torch.nn import functional
 
 from fewact import align
+from fewact.core.array_api import namespace
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.methods.base import Method, Nodes
+from fewact.methods.base import Labels, Logits, Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import check_nodes, options_dataclass
-from fewact.methods.common.temporal import unit_changes
+from fewact.methods.common.pooling import parts
+from fewact.methods.common.temporal import normalised, unit_changes
 from fewact.networks.card import Card
 
 LUMA = (0.299, 0.587, 0.114)
@@ -49,6 +48,7 @@ class Pixels(Method[PixelsOptions, KernelState]):
 
     Options = PixelsOptions
     paper = "control without a network"
+    takes_tensors = True
     scoring = frozenset({"intra_class_weight"})
     averages_pairs = True
     temperature = 0.1
@@ -63,28 +63,34 @@ class Pixels(Method[PixelsOptions, KernelState]):
 
     def encode(self, features: Features) -> Nodes:
         """Return ``frames``: vectors (… t grid²) of length 1, or 0 where nothing moves."""
-        pixels = features[self._request].float() / 255  # (… t 3 h w)
-        luma = pixels.new_tensor(LUMA)
-        grey = torch.einsum("c,...chw->...hw", luma, pixels)
-        small = functional.adaptive_avg_pool2d(grey.flatten(0, -3), self.options.grid)
-        small = small.flatten(1).unflatten(0, grey.shape[:-2])  # (… t grid²)
-        frames = functional.normalize(small, dim=-1)
-        return {"frames": unit_changes(frames - frames.mean(-2, keepdim=True), frames)}
+        pixels = features[self._request]  # (… t 3 h w)
+        xp, grid = namespace(pixels), self.options.grid
+        red, green, blue = (xp.astype(pixels[..., i, :, :], xp.float32) for i in range(3))
+        grey = (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue) / 255
+        down, across = (
+            xp.asarray(parts(size, grid), device=pixels.device) for size in grey.shape[-2:]
+        )
+        small = down @ grey @ across.mT
+        frames = normalised(small.reshape(*small.shape[:-2], grid**2))  # (… t grid²)
+        changes = frames - xp.mean(frames, axis=-2, keepdims=True)
+        return {"frames": unit_changes(changes, frames)}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> KernelState:
+    def support(self, nodes: Nodes, labels: Labels, n: int) -> KernelState:
         inside = intra_class_similarity(
             lambda videos, _: self.similarity(videos, videos), nodes, labels, n
         )
         return KernelState(nodes, labels, inside)
 
-    def score(self, state: KernelState, nodes: Nodes) -> Tensor:
+    def score(self, state: KernelState, nodes: Nodes) -> Logits:
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Tensor, Tensor]:
+    def score_and_pairs(self, state: KernelState, nodes: Nodes) -> tuple[Logits, Logits]:
         pairs = self.similarity(nodes, state.nodes)
-        return state.logits(pairs, self.options.intra_class_weight), pairs
+        logits: Logits = state.logits(pairs, self.options.intra_class_weight)
+        return logits, pairs
 
-    def similarity(self, first: Nodes, second: Nodes) -> Tensor:
+    def similarity(self, first: Nodes, second: Nodes) -> Logits:
         """Return minus the warping cost per frame: (b q …), (b s …) → (b q s)."""
         cost = align.pairwise_cosine_cost(first["frames"], second["frames"], eps=0)
-        return -align.dtw(cost, plan=False).value / cost.shape[-1]
+        similarity: Logits = -align.dtw(cost, plan=False).value / cost.shape[-1]
+        return similarity

@@ -4,13 +4,13 @@ Cao et al., Few-Shot Video Classification via Temporal Alignment, CVPR 2020, arX
 """
 
 from pydantic import NonNegativeFloat, PositiveInt
-from torch import Tensor
 
 from fewact import align
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.lab.methods.common.shots import ShotAggregation, SupportFrames, support_frames
-from fewact.methods.base import FrameMatch, Method, Nodes, frame_match, promoted
+from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
 from fewact.methods.common.options import options_dataclass
+from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.networks.card import Card
 
 
@@ -41,6 +41,7 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
 
     Options = OTAMOptions
     paper = "OTAM, CVPR 2020"
+    takes_tensors = True
     scoring = frozenset({"smoothing", "eps", "bidirectional", "shot_aggregation"})
 
     def __init__(self, options: OTAMOptions) -> None:
@@ -55,17 +56,16 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
         return FeatureRequest("vectors", View(self.options.frames, self.options.stabilise))
 
     def encode(self, features: Features) -> Nodes:
-        frames = features[self._request]
-        return {"frames": frames.to(promoted(frames))}
+        return {"frames": promoted(features[self._request])}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
+    def support(self, nodes: Nodes, labels: Labels, n: int) -> SupportFrames:
         """Return the support videos with their classes, or prototypes (b n t d)."""
         return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
 
-    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
+    def score(self, state: SupportFrames, nodes: Nodes) -> Logits:
         return self.score_and_pairs(state, nodes)[0]
 
-    def score_and_pairs(self, state: SupportFrames, nodes: Nodes) -> tuple[Tensor, Tensor | None]:
+    def score_and_pairs(self, state: SupportFrames, nodes: Nodes) -> tuple[Logits, Logits | None]:
         """Return logits (b q n), and for ``mean`` the averaged similarities (b q s)."""
         options = self.options
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, eps=options.eps)
@@ -73,7 +73,7 @@ class OTAM(Method[OTAMOptions, SupportFrames]):
             cost, options.smoothing, bidirectional=options.bidirectional, plan=False
         )
         pairs = -alignment.value  # (b q p)
-        logits = state.average(pairs)
+        logits: Logits = state.average(pairs)
         return logits, pairs if self.averages_pairs else None
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:

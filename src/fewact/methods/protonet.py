@@ -4,20 +4,19 @@ Snell et al., Prototypical Networks, NeurIPS 2017, applied to video: the baselin
 comparison.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import Tensor
-from torch.linalg import vector_norm
-from torch.nn import functional
 
 from fewact import align
+from fewact.core.array_api import namespace
 from fewact.features.request import FeatureRequest, Features, Request, Stabilise, View
-from fewact.lab.methods.common.shots import ShotAggregation, SupportFrames, support_frames
-from fewact.methods.base import BankScorer, Method, Nodes, promoted
+from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
 from fewact.methods.common.kernel import mean_over_shots
 from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
+from fewact.methods.common.temporal import lengths, normalised
+from fewact.methods.protocols import BankScorer
 from fewact.networks.card import Card
 
 
@@ -58,6 +57,7 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
 
     Options = ProtoNetOptions
     paper = "Prototypical Networks, NeurIPS 2017"
+    takes_tensors = True
     scoring = frozenset({"distance", "shot_aggregation", "eps", "temperature"})
 
     def __init__(self, options: ProtoNetOptions) -> None:
@@ -77,24 +77,24 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
 
     def encode(self, features: Features) -> Nodes:
         """Return frames (… t d); pooled or concatenated frames are one vector (… 1 d)."""
-        frames = features[self._request]
-        frames = frames.to(promoted(frames))
+        frames = promoted(features[self._request])
         if self.options.unit_frames:
-            frames = functional.normalize(frames, dim=-1)
+            frames = normalised(frames)
         if self.options.frame_matching == "pooled":
-            frames = frames.mean(-2, keepdim=True)
+            frames = namespace(frames).mean(frames, axis=-2, keepdims=True)
         elif self.options.frame_matching == "concatenated":
-            frames = frames.flatten(-2).unsqueeze(-2)
+            frames = frames.reshape(*frames.shape[:-2], 1, -1)
         return {"frames": frames}
 
-    def support(self, nodes: Nodes, labels: Tensor, n: int) -> SupportFrames:
+    def support(self, nodes: Nodes, labels: Labels, n: int) -> SupportFrames:
         """Return the support videos with their classes, or prototypes (b n t d)."""
         return support_frames(nodes["frames"], labels, n, self.options.shot_aggregation)
 
-    def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
+    def score(self, state: SupportFrames, nodes: Nodes) -> Logits:
         """Return logits (b q n): cosine or negative distance, over the temperature."""
         pairs = self._pairs(nodes["frames"], state.frames)  # (b q p)
-        return state.average(pairs) * (1 / self.options.temperature)
+        logits: Logits = state.average(pairs) * (1 / self.options.temperature)
+        return logits
 
     def bank_scorer(self, support: Nodes, query: Nodes, comparisons: int = 0) -> BankScorer | None:
         """Return a scorer from the products of the videos' vectors, for cosines of one vector."""
@@ -103,44 +103,41 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         if not pairs_of_vectors or options.distance != "cosine":
             return None
         support_bank, query_bank = support["frames"], query["frames"]  # (v 1 d), (w 1 d)
-        own_norms, other_norms = (_norms(bank)[:, 0] for bank in (support_bank, query_bank))
+        own_norms, other_norms = (_norms(bank)[:, 0, 0] for bank in (support_bank, query_bank))
 
-        def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+        def score(rows: Any, labels: Any, n: int, queries: Any) -> Any:
             if options.shot_aggregation == "prototype" and rows.shape[1] > n:
                 state = self.support({"frames": support_bank[rows]}, labels, n)
                 return self.score(state, {"frames": query_bank[queries]})
-            products = align.block_products(query_bank, queries, support_bank, rows)[
-                ..., 0, 0
-            ]  # (b q s)
-            norms = other_norms[queries][..., None] * own_norms[rows][:, None]
-            cosines = products / (norms + options.eps)
+            products = align.block_products(query_bank, queries, support_bank, rows)
+            norms = other_norms[queries][..., None] * own_norms[rows][:, None]  # (b q s)
+            cosines = products[..., 0, 0] / (norms + options.eps)
             return mean_over_shots(cosines, labels, n) * (1 / options.temperature)
 
         return score
 
-    def _pairs(self, query: Tensor, support: Tensor) -> Tensor:
+    def _pairs(self, query: Any, support: Any) -> Any:
         """Compare videos: (b q t d), (b p t d) → (b q p)."""
-        if self.options.frame_matching in ("diagonal", "all_pairs"):
-            norms = _norms(query)[:, :, None, :, None] * _norms(support)[:, None, :, None, :]
-            products = torch.einsum("bqtd,bpud->bqptu", query, support)
-            cosines = products / (norms + self.options.eps)
-            if self.options.frame_matching == "all_pairs":
-                return cosines.sum(-1).mean(-1)
+        options, xp = self.options, namespace(query)
+        if options.frame_matching in ("diagonal", "all_pairs"):
+            cosines = 1 - align.pairwise_cosine_cost(query, support, options.eps)  # (b q p t u)
+            if options.frame_matching == "all_pairs":
+                return xp.mean(xp.sum(cosines, axis=-1), axis=-1)
             return -align.diagonal(1 - cosines, plan=False).value
-        query, support = query.flatten(-2), support.flatten(-2)
-        if self.options.distance == "cosine":
-            norms = _norms(query)[:, :, None] * _norms(support)[:, None]
-            cosine: Tensor = query @ support.mT / (norms + self.options.eps)
-            return cosine
-        distance = torch.cdist(query, support, compute_mode="donot_use_mm_for_euclid_dist")
-        return -distance if self.options.distance == "euclidean" else -(distance**2)
+        query, support = (x.reshape(*x.shape[:2], -1) for x in (query, support))
+        if options.distance == "cosine":
+            return query @ support.mT / (_norms(query) * _norms(support).mT + options.eps)
+        apart = [
+            query[:, :, None] - frames[:, None, None] for frames in xp.unstack(support, axis=1)
+        ]
+        distance = xp.concat([lengths(x)[..., 0] for x in apart], axis=-1)
+        return -distance if options.distance == "euclidean" else -(distance**2)
 
 
 SMALLEST_NORM = 1e-12
 """Smallest norm that a product is divided by: a zero vector has cosine 0 with everything."""
 
 
-def _norms(vectors: Tensor) -> Tensor:
-    """Return the norms of vectors (… d), at least the smallest: (…)."""
-    norms: Tensor = vector_norm(vectors, dim=-1).clamp_min(SMALLEST_NORM)
-    return norms
+def _norms(vectors: Any) -> Any:
+    """Return the norms of vectors, at least the smallest: (… d) → (… 1)."""
+    return namespace(vectors).clip(lengths(vectors), min=SMALLEST_NORM)
