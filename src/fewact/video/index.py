@@ -470,7 +470,7 @@ def undo_rounding(bounds: Floats, step: float, rate: float | None) -> Floats:
 _EBML = bytes.fromhex("1a45dfa3")
 _SEGMENT = bytes.fromhex("18538067")
 _NO_SIZE = 0xFFFFFFFF  # of RIFF
-_MAX_BOXES = 100_000
+_MAX_ELEMENTS = 100_000
 
 # Frames by which a file at a constant rate can differ from it: those that wait for others at a cut.
 _UNEVEN = 8
@@ -520,7 +520,7 @@ def _size_reader(head: bytes) -> Callable[[BinaryIO], int]:
 def _iso_size(file: BinaryIO) -> int:
     """Return the size of MP4 and QuickTime: boxes, each with a size and a four-letter type."""
     offset = 0
-    for _ in range(_MAX_BOXES):
+    for _ in range(_MAX_ELEMENTS):
         file.seek(offset)
         head = file.read(16)
         size = int.from_bytes(head[:4])

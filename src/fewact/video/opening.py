@@ -20,13 +20,13 @@ from av.video.stream import VideoStream
 from fewact.core.errors import OptionError, VideoError, warn
 from fewact.core.paths import similar_name
 
-MAX_FRAMES = 4_000_000
+MAX_VIDEO_FRAMES = 4_000_000
 """Largest number of frames of a video: 37 hours at 30 frames per second."""
 
-MAX_DECLARED = 4 * MAX_FRAMES
+MAX_DECLARED = 4 * MAX_VIDEO_FRAMES
 """Largest number of entries of all tracks together, sound too."""
 
-_MAX_BOXES = 1_000_000
+_MAX_MP4_BOXES = 1_000_000
 _TYPES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof", b"sidx", b"pnot")
 _PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"))
 # Flags of a fragment's table: its entries have bytes of their own.
@@ -61,7 +61,7 @@ def check_declared(path: Path) -> None:
                 total += int.from_bytes(head[4:8])
             elif type == b"trak":
                 pcm = sound = False
-            if total > MAX_DECLARED or boxes > _MAX_BOXES:
+            if total > MAX_DECLARED or boxes > _MAX_MP4_BOXES:
                 raise VideoError(
                     path,
                     f"its tables declare more than {MAX_DECLARED} frames, or are damaged",
@@ -237,7 +237,7 @@ def is_incomplete(video: OpenVideo, packet: VideoPacket) -> bool:
 
 def packets(video: OpenVideo) -> Iterator[VideoPacket]:
     """Yield the packets of the video stream in decoding order; read errors are skipped."""
-    limit = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_FRAMES)
+    limit = min(max(video.container.size // _LEAST_BYTES, _FEW), MAX_VIDEO_FRAMES)
     count = 0
     progress = True
     while progress:
@@ -251,8 +251,8 @@ def packets(video: OpenVideo) -> Iterator[VideoPacket]:
                         raise VideoError(
                             video.path,
                             f"has more than {limit} frames in {video.container.size} bytes",
-                            expected=f"at most {MAX_FRAMES} frames, each of {_LEAST_BYTES} bytes "
-                            "or more",
+                            expected=f"at most {MAX_VIDEO_FRAMES} frames, each of "
+                            f"{_LEAST_BYTES} bytes or more",
                             hint="Cut or convert it, for example with FFmpeg.",
                         )
                     yield packet
