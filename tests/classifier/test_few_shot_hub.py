@@ -73,7 +73,7 @@ def test_a_folder_needs_no_hub(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     folder = quick.fit(actions).save(tmp_path / "model")
     assert tuple(FewShotClassifier.from_pretrained(str(folder)).classes_) == tuple(quick.classes_)
-    with pytest.raises(ModelError, match=r"owner/moves: .*pip install 'fewact\[hf\]'"):
+    with pytest.raises(ModelError, match="huggingface_hub"):
         FewShotClassifier.from_pretrained("owner/moves")
 
 
@@ -103,7 +103,7 @@ def test_what_is_nearly_a_folder_goes_to_the_hub_with_a_revision_only(
     with pytest.raises(ModelError, match=r'no such folder.* Did you mean "moves"'):
         FewShotClassifier.from_pretrained("models/mvoes")
     for name in ("models/mvoes@main", "models/other", "owner/mvoes"):
-        with pytest.raises(ModelError, match=r"pip install 'fewact\[hf\]'"):
+        with pytest.raises(ModelError, match="huggingface_hub"):
             FewShotClassifier.from_pretrained(name)
 
 

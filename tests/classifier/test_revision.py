@@ -87,7 +87,7 @@ def test_weights_are_part_of_how_clips_are_encoded(
     header = former.header.model_copy(update={"method": SavedMethod.of(method)})
     assert encodes_as(replace(former, header=header, method=method), pipeline)
     other = deepcopy(method)
-    other.load_weights({name: value + 1 for name, value in other.weights().items()})
+    other.load_weights({name: np.asarray(value + 1) for name, value in other.weights().items()})
     assert not encodes_as(replace(former, header=header, method=other), pipeline)
 
 

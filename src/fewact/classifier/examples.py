@@ -224,8 +224,8 @@ def _unpickled(
 
 
 def as_float32(nodes: Mapping[str, NDArray[Any]]) -> Nodes:
-    """Return nodes in float32; those that are stay themselves."""
-    return {name: value.astype(np.float32, copy=False) for name, value in nodes.items()}
+    """Return nodes (s …) in float32, their numbers in order; those that are so stay themselves."""
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in nodes.items()}
 
 
 def join(parts: Iterable[Examples]) -> Examples:

@@ -112,7 +112,9 @@ def save_tensors(
     """Return the content of a safetensors file."""
     from safetensors.numpy import save
 
-    return save(dict(arrays), None if metadata is None else dict(metadata))
+    # The memory of an array is written as it is: its numbers must be in order.
+    ordered = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+    return save(ordered, None if metadata is None else dict(metadata))
 
 
 def sha256_of(arrays: Mapping[str, NDArray[Any]]) -> str:
