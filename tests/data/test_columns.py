@@ -11,12 +11,12 @@ from fewact.data.poses import tables as poses
 from fewact.recordings.formats import boris, event
 
 SCHEMAS = [
-    tables.LISTED,
+    tables.LIST_COLUMNS,
     feature_files.CLIP_LABELS,
-    tracks.COLUMNS,
-    poses.COLUMNS,
-    event.COLUMNS,
-    boris.COLUMNS,
+    tracks.TRACK_COLUMNS,
+    poses.POSE_COLUMNS,
+    event.EVENT_COLUMNS,
+    boris.BORIS_COLUMNS,
 ]
 SEGMENTS = Schema(
     (

@@ -19,7 +19,7 @@ from fewact.features.request import (
 )
 from fewact.features.ring import FeatureRing
 from fewact.features.views import (
-    GAIN,
+    DIFFERENCE_GAIN,
     Views,
     difference_images,
     repeats,
@@ -42,7 +42,15 @@ def test_an_image_has_the_changes_before_at_and_after_its_frame() -> None:
     frames[..., 84:] = levels[:, None, None, None]  # less than the rest is not the light
     frames[..., 182:] = 80
     images = difference_images(frames)
-    changes = [0, 0, 20 * GAIN, 0, 5 * GAIN, 255, 0]  # of neighbours; the last one is cut off
+    changes = [
+        0,
+        0,
+        20 * DIFFERENCE_GAIN,
+        0,
+        5 * DIFFERENCE_GAIN,
+        255,
+        0,
+    ]  # of neighbours; the last one is cut off
     expected = np.array([changes[i : i + 3] for i in range(5)])
     assert images.dtype == np.uint8
     assert images.shape == (5, 3, 64, 128)
@@ -140,10 +148,10 @@ def flickering(factors: list[float]) -> Pixels:
 
 def test_light_that_changes_is_no_movement() -> None:
     frames = flickering([1.0, 1.3, 0.8, 1.1, 0.7, 1.0])
-    assert difference_images(frames).max() <= 2 * GAIN  # levels were rounded
+    assert difference_images(frames).max() <= 2 * DIFFERENCE_GAIN  # levels were rounded
     frames[3:, :, 30:90, 66:70] = 0  # as large as an arm
     images = difference_images(frames)
-    assert images[2, 1].max() <= 2 * GAIN < 100 < images[2, 2].max()
+    assert images[2, 1].max() <= 2 * DIFFERENCE_GAIN < 100 < images[2, 2].max()
 
 
 def test_light_that_hardly_changes_is_left() -> None:

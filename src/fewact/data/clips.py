@@ -49,7 +49,7 @@ def check_texts(**texts: object) -> None:
 DEFAULT_FPS = 25.0
 """Frames per second of frames that are passed without a rate."""
 
-HASHED = 16
+HASH_DIGITS = 16
 """Number of hexadecimal digits of a hash in the name of a clip."""
 
 
@@ -162,7 +162,7 @@ class _InMemory(ClipReference):
     @property
     def display_name(self) -> str:
         """Name of the clip, or one made from the hash of its content."""
-        return self.name or f"{self.kind}-{self.fingerprint()[:HASHED]}"
+        return self.name or f"{self.kind}-{self.fingerprint()[:HASH_DIGITS]}"
 
     @property
     def _source_key(self) -> str:

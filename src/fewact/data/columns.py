@@ -16,7 +16,7 @@ from fewact.core.errors import DataError, did_you_mean
 from fewact.data.cells import header_line, table_rows
 from fewact.data.files import first_few
 
-SHOWN: Final = 40
+QUOTED_CHARACTERS: Final = 40
 """Characters of a cell that an error quotes."""
 
 SUBJECT: Final = "subject individual animal person actor"
@@ -138,7 +138,7 @@ class Schema:
                 raise DataError(
                     f'there is no column "{column.name}"',
                     where=where,
-                    got=first_few(cell[:SHOWN] for cell in cells),
+                    got=first_few(cell[:QUOTED_CHARACTERS] for cell in cells),
                     expected=self.expected,
                     hint=f'Rename the column "{near}".' if near else "",
                 )
@@ -155,7 +155,7 @@ class Schema:
             raise DataError(
                 f'several columns may be "{name}"',
                 where=where,
-                got=first_few(cell[:SHOWN] for cell in names),
+                got=first_few(cell[:QUOTED_CHARACTERS] for cell in names),
                 expected="one of them",
             )
 

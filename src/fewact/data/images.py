@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
 
-EXPECTED = (
+FRAMES_EXPECTED = (
     "RGB frames, uint8: an array or tensor (t, h, w, 3) or (t, 3, h, w), or a list of images of "
     "equal size"
 )
 OF_FEATURES = "Features (t, d) of a clip are passed as FeatureClip(name, vectors)."
 """Hint for an array of two axes."""
-IMAGE = "an RGB image, uint8: an array or tensor (h, w, 3) or (3, h, w), or a PIL image"
+IMAGE_EXPECTED = "an RGB image, uint8: an array or tensor (h, w, 3) or (3, h, w), or a PIL image"
 
 
 def is_tensor(value: object) -> bool:
@@ -103,19 +103,21 @@ def as_frames(value: Any, where: str) -> NDArray[np.uint8]:
     """
     if not (is_tensor(value) or hasattr(value, "shape")):
         return _stack(value, where)
-    array = as_array(value, where, EXPECTED)
+    array = as_array(value, where, FRAMES_EXPECTED)
     if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
         hint = _to_rgb(array.shape) if array.ndim == 4 else ""
         got = str(array.shape)
-        raise DataError("not frames", where=where, got=got, expected=EXPECTED, hint=hint)
+        raise DataError("not frames", where=where, got=got, expected=FRAMES_EXPECTED, hint=hint)
     return _checked(array, where)
 
 
 def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
     if not isinstance(images, Iterable):
-        raise DataError("not frames", where=where, got=type(images).__name__, expected=EXPECTED)
+        raise DataError(
+            "not frames", where=where, got=type(images).__name__, expected=FRAMES_EXPECTED
+        )
     frames: list[NDArray[np.uint8]] = []
     for image in images:
         frame = as_image(image, f"{where}, frame {len(frames)}", of_vectors=OF_FEATURES)
@@ -128,7 +130,7 @@ def _stack(images: Iterable[Any], where: str) -> NDArray[np.uint8]:
             )
         frames.append(frame)
     if not frames:
-        raise DataError("no frames", where=where, expected=EXPECTED)
+        raise DataError("no frames", where=where, expected=FRAMES_EXPECTED)
     return np.stack(frames)
 
 
@@ -141,7 +143,7 @@ def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint
         of_vectors: Hint if two axes may be feature vectors, not a grey image.
     """
     image = _as_rgb(image, where) if hasattr(image, "convert") else image
-    array = as_array(image, where, IMAGE)
+    array = as_array(image, where, IMAGE_EXPECTED)
     if array.ndim == 3 and array.shape[-1] != 3 and array.shape[0] == 3:
         array = array.transpose(1, 2, 0)
     if array.ndim != 3 or array.shape[-1] != 3 or not array.size:
@@ -150,7 +152,7 @@ def as_image(image: Any, where: str, *, of_vectors: str = "") -> NDArray[np.uint
             "not an image",
             where=where,
             got=str(array.shape) if array.ndim else type(image).__name__,
-            expected=IMAGE,
+            expected=IMAGE_EXPECTED,
             hint=" ".join(filter(None, hints)),
         )
     return _checked(array, where)

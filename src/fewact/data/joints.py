@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from fewact.core.errors import DataError, did_you_mean
 
-EXPECTED = (
+LAYOUT_EXPECTED = (
     'parts such as "kinect20:xyz" joined by "+": a skeleton, or a number of joints with the pairs '
     'that swap in a mirror as in "7(1-2,3-4)"; and the axes xy, xyc, xyz or xyzc (c: confidence)'
 )
@@ -45,8 +45,8 @@ SKELETONS: Final[Mapping[str, tuple[int, tuple[tuple[int, int], ...]]]] = {
 hands of a layout swap with each other."""
 
 AXES: Final = ("xy", "xyc", "xyz", "xyzc")
-PART = re.compile(r"(?P<name>\w+?)(?:\((?P<pairs>[\d,-]*)\))?:(?P<axes>\w+)")
-LARGEST = 300
+LAYOUT_PART = re.compile(r"(?P<name>\w+?)(?:\((?P<pairs>[\d,-]*)\))?:(?P<axes>\w+)")
+MOST_JOINTS = 300
 """Largest number of joints: all their distances from each other are compared."""
 
 
@@ -93,13 +93,13 @@ def parse_joints(layout: str) -> Joints:
     if len(hands) == 2:
         for i in range(21):
             mirror[hands[0] + i], mirror[hands[1] + i] = hands[1] + i, hands[0] + i
-    if len(mirror) > LARGEST or len({len(axes) for axes in coordinates}) > 1:
-        _refuse(layout, f"more than {LARGEST} joints, or some in the plane and some in space")
+    if len(mirror) > MOST_JOINTS or len({len(axes) for axes in coordinates}) > 1:
+        _refuse(layout, f"more than {MOST_JOINTS} joints, or some in the plane and some in space")
     return Joints(width, tuple(coordinates), tuple(confidences), tuple(mirror))
 
 
 def _part(layout: str, part: str) -> tuple[int, tuple[tuple[int, int], ...], str]:
-    match = PART.fullmatch(part)
+    match = LAYOUT_PART.fullmatch(part)
     if match is None or match["axes"] not in AXES:
         _refuse(layout, f'"{part}" is no part of a layout')
     name = match["name"]
@@ -107,7 +107,7 @@ def _part(layout: str, part: str) -> tuple[int, tuple[tuple[int, int], ...], str
         if name not in SKELETONS or match["pairs"] is not None:
             _refuse(layout, f'unknown skeleton "{name}"', did_you_mean(name, SKELETONS))
         return *SKELETONS[name], match["axes"]
-    if not 1 <= int(name[:5]) <= LARGEST:
+    if not 1 <= int(name[:5]) <= MOST_JOINTS:
         _refuse(layout, f"{name[:9]} joints")
     pairs = []
     for pair in filter(None, (match["pairs"] or "").split(",")):
@@ -123,11 +123,14 @@ def _part(layout: str, part: str) -> tuple[int, tuple[tuple[int, int], ...], str
 
 def _refuse(layout: str, what: str, hint: str = "") -> NoReturn:
     raise DataError(
-        f"not a layout of joints: {what}", got=repr(layout[:80]), expected=EXPECTED, hint=hint
+        f"not a layout of joints: {what}",
+        got=repr(layout[:80]),
+        expected=LAYOUT_EXPECTED,
+        hint=hint,
     )
 
 
-SIDES: Final = (("left", "right"), ("l", "r"))
+SIDE_WORDS: Final = (("left", "right"), ("l", "r"))
 
 
 def layout_of(names: Sequence[str], axes: str) -> str:
@@ -140,7 +143,7 @@ def layout_of(names: Sequence[str], axes: str) -> str:
     place = {tuple(key): i for i, key in enumerate(words)}
     pairs = []
     for i, key in enumerate(words):
-        for left, right in SIDES:
+        for left, right in SIDE_WORDS:
             swapped = tuple(right if word == left else word for word in key)
             if swapped != tuple(key) and swapped in place:
                 pairs.append(f"{i}-{place[swapped]}")

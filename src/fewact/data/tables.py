@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 SIDES: Final = ("x", "y", "w", "h")
 """Columns of a box: left, top, width and height, in pixels."""
 
-EXPECTED = (
+CLIPS_EXPECTED = (
     "a header with path and label; optional: start, end, group, subject, and box, or x, y, w and h"
 )
-BOX_EXPECTED = (
+BOX_CELL_EXPECTED = (
     "left, top, width and height in pixels of the picture as displayed, such as 310,80,90,200; or "
     "in the column box a table of boxes with frame, id, x, y, w and h"
 )
-TABLE = FileType(
+CLIP_TABLE = FileType(
     "table",
     DataError,
     256 * MIB,
-    EXPECTED,
+    CLIPS_EXPECTED,
     'In a spreadsheet, save it as "CSV UTF-8". Features are read from an .npz file.',
 )
-CLIPS: Final = Schema(
+CLIP_COLUMNS: Final = Schema(
     (
         Column("path", required=True),
         Column("label", required=True),
@@ -45,12 +45,12 @@ CLIPS: Final = Schema(
         # Others may begin with names as common as these.
         *(Column(name, distinctive=False) for name in (*SIDES, "subject")),
     ),
-    EXPECTED,
+    CLIPS_EXPECTED,
     refuses_misspelt=True,
 )
-LISTED: Final = CLIPS.and_column("split")
+LIST_COLUMNS: Final = CLIP_COLUMNS.and_column("split")
 
-TEXTS: Final = (".csv", ".tsv", ".txt")
+CLIP_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 """Extensions of tables of clips; others may be files of other programs."""
 
 
@@ -96,7 +96,7 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     Raises:
         DataError: The table does not exist or has no clips, or a row is invalid.
     """
-    rows = _every_row(user_path(path, DataError), CLIPS)
+    rows = _every_row(user_path(path, DataError), CLIP_COLUMNS)
     return [clip for clip, _ in rows if is_background(clip.label or "") == background]
 
 
@@ -123,17 +123,17 @@ def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip
 
 def _every_row(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
     """Return the clips, of classes and of no class, each with its cells."""
-    text = TABLE.text(table) if table.suffix.lower() in TEXTS else None
-    is_clips = text is not None and CLIPS.fits(CLIPS.header(text))
+    text = CLIP_TABLE.text(table) if table.suffix.lower() in CLIP_TABLE_SUFFIXES else None
+    is_clips = text is not None and CLIP_COLUMNS.fits(CLIP_COLUMNS.header(text))
     if not is_clips and is_event_file(table):
         clips, skipped = event_clips(table)
         for row in skipped:
             warn(f"skipped: {row}", SkippedWarning)
         rows = [(clip, _cells_of(clip, schema)) for clip in clips]
     else:
-        rows = _clip_rows(table, TABLE.text(table) if text is None else text, schema)
+        rows = _clip_rows(table, CLIP_TABLE.text(table) if text is None else text, schema)
     if not rows:
-        raise DataError("the table lists no clips", where=str(table), expected=EXPECTED)
+        raise DataError("the table lists no clips", where=str(table), expected=CLIPS_EXPECTED)
     if not any(clip.path.exists() for clip, _ in rows):
         raise DataError(
             "none of the table's clips exist",
@@ -209,7 +209,7 @@ def _box(folder: Path, where: str, row: dict[str, str], clip: Clip) -> "Box | No
     if len(cells) == 1 and number(cells[0]) is None:
         return _box_of_table(where, folder / user_path(row["box"], DataError), row["subject"], clip)
     numbers = [side for cell in cells if (side := number(cell)) is not None]
-    return as_box(numbers, where, shown=", ".join(cells), expected=BOX_EXPECTED)
+    return as_box(numbers, where, shown=", ".join(cells), expected=BOX_CELL_EXPECTED)
 
 
 def _box_of_table(where: str, table: Path, subject: str, clip: Clip) -> "Box | None":
@@ -217,7 +217,10 @@ def _box_of_table(where: str, table: Path, subject: str, clip: Clip) -> "Box | N
 
     if not table.is_file():
         raise DataError(
-            "neither a box nor a file", where=where, got=str(table)[-80:], expected=BOX_EXPECTED
+            "neither a box nor a file",
+            where=where,
+            got=str(table)[-80:],
+            expected=BOX_CELL_EXPECTED,
         )
     timeline = timeline_or_none(clip.path)
     if timeline is None:  # its reader says why
@@ -267,7 +270,7 @@ def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> Video
     """
     file = user_path(table, DataError)
     videos, outside = [], []
-    for clip, row in _every_row(file, LISTED):
+    for clip, row in _every_row(file, LIST_COLUMNS):
         id = row["path"]
         if clip.start is not None or clip.end is not None:
             id += f"#{row['start']}-{row['end']}"

@@ -13,8 +13,10 @@ from fewact.data.columns import SUBJECT, TRACK, Column, Schema
 from fewact.video.samplers import Floats
 from fewact.video.track import Box, Track
 
-EXPECTED = "a header with frame, id, x, y, w and h, frames from 0; or MOT: no header, frames from 1"
-COLUMNS: Final = Schema(
+TRACKS_EXPECTED = (
+    "a header with frame, id, x, y, w and h, frames from 0; or MOT: no header, frames from 1"
+)
+TRACK_COLUMNS: Final = Schema(
     (
         Column("frame", "frame frame_id frame_index", required=True),
         Column("id", f"{TRACK} {SUBJECT}", required=True),
@@ -23,9 +25,9 @@ COLUMNS: Final = Schema(
         Column("w", "w width bb_width", required=True),
         Column("h", "h height bb_height", required=True),
     ),
-    EXPECTED,
+    TRACKS_EXPECTED,
 )
-TRACKS = FileType("table of tracks", DataError, 256 * MIB, EXPECTED)
+TRACKS = FileType("table of tracks", DataError, 256 * MIB, TRACKS_EXPECTED)
 
 
 def read_tracks(
@@ -46,22 +48,22 @@ def read_tracks(
     """
     table = user_path(path, DataError)
     text = TRACKS.text(table)
-    rows = list(COLUMNS.rows(table, text))
+    rows = list(TRACK_COLUMNS.rows(table, text))
     if not rows:
         TRACKS.refuse(table, "the table is empty", "")
     header = rows[0][1]
-    if has_header := COLUMNS.fits(header):
-        names = COLUMNS.checked(str(table), header)
+    if has_header := TRACK_COLUMNS.fits(header):
+        names = TRACK_COLUMNS.checked(str(table), header)
         rows = rows[1:]
     elif _numbers(header[:6]) is not None:
-        names = [*COLUMNS.names]
+        names = [*TRACK_COLUMNS.names]
     else:
         TRACKS.refuse(table, "not a table of tracks", ",".join(header)[:80])
     first = 0 if has_header else 1
     boxes: dict[str, dict[int, list[float]]] = {}
     for line, cells in rows:
         row = dict(zip(names, cells, strict=False))
-        numbers = _numbers([row.get(name, "") for name in COLUMNS.names if name != "id"])
+        numbers = _numbers([row.get(name, "") for name in TRACK_COLUMNS.names if name != "id"])
         subject, where = row.get("id", ""), f"{table}, line {line}"
         if not subject or numbers is None or min(numbers[3:]) <= 0 or numbers[0] % 1:
             raise DataError(

@@ -31,10 +31,10 @@ from fewact.video.cleaning.light import luma, same_light
 from fewact.video.frame import SharedFrame, shared
 from fewact.video.resizing import channels_last, planes, resized, resized_planes
 
-GAIN = 3.0
+DIFFERENCE_GAIN = 3.0
 """Factor of the differences: most are far below 255."""
 
-SIDE = 64
+IMAGE_HEIGHT = 64
 """Height of the images in pixels, for frames of any height; smaller frames give smaller images."""
 
 NEIGHBOURING_CHANGES = 4
@@ -46,7 +46,7 @@ REPEAT_RATIO = 0.15
 LEAST_REPEATED = 0.3
 """Smallest fraction of repeated frames. Fewer hardly make motion less even, and stay."""
 
-STRIDE = 16
+IMAGE_STRIDE = 16
 """Number of pixels that divides the sides of an image, as the sides of a frame."""
 
 
@@ -228,13 +228,13 @@ def stacked(frames: Sequence[Pixels]) -> Pixels:
     return planes(np.stack([channels_last(frame) for frame in frames]))
 
 
-def image_size(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
+def image_size(height: int, width: int, side: int = IMAGE_HEIGHT) -> tuple[int, int]:
     """Return the height and width of the small images of frames with this height and width.
 
     ``side`` is their height, a multiple of 16; at most the height of the frames.
     """
-    side = min(side, STRIDE * max(1, height // STRIDE))
-    return side, STRIDE * max(1, round(side * width / height / STRIDE))
+    side = min(side, IMAGE_STRIDE * max(1, height // IMAGE_STRIDE))
+    return side, IMAGE_STRIDE * max(1, round(side * width / height / IMAGE_STRIDE))
 
 
 def halved(frames: Pixels) -> Pixels:
@@ -243,7 +243,7 @@ def halved(frames: Pixels) -> Pixels:
     A pixel is the mean of four.
     """
     height, width = (side // 2 for side in frames.shape[-2:])
-    if height < SIDE:
+    if height < IMAGE_HEIGHT:
         return frames
     return planes(resized(channels_last(frames), (height, max(1, width)), antialias=False))
 
@@ -326,7 +326,7 @@ def difference_images(frames: Frames) -> Pixels:
     levels = np.zeros((len(known) + 3, *image_size(*grey.shape[-2:])), np.uint8)  # (n+3 h w)
     if changes:
         differences = np.stack(changes)
-        differences *= GAIN
+        differences *= DIFFERENCE_GAIN
         levels[2:-2] = np.rint(differences, out=differences).clip(0, 255)
     return np.stack([levels[i : i + len(known)] for i in range(3)], 1)
 

@@ -56,8 +56,10 @@ class RenderedVideo:
 VERSION = "motions-1"
 """Version of the benchmark; the pixels of a version never change."""
 
-VIDEOS, SIZE = 40, 112
-LEAST_FRAMES, LEAST_SIZE = 12, 16
+VIDEOS_PER_CLASS = 40
+SIZE = 112
+LEAST_FRAMES = 12
+LEAST_SIZE = 16
 MOST_SIZE = 4096
 """Largest side of a frame, in pixels: a video of 48 frames takes 2.3 GiB."""
 
@@ -220,7 +222,7 @@ def motions(
     preset: str = "plain",
     *,
     seed: int = 0,
-    videos: int = VIDEOS,
+    videos: int = VIDEOS_PER_CLASS,
     size: int = SIZE,
     frames: int | tuple[int, int] | None = None,
 ) -> MotionsBenchmark:
@@ -265,7 +267,9 @@ def motions(
     return MotionsBenchmark(preset, seed, videos, size, (fewest, largest))
 
 
-def named(text: str, *, seed: int = 0, videos: int = VIDEOS, size: int = SIZE) -> MotionsBenchmark:
+def named(
+    text: str, *, seed: int = 0, videos: int = VIDEOS_PER_CLASS, size: int = SIZE
+) -> MotionsBenchmark:
     """Return the benchmark of a name: ``motions`` or ``motions:PRESET``; options as of ``motions``.
 
     >>> named("motions:long").name

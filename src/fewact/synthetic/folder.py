@@ -17,9 +17,9 @@ from fewact.data.videos import Split, Video, VideoList
 from fewact.synthetic.benchmark import FPS, MotionsBenchmark, motions
 from fewact.video import probe, write_video
 
-INDEX, TABLE = "motions.json", "motions.csv"
-HINT = "Choose another folder, or move this one away."
-INDEX_FILE = FileType("index of this version", DataError, 64 * MIB, hint=HINT)
+INDEX_NAME, TABLE_NAME = "motions.json", "motions.csv"
+FOLDER_HINT = "Choose another folder, or move this one away."
+INDEX_FILE = FileType("index of this version", DataError, 64 * MIB, hint=FOLDER_HINT)
 
 
 class Entry(BaseModel):
@@ -90,7 +90,7 @@ def write_folder(
     index = _read_own(root, benchmark)
     check_output_folder(root)
     index = _merge(root, index, benchmark, entries)
-    write_text(root / INDEX, _as_text(index))
+    write_text(root / INDEX_NAME, _as_text(index))
     for done, (id, entry) in enumerate(entries.items(), start=1):
         path = root / entry.path
         if path.exists():
@@ -122,7 +122,7 @@ def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
     if index is None:
         raise DataError(
             "the folder has no index",
-            where=str(root / INDEX),
+            where=str(root / INDEX_NAME),
             hint="Write one with `fewact data render`.",
         )
     benchmark = index.benchmark
@@ -143,7 +143,9 @@ def _entry(benchmark: MotionsBenchmark, video: Video) -> Entry:
 
 
 def _read(root: Path) -> FolderIndex | None:
-    return INDEX_FILE.model(root / INDEX, FolderIndex) if (root / INDEX).exists() else None
+    return (
+        INDEX_FILE.model(root / INDEX_NAME, FolderIndex) if (root / INDEX_NAME).exists() else None
+    )
 
 
 def _read_own(root: Path, benchmark: MotionsBenchmark) -> FolderIndex | None:
@@ -151,17 +153,17 @@ def _read_own(root: Path, benchmark: MotionsBenchmark) -> FolderIndex | None:
     if not root.exists():
         return None
     if not root.is_dir():
-        raise DataError("not a folder", where=str(root), expected="a folder", hint=HINT)
+        raise DataError("not a folder", where=str(root), expected="a folder", hint=FOLDER_HINT)
     index = _read(root)
     if index is None and not is_empty(root):
-        raise DataError("the folder holds something else", where=str(root), hint=HINT)
+        raise DataError("the folder holds something else", where=str(root), hint=FOLDER_HINT)
     if index is not None and index.benchmark.name != benchmark.name:
         raise DataError(
             "the folder holds another benchmark",
             where=str(root),
             got=index.benchmark.name,
             expected=benchmark.name,
-            hint=HINT,
+            hint=FOLDER_HINT,
         )
     return index
 
@@ -173,7 +175,9 @@ def _merge(
     indexed = index.videos if index else {}
     for id, entry in entries.items():
         if id not in indexed and (root / entry.path).exists():
-            raise DataError("not a file of the benchmark", where=str(root / entry.path), hint=HINT)
+            raise DataError(
+                "not a file of the benchmark", where=str(root / entry.path), hint=FOLDER_HINT
+            )
     return FolderIndex(
         preset=benchmark.preset,
         seed=benchmark.seed,
@@ -217,4 +221,4 @@ def _write_table(root: Path, videos: tuple[Video, ...]) -> None:
         if video.clip is not None:
             path = video.clip.path.relative_to(root).as_posix()
             lines.append(csv_line((path, video.label, video.split, video.id)))
-    write_text(root / TABLE, "".join(lines))
+    write_text(root / TABLE_NAME, "".join(lines))

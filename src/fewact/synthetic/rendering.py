@@ -258,7 +258,7 @@ _PATTERNS: dict[str, Callable[[Image, Image], Image]] = {
 SCENERY = 1.5
 """Side of the background, in frame sides."""
 
-NOISE = (2.0, 10.0)
+NOISE_RANGE = (2.0, 10.0)
 """Range of the noise amplitude, of 255."""
 
 
@@ -292,7 +292,7 @@ def paint_frames(
     side = math.ceil(SCENERY * size / 2) * 2
     background = draw_background((common if biased else draws).of("background"), side)
     stripes = _color(draws, "wall", 0.5, 0.3, 0.6), _color(draws, "stripes", 0.5, 0.4, 0.7)
-    noise = draws.uniform("noise", *NOISE)
+    noise = draws.uniform("noise", *NOISE_RANGE)
     image = np.empty((size, size, 3), dtype=np.float32)
 
     def paint(item: SceneObject, frame: int, camera: Camera) -> None:
@@ -320,7 +320,7 @@ def paint_frames(
     return painted
 
 
-BAR = 0.45
+BAR_WIDTH = 0.45
 """Half of the width of an object in noise, in halves of its length: a bar shows its rotation."""
 
 
@@ -369,7 +369,7 @@ def _opacity(
         )
         length = preset.scale * radius
         inside = (np.abs(across * cos + down * sin) < length) & (
-            np.abs(down * cos - across * sin) < BAR * length
+            np.abs(down * cos - across * sin) < BAR_WIDTH * length
         )
         if item is scene.hidden:
             inside &= ~occluded

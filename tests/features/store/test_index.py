@@ -16,7 +16,14 @@ import pytest
 from fewact.core.errors import OutputError, StoreError
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape
-from fewact.features.store.store import FILE, FORMAT, SCHEMA, VERSION, KnownVideo, StoreIndex
+from fewact.features.store.store import (
+    APPLICATION_ID,
+    FILE,
+    SCHEMA_VERSION,
+    TABLES,
+    KnownVideo,
+    StoreIndex,
+)
 
 FACTS, LAYOUT = {"made": "up"}, {"a": Shape("int64", ())}
 
@@ -152,9 +159,9 @@ def test_a_store_is_opened_while_another_process_creates_it(tmp_path: Path) -> N
         opening.start()
         opening.join(0.2)
         assert opening.is_alive()
-        tables.execute(f"PRAGMA application_id = {FORMAT}")
-        tables.execute(f"PRAGMA user_version = {VERSION}")
-        for statement in SCHEMA:
+        tables.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        tables.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for statement in TABLES:
             tables.execute(statement)
     opening.join(60)
     assert list(reader[0].sets()) == []
@@ -233,4 +240,4 @@ def test_a_disk_without_locks_is_written_without(tmp_path: Path, monkeypatch: An
     monkeypatch.setattr(sqlite3, "connect", connect)
     index = StoreIndex(tmp_path / FILE, create=True)
     assert ["nolock" in address for address in addresses] == [False, True]
-    assert len(index.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")) == len(SCHEMA)
+    assert len(index.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")) == len(TABLES)

@@ -255,7 +255,7 @@ def test_the_list_of_another_variant_is_refused(
     """Numbered classes of another list would get the names of this one."""
     less = [row for row in SSV2 if row != SSV2[0]]
     other = make_benchmark(less, "ssv2", SSV2_NAMES).model_copy(update={"id": "other"})
-    monkeypatch.setattr(lists, "NAMES", ("made up", "other"))
+    monkeypatch.setattr(lists, "BENCHMARK_NAMES", ("made up", "other"))
     known = {"made up": BENCH, "other": other}
     monkeypatch.setattr(lists, "benchmark", known.__getitem__)
     if form == "table":

@@ -16,11 +16,11 @@ from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible, m
 from fewact.data.poses import documents, tables
 from fewact.data.poses.pose import POSES, Poses
 
-SUFFIXES: Final = (".json", ".csv", ".tsv", ".h5", ".hdf5")
-LEVELS: Final = 4
+POSE_SUFFIXES: Final = (".json", ".csv", ".tsv", ".h5", ".hdf5")
+FOLDER_LEVELS: Final = 4
 """Levels of folders that are searched, below a folder of poses."""
 
-HEAD: Final = 65536
+HEAD_BYTES: Final = 65536
 """Bytes of a file by which its format is recognised."""
 
 DOCUMENT: Final = re.compile(r'"(keypoints|pose_keypoints_2d)"\s*:|landmark|^\s*\[+\s*\{\s*"x"')
@@ -35,7 +35,7 @@ def is_poses(path: str | Path) -> bool:
     return bool(named) and all(_has_poses(p) if p.is_dir() else _is_pose_file(p) for p in named)
 
 
-def _has_poses(folder: Path, levels: int = LEVELS) -> bool | None:
+def _has_poses(folder: Path, levels: int = FOLDER_LEVELS) -> bool | None:
     """Return whether poses, not videos, are in the first folder that has either; None for none."""
     try:
         inside = entries(folder)
@@ -55,13 +55,13 @@ def _frames(inside: list[Path]) -> list[Path]:
 
 def _is_pose_file(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES or not path.is_file():
+    if suffix not in POSE_SUFFIXES or not path.is_file():
         return False
     if suffix in (".h5", ".hdf5"):
         return True
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD).decode("utf-8-sig", "replace")
+            head = file.read(HEAD_BYTES).decode("utf-8-sig", "replace")
     except OSError:
         return False
     if suffix == ".json":
@@ -94,7 +94,7 @@ def read_pose(path: Path) -> Poses:
     )
 
 
-def _clips_below(folder: Path, levels: int = LEVELS) -> Iterator[Path]:
+def _clips_below(folder: Path, levels: int = FOLDER_LEVELS) -> Iterator[Path]:
     """Yield the clips below a folder, also files of other content, which are refused when read.
 
     An HDF5 file beside the table of the same name is no clip.
@@ -109,7 +109,7 @@ def _clips_below(folder: Path, levels: int = LEVELS) -> Iterator[Path]:
             yield from _clips_below(entry, levels - 1) if levels else ()
         elif entry.suffix.lower() in (".h5", ".hdf5") and entry.stem in tabled:
             continue
-        elif entry.suffix.lower() in SUFFIXES:
+        elif entry.suffix.lower() in POSE_SUFFIXES:
             yield entry
 
 

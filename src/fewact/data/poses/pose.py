@@ -19,7 +19,7 @@ POSES: Final = FileType(
     "DeepLabCut (CSV), SLEAP (analysis HDF5), or a CSV table with columns such as nose_x, nose_y",
 )
 
-FRAMES: Final = 32
+POSE_FRAMES: Final = 32
 """Number of frames of each clip after it was read: clips differ in length."""
 
 BY_NUMBER: Final[Mapping[int, str]] = {17: "coco17", 21: "hand21", 33: "pose33"}
@@ -46,7 +46,7 @@ class Poses:
         axes = "xyc" if self.places.shape[-1] == 2 else "xyzc"
         return "+".join(f"{part}:{axes}" for part in self.skeleton.split("+"))
 
-    def vectors(self, frames: int = FRAMES) -> NDArray[np.float32]:
+    def vectors(self, frames: int = POSE_FRAMES) -> NDArray[np.float32]:
         """Return coordinates and confidences at evenly spaced times: (frames, j·(2 or 3 + 1)).
 
         A joint that is in one of the two nearest frames alone is taken from it.

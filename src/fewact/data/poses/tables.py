@@ -15,17 +15,17 @@ from fewact.data.cells import number
 from fewact.data.columns import SUBJECT, TRACK, Column, Schema
 from fewact.data.poses.pose import POSES, Poses, poses, skeleton_of
 
-COLUMN: Final = re.compile(
+JOINT_COLUMN: Final = re.compile(
     r"(?P<joint>.*?)[ _.:-]?(?P<axis>x|y|z|v|c|visibility|confidence|score|likelihood|presence)",
     re.I,
 )
-NUMBERED: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
-COLUMNS: Final = Schema((Column("id", f"{TRACK} {SUBJECT}"),))
+NUMBERED_JOINT: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
+POSE_COLUMNS: Final = Schema((Column("id", f"{TRACK} {SUBJECT}"),))
 """Columns of a table of poses, except the columns of joints."""
 
-MISSING: Final = ("", "na", "n/a", "nan", "none", "null", "-", "inf", "-inf")
+MISSING_CELLS: Final = ("", "na", "n/a", "nan", "none", "null", "-", "inf", "-inf")
 """Cells of a missing joint, in lower case."""
-LEAST: Final = 3
+LEAST_JOINTS: Final = 3
 """Smallest number of joints of a table of coordinates."""
 
 
@@ -36,7 +36,7 @@ def is_deeplabcut(text: str) -> bool:
 
 def read_deeplabcut(path: Path, text: str) -> Poses:
     """Return the poses of a table of DeepLabCut: of the animal with the highest confidence."""
-    rows = [cells for _, cells in COLUMNS.rows(path, text)]
+    rows = [cells for _, cells in POSE_COLUMNS.rows(path, text)]
     header = {row[0]: row for row in rows[:4]}
     if not {"bodyparts", "coords"} <= header.keys():
         POSES.refuse(path, "a table of DeepLabCut without its rows bodyparts and coords")
@@ -59,7 +59,7 @@ def columns_of_joints(names: Sequence[str]) -> dict[str, dict[str, int]]:
     """
     columns: dict[str, dict[str, int]] = {}
     for i, name in enumerate(names):
-        match = NUMBERED.fullmatch(name) or COLUMN.fullmatch(name)
+        match = NUMBERED_JOINT.fullmatch(name) or JOINT_COLUMN.fullmatch(name)
         if match and match["joint"]:
             columns.setdefault(match["joint"], {}).setdefault(match["axis"].lower()[0], i)
     return {joint: _axes(c) for joint, c in columns.items() if {"x", "y"} <= c.keys()}
@@ -74,15 +74,15 @@ def _axes(columns: Mapping[str, int]) -> dict[str, int]:
 
 def is_wide(text: str) -> bool:
     """Whether the header of a table has the coordinates of joints."""
-    return len(columns_of_joints(COLUMNS.header(text))) >= LEAST
+    return len(columns_of_joints(POSE_COLUMNS.header(text))) >= LEAST_JOINTS
 
 
 def read_wide(path: Path, text: str) -> Poses:
     """Return the poses of a table with a row for each frame and a column for each coordinate."""
-    rows = [cells for _, cells in COLUMNS.rows(path, text)]
+    rows = [cells for _, cells in POSE_COLUMNS.rows(path, text)]
     names, body = rows[0], rows[1:]
     columns = columns_of_joints(names)
-    if "id" in (known := COLUMNS.of(names)):
+    if "id" in (known := POSE_COLUMNS.of(names)):
         track = known.index("id")
         body = [row for row in body if len(row) > track]
         longest = Counter(row[track] for row in body).most_common(1)
@@ -93,9 +93,9 @@ def read_wide(path: Path, text: str) -> Poses:
 def _of_columns(
     path: Path, rows: Sequence[Sequence[str]], columns: Mapping[str, Mapping[str, int]]
 ) -> Poses:
-    if not rows or len(columns) < LEAST:
+    if not rows or len(columns) < LEAST_JOINTS:
         got = f"{len(rows)} frames of {len(columns)} joints"
-        POSES.refuse(path, f"no frames, or fewer than {LEAST} joints", got)
+        POSES.refuse(path, f"no frames, or fewer than {LEAST_JOINTS} joints", got)
     space = all("z" in axes for axes in columns.values())
     order = ("x", "y", "z") if space else ("x", "y")
     joints = [
@@ -116,7 +116,7 @@ def _number(path: Path, row: Sequence[str], column: int) -> float:
     if column < 0:
         return 1.0
     cell = row[column] if column < len(row) else ""
-    value = math.nan if cell.lower() in MISSING else number(cell)
+    value = math.nan if cell.lower() in MISSING_CELLS else number(cell)
     if value is None:
         raise DataError(
             "not a coordinate",

@@ -23,17 +23,17 @@ from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
 from fewact.core.errors import StoreError
 
-SUFFIX = ".safetensors"
-HINT = "Move the file elsewhere; `fewact embed`, or `fewact index`, writes it again."
-SHARD = FileType("shard of a store", StoreError, 64 * GIB, hint=HINT)
+SHARD_SUFFIX = ".safetensors"
+SHARD_HINT = "Move the file elsewhere; `fewact embed`, or `fewact index`, writes it again."
+SHARD = FileType("shard of a store", StoreError, 64 * GIB, hint=SHARD_HINT)
 
 # A single key, since safetensors writes several keys in any order: equal videos give equal bytes.
-KEY = "fewact"
+HEADER_KEY = "fewact"
 
 Entry = Mapping[str, NDArray[Any]]
 """Stored arrays of a video, by name."""
 
-DTYPES = {
+ARRAY_TYPES = {
     "F16": "float16",
     "F32": "float32",
     "F64": "float64",
@@ -109,10 +109,10 @@ class Shard:
         check_tensors(SHARD, path)
         try:
             file: Any = safe_open(path, framework="numpy")
-            self._header = _Header.model_validate_json((file.metadata() or {}).get(KEY, ""))
+            self._header = _Header.model_validate_json((file.metadata() or {}).get(HEADER_KEY, ""))
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             shapes = {
-                name: (DTYPES.get(array.get_dtype()), tuple(array.get_shape()))
+                name: (ARRAY_TYPES.get(array.get_dtype()), tuple(array.get_shape()))
                 for name, array in slices.items()
             }
         except (SafetensorError, ValidationError, OSError) as error:
@@ -145,7 +145,7 @@ class Shard:
             "is damaged, or not a shard of this store",
             where=str(self.path),
             got=why,
-            hint=HINT,
+            hint=SHARD_HINT,
         )
 
 
@@ -157,8 +157,8 @@ def write_shard(folder: Path, facts: Facts, entries: Mapping[str, Entry]) -> Pat
     names = sorted(entries[videos[0]])
     arrays = {name: np.stack([entries[video][name] for video in videos]) for name in names}
     name = hashlib.sha256(" ".join((digest(facts), *videos)).encode()).hexdigest()[:24]
-    path = folder / f"{name}{SUFFIX}"
-    return write_bytes(path, save(arrays, metadata={KEY: header.model_dump_json()}))
+    path = folder / f"{name}{SHARD_SUFFIX}"
+    return write_bytes(path, save(arrays, metadata={HEADER_KEY: header.model_dump_json()}))
 
 
 def check(entry: Entry) -> int:
@@ -178,12 +178,12 @@ def facts_and_layout(path: Path) -> tuple[Facts, Layout]:
     check_tensors(SHARD, path)
     try:
         file: Any = safe_open(path, framework="numpy")
-        header = _Header.model_validate_json((file.metadata() or {}).get(KEY, ""))
+        header = _Header.model_validate_json((file.metadata() or {}).get(HEADER_KEY, ""))
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValidationError, OSError) as error:
         SHARD.refuse(path, "is damaged, or not a shard of a store", str(error).splitlines()[0])
     layout = {
-        name: Shape(DTYPES.get(array.get_dtype(), ""), tuple(array.get_shape()[1:]))
+        name: Shape(ARRAY_TYPES.get(array.get_dtype(), ""), tuple(array.get_shape()[1:]))
         for name, array in slices.items()
     }
     return header.facts, layout

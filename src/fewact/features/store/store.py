@@ -29,8 +29,8 @@ from fewact.data.clips import Clip
 from fewact.data.files import legible
 from fewact.data.videos import Video
 from fewact.features.store.shard import (
-    HINT,
-    SUFFIX,
+    SHARD_HINT,
+    SHARD_SUFFIX,
     Entry,
     Facts,
     Layout,
@@ -51,9 +51,11 @@ STORE = FileType(
     "a folder that `fewact embed` or `fewact index` has written",
 )
 
-FORMAT, VERSION = int.from_bytes(b"fewa", "big"), 1
+APPLICATION_ID: Final = int.from_bytes(b"fewa", "big")
+SCHEMA_VERSION: Final = 1
+"""Numbers in the header of the index, by which SQLite's files are recognised."""
 
-SCHEMA: Final = (
+TABLES: Final = (
     "CREATE TABLE sets (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, "
     "facts TEXT NOT NULL, layout TEXT NOT NULL)",
     "CREATE TABLE shards (number INTEGER PRIMARY KEY, set_number INTEGER NOT NULL, "
@@ -67,22 +69,22 @@ SCHEMA: Final = (
     "CREATE INDEX pages ON videos (list, page)",
 )
 
-WAIT = 60.0
+WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer; a transaction takes milliseconds."""
 
 NO_LOCKS = frozenset((15, 2058, 2314, 3850))
 """SQLite's codes of a disk that has no locks."""
 
-OPEN: Final = 512
+MOST_OPEN_SHARDS: Final = 512
 """Largest number of shards that are mapped at the same time."""
 
-FOLDERS: Final = 1024
+MOST_KNOWN_FOLDERS: Final = 1024
 """Largest number of folders whose absolute paths are kept in memory."""
 
 CLAIMS: Final = "claims"
 SETS: Final = "sets"
 
-_NAME = re.compile(rf"[0-9a-f]{{24}}{re.escape(SUFFIX)}")
+_NAME = re.compile(rf"[0-9a-f]{{24}}{re.escape(SHARD_SUFFIX)}")
 _FACTS = TypeAdapter(dict[str, JsonValue])
 _LAYOUT = TypeAdapter(dict[str, Shape])
 
@@ -138,7 +140,11 @@ class StoreIndex:
             address = f"{self.path.absolute().as_uri()}?mode={mode}{locking}"
             try:
                 connection = sqlite3.connect(
-                    address, timeout=WAIT, isolation_level=None, check_same_thread=False, uri=True
+                    address,
+                    timeout=WAIT_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    uri=True,
                 )
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             except sqlite3.OperationalError as error:
@@ -157,24 +163,24 @@ class StoreIndex:
         with self.transaction() as tables:
             if self._has_content(tables):
                 return False
-            tables.execute(f"PRAGMA application_id = {FORMAT}")
-            tables.execute(f"PRAGMA user_version = {VERSION}")
-            for statement in SCHEMA:
+            tables.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            tables.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for statement in TABLES:
                 tables.execute(statement)
             return True
 
     def _check(self) -> None:
         ((application,),) = self.rows("PRAGMA application_id")
         ((version,),) = self.rows("PRAGMA user_version")
-        if application == FORMAT and version != VERSION:
+        if application == APPLICATION_ID and version != SCHEMA_VERSION:
             raise StoreError(
                 "is a store of another version",
                 where=str(self.path),
                 got=f"version {version}",
-                expected=f"version {VERSION}",
+                expected=f"version {SCHEMA_VERSION}",
             )
         statements = self.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
-        if application != FORMAT or [sql for (sql,) in statements] != list(SCHEMA):
+        if application != APPLICATION_ID or [sql for (sql,) in statements] != list(TABLES):
             raise self._damaged("other tables")
 
     def _has_content(self, connection: sqlite3.Connection) -> bool:
@@ -215,7 +221,7 @@ class EntrySet:
         self.folder, self.facts, self.layout = folder, facts, layout
         self.digest = digest(facts)
         self._index, self._number = index, number
-        self._shard = lru_cache(OPEN)(self._open)
+        self._shard = lru_cache(MOST_OPEN_SHARDS)(self._open)
         self.damaged: dict[Path, str] = dict(self._find_damaged())
 
     def __contains__(self, fingerprint: object) -> bool:
@@ -263,7 +269,7 @@ class EntrySet:
         shard = self._shard(name)
         if shard.videos[row : row + 1] != [fingerprint]:
             raise StoreError(
-                "does not fit the index", where=str(shard.path), got=f"row {row}", hint=HINT
+                "does not fit the index", where=str(shard.path), got=f"row {row}", hint=SHARD_HINT
             )
         return shard.read(row)
 
@@ -550,7 +556,7 @@ class Store:
         return entries
 
     def _index_shards(self) -> None:
-        for path in sorted((self.folder / SETS).glob(f"*/*{SUFFIX}")):
+        for path in sorted((self.folder / SETS).glob(f"*/*{SHARD_SUFFIX}")):
             try:
                 facts, layout = facts_and_layout(path)
                 shard = Shard(path, digest(facts), layout)
@@ -587,6 +593,6 @@ def _resolved(path: Path) -> str:
     return os.path.join(_resolved_folder(os.path.join(os.getcwd(), path.parent)), path.name)
 
 
-@lru_cache(FOLDERS)
+@lru_cache(MOST_KNOWN_FOLDERS)
 def _resolved_folder(folder: str) -> str:
     return os.path.realpath(folder)

@@ -14,7 +14,7 @@ from fewact.data.videos import SPLITS, GroupScope, Split
 
 Family = Literal["diving48", "epic", "finegym", "hmdb51", "kinetics", "ntu120", "ssv2", "ucf101"]
 
-NAMES = (
+BENCHMARK_NAMES = (
     "hmdb51_arn",
     "ucf101_arn",
     "kinetics100_cmn_clip-spm",
@@ -31,7 +31,7 @@ NAMES = (
     "finegym99_knowledge",
     "ntu120_one-shot",
 )
-ID: dict[str, re.Pattern[str]] = {
+ID_IN_NAME: dict[str, re.Pattern[str]] = {
     "kinetics": re.compile(r"(.{11})(?:_\d+_\d+)?", re.DOTALL),
     "ntu120": re.compile(r"(S\d{3}C\d{3}P\d{3}R\d{3}A\d{3})(?:_rgb)?", re.IGNORECASE),
 }
@@ -136,7 +136,7 @@ class Benchmark(BaseModel):
         >>> benchmark("kinetics100_alibaba").video_id("-VtLx-mcPds_000012_000022")
         '-VtLx-mcPds'
         """
-        pattern = ID.get(self.family)
+        pattern = ID_IN_NAME.get(self.family)
         match = pattern.fullmatch(name) if pattern else None
         return match[1] if match else name
 
@@ -151,7 +151,7 @@ class Benchmark(BaseModel):
 
 def benchmark_names() -> tuple[str, ...]:
     """Return the names of all benchmarks, one for each published list."""
-    return NAMES
+    return BENCHMARK_NAMES
 
 
 def variants(spelling: str) -> tuple[str, ...]:
@@ -187,14 +187,14 @@ def benchmark(name: str) -> Benchmark:
     raise UnknownNameError(
         "unknown benchmark",
         got=repr(name),
-        expected=", ".join(NAMES),
-        hint=did_you_mean(name, NAMES) or _suggest(name),
+        expected=", ".join(BENCHMARK_NAMES),
+        hint=did_you_mean(name, BENCHMARK_NAMES) or _suggest(name),
     )
 
 
 def published_list(name: str) -> Benchmark | None:
     """Return the benchmark whose list has this very name; None for other lists."""
-    return _read(name) if name in NAMES else None
+    return _read(name) if name in BENCHMARK_NAMES else None
 
 
 def benchmark_of_data(name: str) -> Benchmark:
@@ -204,8 +204,8 @@ def benchmark_of_data(name: str) -> Benchmark:
     raise UnknownNameError(
         "no folder, file or benchmark of this name",
         where=name,
-        expected=", ".join(("motions", *NAMES)),
-        hint=did_you_mean(name, ("motions", *NAMES)) or _suggest(name),
+        expected=", ".join(("motions", *BENCHMARK_NAMES)),
+        hint=did_you_mean(name, ("motions", *BENCHMARK_NAMES)) or _suggest(name),
     )
 
 
@@ -228,7 +228,7 @@ def normalise(spelling: str) -> str:
 @cache
 def _spellings() -> dict[str, tuple[str, ...]]:
     spellings = {normalise(text): tuple(ids) for text, ids in read_facts("spellings.toml").items()}
-    return spellings | {normalise(name): (name,) for name in NAMES}
+    return spellings | {normalise(name): (name,) for name in BENCHMARK_NAMES}
 
 
 @cache

@@ -20,19 +20,19 @@ from fewact.data.cells import seconds
 from fewact.data.columns import Schema, rows_of
 from fewact.data.files import first_few, stem_and_suffix
 from fewact.data.videos import SPLITS, Split, Video, VideoList
-from fewact.lab.benchmarks.benchmarks import NAMES, Benchmark, benchmark
+from fewact.lab.benchmarks.benchmarks import BENCHMARK_NAMES, Benchmark, benchmark
 
 FOLDER_VARIABLE = "FEWACT_SPLITS"
-COLUMNS = ("split", "class", "video")
+LIST_TABLE_COLUMNS = ("split", "class", "video")
 LIST = FileType("list", DataError, 256 * MIB)
 LIST_NAME = re.compile(
     r"(?:meta_)?(train|val|test)(?:list\d*|_few_shot|_split)?\.(?:txt|list)(?:\.old)?"
     r"|(base|val|novel)\.json"
 )
 SPLIT_OF: dict[str, Split] = {"base": "train", "novel": "test"}
-NUMBERED = re.compile(r"(.+?)(?:\s+\d+)?\s+(\d+)")
+NUMBERED_LINE = re.compile(r"(.+?)(?:\s+\d+)?\s+(\d+)")
 """Path, perhaps number of frames, and number of the class in a line."""
-GROUP = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
+GROUP_IN_NAME = re.compile(r".*_(g\d+)_c\d+", re.IGNORECASE | re.DOTALL)
 
 Rows = list[tuple[str, str]]
 """Class and path of each video of a split, as written in the file."""
@@ -194,13 +194,15 @@ def digest(bench: Benchmark, videos: Iterable[Video]) -> str:
 def build_video(bench: Benchmark, split: Split, label: str, path: str) -> Video:
     """Return a video of a list by its published path; folders and extension are ignored."""
     id = bench.video_id(stem_and_suffix(path.rpartition("/")[2])[0])
-    match = GROUP.fullmatch(id) if bench.groups == "within-class" else None
+    match = GROUP_IN_NAME.fullmatch(id) if bench.groups == "within-class" else None
     return Video(id, label, split, match[1].lower() if match else None)
 
 
 def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Split]) -> None:
     """Refuse the published list of another variant: its numbers can mean other classes."""
-    family = [variant for variant in map(benchmark, NAMES) if variant.family == bench.family]
+    family = [
+        variant for variant in map(benchmark, BENCHMARK_NAMES) if variant.family == bench.family
+    ]
     read = [(variant, _read_as(variant, path, bench)) for variant in family] if changed else []
     for split in changed:
         for variant, splits in read:
@@ -239,7 +241,7 @@ def _read_table(path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
     if table is None:
         return {}
     rows: dict[str, Rows] = {}
-    for line, row in _rows_of(table, COLUMNS):
+    for line, row in _rows_of(table, LIST_TABLE_COLUMNS):
         if not all(row.values()) or row["split"] not in SPLITS:
             raise DataError(
                 "a row without its split, class or video",
@@ -296,7 +298,7 @@ def _text_rows(file: Path) -> Rows:
     rows: Rows = []
     for number, line in enumerate(filter(None, lines), 1):
         label, _, path = line.partition("/")
-        if match := NUMBERED.fullmatch(line):
+        if match := NUMBERED_LINE.fullmatch(line):
             path, label = match.groups()
         if not path.strip("/"):
             raise DataError(

@@ -17,7 +17,7 @@ from fewact.data.columns import Column, Schema, normalised
 from fewact.data.files import find_recording, timeline_or_none
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording, extra_cells, frames_of
 
-COLUMNS: Final = Schema(
+BORIS_COLUMNS: Final = Schema(
     (
         Column("observation", "observation_id", required=True),
         Column("behavior", required=True),
@@ -40,7 +40,7 @@ COLUMNS: Final = Schema(
 OLD_HEADER: Final = re.compile(r"(?m)^Time[\t,;].*\bBehavior[\t,;].*\bStatus\s*$")
 """Header of old tabular events, which have facts of the observation above it."""
 
-ROUNDING = 0.002
+END_ROUNDING = 0.002
 """Seconds by which an event may reach beyond its media file, whose length is rounded."""
 
 
@@ -83,7 +83,7 @@ class Media:
             return {"recording": self.files[0], "start": begin, "end": stop}
         for file, first, last in zip(self.files, self.starts, self.ends, strict=True):
             if first <= begin < last:
-                if stop > last + ROUNDING and len(self.files) > 1:
+                if stop > last + END_ROUNDING and len(self.files) > 1:
                     return {"fault": f"it goes on in the file after {file}"}
                 times = {"start": round(begin - first, 6), "end": round(stop - first, 6)}
                 return {"recording": file, **times}
@@ -147,9 +147,9 @@ def is_table(path: Path, text: str) -> bool:
 
     Older tabular events have facts of the observation above their header.
     """
-    header = COLUMNS.header(text)
-    above = COLUMNS.of(header[:1]) == ["observation"] and OLD_HEADER.search(text[:100_000])
-    return COLUMNS.fits(header) or bool(above)
+    header = BORIS_COLUMNS.header(text)
+    above = BORIS_COLUMNS.of(header[:1]) == ["observation"] and OLD_HEADER.search(text[:100_000])
+    return BORIS_COLUMNS.fits(header) or bool(above)
 
 
 def read_table(path: Path, text: str) -> Iterator[Row]:
@@ -157,7 +157,7 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
     names: list[str] = []
     facts: dict[str, str] = {}
     listed: list[tuple[int, dict[str, str]]] = []
-    for line, cells in COLUMNS.rows(path, text):
+    for line, cells in BORIS_COLUMNS.rows(path, text):
         if names:
             if fault := extra_cells(cells, names):
                 yield f"line {line}", fault
@@ -184,7 +184,7 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
 
 def _columns(cells: Sequence[str]) -> list[str]:
     """Return the column of each cell of a header; an unknown one has its own name."""
-    return [known or normalised(c) for c, known in zip(cells, COLUMNS.of(cells), strict=True)]
+    return [known or normalised(c) for c, known in zip(cells, BORIS_COLUMNS.of(cells), strict=True)]
 
 
 def _cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 from fewact.core.errors import OutputError
 from fewact.data.files import find_recording, timeline_or_none
 from fewact.data.tables import SIDES
-from fewact.recordings.formats.event import COLUMNS, EVENTS, Event, Row, by_recording
+from fewact.recordings.formats.event import EVENT_COLUMNS, EVENTS, Event, Row, by_recording
 
 
 def is_document(path: Path, text: str) -> bool:
@@ -49,12 +49,12 @@ def _program(content: Any) -> str | None:
         return None
     if "data" in first:
         return "label studio"
-    return "create ml" if "label" in COLUMNS.of([*first]) else None
+    return "create ml" if "label" in EVENT_COLUMNS.of([*first]) else None
 
 
 def _fields(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
     for number, row in enumerate(rows, start=1):
-        fields: dict[str, Any] = {COLUMNS.column(name): value for name, value in row.items()}
+        fields: dict[str, Any] = {EVENT_COLUMNS.column(name): value for name, value in row.items()}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
         if row.get("frames"):
             fields["frames"] = tuple(map(int, row["frames"]))

@@ -24,7 +24,7 @@ EVENTS = FileType(
     'In a spreadsheet, save it as .xlsx or "CSV UTF-8".',
 )
 
-COLUMNS: Final = Schema(
+EVENT_COLUMNS: Final = Schema(
     (
         Column(
             "recording",

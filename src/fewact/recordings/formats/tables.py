@@ -12,7 +12,7 @@ from fewact.core.text_table import csv_line
 from fewact.data.cells import header_line, table_rows
 from fewact.data.columns import normalised
 from fewact.data.tables import SIDES
-from fewact.recordings.formats.event import COLUMNS as FIELDS
+from fewact.recordings.formats.event import EVENT_COLUMNS as FIELDS
 from fewact.recordings.formats.event import EVENTS, Event, Row, extra_cells, frames_of
 
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlparse
 from fewact.core.errors import OutputError
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording
 
-SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+ELAN_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
@@ -100,7 +100,7 @@ def write_elan(events: Sequence[Event], folder: Path) -> str:
         )
     root = ET.Element("ANNOTATION_DOCUMENT", AUTHOR="fewact", DATE="1970-01-01T00:00:00+00:00")
     root.attrib |= {"FORMAT": "3.0", "VERSION": "3.0", "xmlns:xsi": XSI}
-    root.set("xsi:noNamespaceSchemaLocation", SCHEMA)
+    root.set("xsi:noNamespaceSchemaLocation", ELAN_SCHEMA)
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for recording in filter(None, groups):
         path = Path(recording)
