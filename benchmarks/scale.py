@@ -26,7 +26,7 @@ from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.store import Job, Store, embed
 from fewact.features.store.shard import Shape
-from fewact.lab.store.embedding import BLOCK
+from fewact.lab.store.embedding import VIDEOS_PER_BLOCK
 from fewact.video import Segments
 
 DATA = {"Something-Something V2": 220_847, "a million clips": 1_000_000}
@@ -105,7 +105,12 @@ def main() -> None:
             duration(videos * (spent / (machines * options.cores) + start)) for machines in MACHINES
         )
         rows.append(
-            [f"{name}, {videos:,}", *times, size_text(videos * size), f"{-(-videos // BLOCK):,}"]
+            [
+                f"{name}, {videos:,}",
+                *times,
+                size_text(videos * size),
+                f"{-(-videos // VIDEOS_PER_BLOCK):,}",
+            ]
         )
     print(table(["data", *(f"machines: {n}" for n in MACHINES), "disk", "shards"], rows))
     million = DATA["a million clips"]

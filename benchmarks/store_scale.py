@@ -27,7 +27,7 @@ from fewact.data import Video
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import EntrySet, KnownVideo
-from fewact.lab.store.embedding import BLOCK
+from fewact.lab.store.embedding import VIDEOS_PER_BLOCK
 
 FACTS = {"made": "up"}
 LAYOUT = {"features": Shape("float16", (8, 16))}
@@ -57,10 +57,10 @@ def grow(folder: Path, size: int) -> float:
     made = store.make(FACTS, LAYOUT)
     first = len(made)
     begin = time.perf_counter()
-    for start in range(first, size, BLOCK):
-        block = range(start, min(start + BLOCK, size))
+    for start in range(first, size, VIDEOS_PER_BLOCK):
+        block = range(start, min(start + VIDEOS_PER_BLOCK, size))
         write(store, made, block)
-    return (time.perf_counter() - begin) / max(1, (size - first) / BLOCK)
+    return (time.perf_counter() - begin) / max(1, (size - first) / VIDEOS_PER_BLOCK)
 
 
 def megabytes() -> float:
@@ -100,17 +100,17 @@ def measure(folder: Path, size: int) -> dict[str, float]:
     seconds["reading a random video, µs"] = (
         1e6 * timed(lambda: [made.read(k) for k in there]) / READS
     )
-    numbers = iter(range(size, size + 2 * BLOCK))
+    numbers = iter(range(size, size + 2 * VIDEOS_PER_BLOCK))
 
     def add(to: EntrySet) -> None:
-        write(store, to, [next(numbers) for _ in range(BLOCK)])
+        write(store, to, [next(numbers) for _ in range(VIDEOS_PER_BLOCK)])
 
     seconds["adding a block, ms"] = 1e3 * timed(lambda: add(made), time.perf_counter)
     other = store.find(FACTS)
     if other is None:
         raise RuntimeError("there is no set")
     add(other)
-    if key(size + 2 * BLOCK - 1) not in made:
+    if key(size + 2 * VIDEOS_PER_BLOCK - 1) not in made:
         raise RuntimeError("a block of another process was not found")
     before = megabytes()
     known = store.known(LIST)

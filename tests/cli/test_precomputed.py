@@ -12,7 +12,7 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.data import read_features
-from fewact.features.extract import STAGES
+from fewact.features.extract import TIMING_STAGES
 from tests.cli.conftest import refused
 from tests.data.test_poses import movement, wide
 
@@ -115,7 +115,7 @@ def test_every_format_has_a_prediction_for_each_row(
         assert one["probabilities"] == right.probabilities
         assert (one["label"], one["nearest"]) == (right.label, right.nearest)
         assert (one["best"], one["known"]) == (right.best, right.known)
-    assert list(document["timing"]) == list(STAGES)
+    assert list(document["timing"]) == list(TIMING_STAGES)
     assert "backbone's time" not in ended.err
     lines = run("predict", model_of_features, new, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == document["predictions"]

@@ -32,7 +32,7 @@ from fewact.video.source import VideoSource
 S = TypeVar("S")
 
 Stage = Literal["decode", "stabilise", "backbone", "moments", "alignment"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+TIMING_STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class Timing:
@@ -49,7 +49,7 @@ class Timing:
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[Stage, float] = dict.fromkeys(STAGES, 0.0)
+        self._seconds: dict[Stage, float] = dict.fromkeys(TIMING_STAGES, 0.0)
         self._lock = threading.Lock()
 
     @property
@@ -61,8 +61,10 @@ class Timing:
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
         """Add the time inside of ``with`` to a stage, even after an error."""
-        if name not in STAGES:
-            raise OptionError("there is no such stage", got=repr(name), expected=", ".join(STAGES))
+        if name not in TIMING_STAGES:
+            raise OptionError(
+                "there is no such stage", got=repr(name), expected=", ".join(TIMING_STAGES)
+            )
         begin = time.perf_counter()
         try:
             yield

@@ -108,7 +108,7 @@ GROWTH = (0.6, 0.9)
 TURN = (0.35, 0.7)
 """Range of the rotation, in turns."""
 
-GAP = (0.12, 0.22)
+OBJECT_GAP = (0.12, 0.22)
 """Range of the distance between objects before and after a knock, in frame sides."""
 
 
@@ -270,15 +270,15 @@ def draw_pair(
     ]
     if meeting is None:
         near = anchor
-        far = draws.uniform("gap", *GAP) * abs(1 - 2 * random_phase(draws, "met"))
+        far = draws.uniform("gap", *OBJECT_GAP) * abs(1 - 2 * random_phase(draws, "met"))
         ways = np.zeros_like(progress), far + np.zeros_like(progress)
     else:
         done = fraction_done(progress, meeting)
         near = int(np.argmax(done > 0))  # within the part; sizes do not change there
         done = done if steps[meeting].motion == "knocks the other" else 1 - done
         ways = (
-            -draws.uniform("before", *GAP) * np.maximum(1 - 2 * done, 0),
-            draws.uniform("after", *GAP) * np.maximum(2 * done - 1, 0),
+            -draws.uniform("before", *OBJECT_GAP) * np.maximum(1 - 2 * done, 0),
+            draws.uniform("after", *OBJECT_GAP) * np.maximum(2 * done - 1, 0),
         )
     angle = math.tau * draws.uniform("direction")
     ways = ways[0], ways[1] + pair[0].radius[near] + pair[1].radius[near]

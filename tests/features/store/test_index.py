@@ -18,9 +18,9 @@ from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import (
     APPLICATION_ID,
-    FILE,
+    INDEX_FILE,
+    INDEX_TABLES,
     SCHEMA_VERSION,
-    TABLES,
     KnownVideo,
     StoreIndex,
 )
@@ -131,7 +131,7 @@ def test_a_lost_index_is_made_again_from_the_shards(store: Store) -> None:
     other = store.make({"other": 1}, LAYOUT)
     other.write(entries(5))
     (other.folder / "broken.safetensors").write_bytes(b"no shard")
-    (store.folder / FILE).unlink()
+    (store.folder / INDEX_FILE).unlink()
     with pytest.raises(StoreError, match="no file"):
         Store(store.folder)
     again = Store.create(store.folder)
@@ -143,13 +143,13 @@ def test_a_lost_index_is_made_again_from_the_shards(store: Store) -> None:
 
 def test_an_index_that_was_only_begun_is_made_from_the_shards(store: Store) -> None:
     store.make(FACTS, LAYOUT).write(entries(0, 1))
-    (store.folder / FILE).write_bytes(b"")
+    (store.folder / INDEX_FILE).write_bytes(b"")
     (again,) = Store(store.folder).sets()
     assert set(again) == {"v0", "v1"}
 
 
 def test_a_store_is_opened_while_another_process_creates_it(tmp_path: Path) -> None:
-    creator = StoreIndex(tmp_path / FILE, create=True)
+    creator = StoreIndex(tmp_path / INDEX_FILE, create=True)
     for statement in ("sets", "shards", "entries", "videos"):
         creator.rows(f"DROP TABLE {statement}")
     creator.rows("PRAGMA application_id = 0")
@@ -161,7 +161,7 @@ def test_a_store_is_opened_while_another_process_creates_it(tmp_path: Path) -> N
         assert opening.is_alive()
         tables.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         tables.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        for statement in TABLES:
+        for statement in INDEX_TABLES:
             tables.execute(statement)
     opening.join(60)
     assert list(reader[0].sets()) == []
@@ -176,7 +176,7 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def test_another_version_is_refused(store: Store) -> None:
-    execute(store.folder / FILE, "PRAGMA user_version = 2")
+    execute(store.folder / INDEX_FILE, "PRAGMA user_version = 2")
     for open_store in (Store, Store.create):
         with pytest.raises(StoreError, match=r"another version.*got version 2"):
             open_store(store.folder)
@@ -193,14 +193,14 @@ def test_another_version_is_refused(store: Store) -> None:
     ],
 )
 def test_a_file_with_other_tables_is_refused(store: Store, statements: tuple[str, ...]) -> None:
-    execute(store.folder / FILE, *statements)
+    execute(store.folder / INDEX_FILE, *statements)
     with pytest.raises(StoreError, match="not the index of a store"):
         Store(store.folder)
 
 
 @pytest.mark.parametrize("content", [b"no database" * 200, None])
 def test_a_damaged_file_is_refused(store: Store, content: bytes | None) -> None:
-    path = store.folder / FILE
+    path = store.folder / INDEX_FILE
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(StoreError, match=r"store\.sqlite.*(damaged|embed)"):
@@ -238,6 +238,8 @@ def test_a_disk_without_locks_is_written_without(tmp_path: Path, monkeypatch: An
 
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", connect)
-    index = StoreIndex(tmp_path / FILE, create=True)
+    index = StoreIndex(tmp_path / INDEX_FILE, create=True)
     assert ["nolock" in address for address in addresses] == [False, True]
-    assert len(index.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")) == len(TABLES)
+    assert len(index.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")) == len(
+        INDEX_TABLES
+    )

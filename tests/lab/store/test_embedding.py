@@ -19,9 +19,9 @@ from fewact.data.videos import Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
 from fewact.features.store import Store
-from fewact.features.store.store import FILE, stamp
+from fewact.features.store.store import INDEX_FILE, stamp
 from fewact.lab.store import Job, Outcome, embed
-from fewact.lab.store.embedding import NAME, cards, feature_facts, narrow, widen
+from fewact.lab.store.embedding import FEATURES_NAME, cards, feature_facts, narrow, widen
 from fewact.networks import Backbone
 from fewact.synthetic import motions
 
@@ -48,7 +48,7 @@ def run(job: Job, backbone: Backbone, blocks: Any = None) -> list[Outcome]:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Bytes of all shards, and what the index says, wherever it says it."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != INDEX_FILE)
     index = Store(folder).index
     tables = {
         "entries": "SELECT digest, video, name, place FROM entries JOIN sets ON sets.number = "
@@ -70,7 +70,7 @@ def test_a_store_holds_what_extraction_gives(clips, tiny, tmp_path):
     for clip, found in zip(clips, extract(clips, tiny, REQUESTS), strict=True):
         for request in REQUESTS:
             one = store.find(feature_facts(tiny.card, request))
-            stored = widen(one.read(clip.fingerprint())[NAME])
+            stored = widen(one.read(clip.fingerprint())[FEATURES_NAME])
             right = found.features[request]
             assert stored.dtype == right.dtype
             assert np.array_equal(stored, widen(narrow(right)))
@@ -286,7 +286,7 @@ def test_a_copy_in_a_later_block_is_stored_once(clips, tiny, tmp_path, at):
     videos = [*clips[:at], Clip(copy), *clips[at:]]
     run(job(tmp_path / "s", listed(videos), tiny, REQUESTS[:1]), tiny)
     (one,) = Store(tmp_path / "s").sets()
-    shards = [load_file(path)[NAME] for path in one.folder.glob("*.safetensors")]
+    shards = [load_file(path)[FEATURES_NAME] for path in one.folder.glob("*.safetensors")]
     assert sum(map(len, shards)) == len(one) == len(clips)
 
 
@@ -327,6 +327,6 @@ def test_real_clips_through_the_default_backbone(assets, tmp_path):
     run(made, backbone)
     (one,) = Store(tmp_path / "s").sets()
     for found in extract(clips, backbone, [FeatureRequest("vectors", View(8))]):
-        stored = widen(one.read(found.clip.fingerprint())[NAME])
+        stored = widen(one.read(found.clip.fingerprint())[FEATURES_NAME])
         expected = found.features[FeatureRequest("vectors", View(8))]
         np.testing.assert_array_equal(stored, widen(narrow(expected)))

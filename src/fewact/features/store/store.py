@@ -42,7 +42,7 @@ from fewact.features.store.shard import (
 )
 from fewact.video.source import VideoSource
 
-FILE: Final = "store.sqlite"
+INDEX_FILE: Final = "store.sqlite"
 INDEX_HINT = "Remove this file: `fewact embed`, or `fewact index`, makes it again from the shards."
 STORE = FileType(
     "feature store",
@@ -55,7 +55,7 @@ APPLICATION_ID: Final = int.from_bytes(b"fewa", "big")
 SCHEMA_VERSION: Final = 1
 """Numbers in the header of the index, by which SQLite's files are recognised."""
 
-TABLES: Final = (
+INDEX_TABLES: Final = (
     "CREATE TABLE sets (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, "
     "facts TEXT NOT NULL, layout TEXT NOT NULL)",
     "CREATE TABLE shards (number INTEGER PRIMARY KEY, set_number INTEGER NOT NULL, "
@@ -165,7 +165,7 @@ class StoreIndex:
                 return False
             tables.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             tables.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            for statement in TABLES:
+            for statement in INDEX_TABLES:
                 tables.execute(statement)
             return True
 
@@ -180,7 +180,7 @@ class StoreIndex:
                 expected=f"version {SCHEMA_VERSION}",
             )
         statements = self.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
-        if application != APPLICATION_ID or [sql for (sql,) in statements] != list(TABLES):
+        if application != APPLICATION_ID or [sql for (sql,) in statements] != list(INDEX_TABLES):
             raise self._damaged("other tables")
 
     def _has_content(self, connection: sqlite3.Connection) -> bool:
@@ -454,9 +454,9 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = user_path(folder, StoreError)
-        if not (self.folder / FILE).is_file():
-            STORE.refuse(folder, STORE.other, f"no file {FILE}")
-        self.index = StoreIndex(self.folder / FILE)
+        if not (self.folder / INDEX_FILE).is_file():
+            STORE.refuse(folder, STORE.other, f"no file {INDEX_FILE}")
+        self.index = StoreIndex(self.folder / INDEX_FILE)
         if self.index.created:
             self._index_shards()
 
@@ -472,7 +472,7 @@ class Store:
         if path.exists() and not path.is_dir():
             raise StoreError("this is a file", where=str(path), expected="a folder")
         names = {file.name for file in path.iterdir()} if path.exists() else set()
-        if FILE not in names:
+        if INDEX_FILE not in names:
             if {name for name in names if name[0] != "."} - {SETS, CLAIMS}:
                 raise StoreError(
                     "contains other files",
@@ -480,7 +480,7 @@ class Store:
                     expected="a new or empty folder, or a store",
                 )
             make_folder(path)
-        index = StoreIndex(path / FILE, create=True)
+        index = StoreIndex(path / INDEX_FILE, create=True)
         store = cls(path)
         if index.created:
             store._index_shards()

@@ -16,7 +16,7 @@ from fewact.features.store.shard import Facts, Shape, digest
 from fewact.lab.evaluation.encode import Encodings, NodeBank, Progress, encode_list
 from fewact.lab.evaluation.identity import encoding_facts
 from fewact.lab.methods.base import TorchMethod
-from fewact.lab.store.embedding import BLOCK, feature_facts
+from fewact.lab.store.embedding import VIDEOS_PER_BLOCK, feature_facts
 from fewact.lab.store.stored import StoredFeatures
 
 SET_TYPE: Final = "nodes"
@@ -93,7 +93,10 @@ def store_nodes(
     missing = set(source.missing(method.requests(source.card)))
     first_of = {key: i for i, key in reversed(list(enumerate(source.keys))) if i not in missing}
     positions = np.array(sorted(first_of.values()), dtype=np.int32)
-    blocks = [positions[first : first + BLOCK] for first in range(0, len(positions), BLOCK)]
+    blocks = [
+        positions[first : first + VIDEOS_PER_BLOCK]
+        for first in range(0, len(positions), VIDEOS_PER_BLOCK)
+    ]
     facts = node_facts(method, source)
     entries = source.store.find(facts)
     claims = Claims(source.store.claims(f"{source.digest} {digest(facts)}"))

@@ -24,14 +24,14 @@ from fewact.networks import Backbone, BackboneSpec, Card
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
 
-BLOCK = 32
+VIDEOS_PER_BLOCK = 32
 """Videos of a block, which is locked and written as one: a killed process loses at most one block.
 
 Larger shards save little: 90 shards of 2,857 videos are opened in 9 ms, six larger ones in 2 ms.
 """
 
 SET_TYPE: Final = "features"
-NAME: Final = "features"
+FEATURES_NAME: Final = "features"
 """Name of the array of a video's features."""
 
 NOT_IN_KEY = ("licence", "weights")
@@ -78,7 +78,7 @@ class Job:
         card: Card,
         requests: Sequence[Request],
         *,
-        block: int = BLOCK,
+        block: int = VIDEOS_PER_BLOCK,
     ) -> None:
         if not requests:
             raise StoreError("no features are requested", where="requests")
@@ -260,7 +260,7 @@ class _Run:
         error = None if extracted.error is None else extracted.error.reason
         try:
             for request, value in (extracted.features or {}).items():
-                entry = {NAME: narrow(value)}
+                entry = {FEATURES_NAME: narrow(value)}
                 if request in block.needed[key]:
                     block.entries.setdefault(request, {})[key] = entry
         except Unfit as unfit:
@@ -316,7 +316,7 @@ def feature_facts(card: Card, request: Request) -> Facts:
 
 def feature_layout(card: Card, request: Request) -> Layout:
     """Return the layout of one video's features."""
-    return {NAME: Shape(request.dtype, request.shape(card))}
+    return {FEATURES_NAME: Shape(request.dtype, request.shape(card))}
 
 
 def cards(store: Store) -> Iterator[tuple[Card, Request, EntrySet]]:

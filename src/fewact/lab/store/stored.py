@@ -21,7 +21,7 @@ from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.store import KnownVideo, stamp
 from fewact.lab.store.embedding import (
-    NAME,
+    FEATURES_NAME,
     cards,
     feature_facts,
     widen,
@@ -106,7 +106,7 @@ class StoredFeatures:
         for position in positions:
             key = self.keys[position] or ""
             yield {
-                request: widen(entries.read(key)[NAME])
+                request: widen(entries.read(key)[FEATURES_NAME])
                 for request, entries in sets.items()
                 if entries is not None
             }
