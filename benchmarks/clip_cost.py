@@ -30,7 +30,8 @@ from fewact import FewShotClassifier, methods, networks
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import Stage, Timing
 from fewact.features.request import FeatureRequest
-from fewact.features.store import Job, Store, embed
+from fewact.features.store import Store
+from fewact.lab.store import Job, embed
 from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
 from fewact.methods import QUALITIES
 from fewact.video import EveryNth, Segments, read_frame_sets, write_video

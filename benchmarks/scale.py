@@ -24,8 +24,9 @@ from fewact.core.bounded import size_text
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, Request
-from fewact.features.store import Job, Store, embed
+from fewact.features.store import Store
 from fewact.features.store.shard import Shape
+from fewact.lab.store import Job, embed
 from fewact.lab.store.embedding import VIDEOS_PER_BLOCK
 from fewact.video import Segments
 

@@ -22,9 +22,10 @@ from fewact.classifier.history import HISTORY, editing
 from fewact.cli import main
 from fewact.core.errors import UserError, WeightsError
 from fewact.core.registry import Registry
-from fewact.features.store import Job, Store
+from fewact.features.store import Store
 from fewact.lab import evaluation
 from fewact.lab.evaluation import checkpoint
+from fewact.lab.store import Job
 from fewact.lab.training import train
 from fewact.networks import catalogue
 from fewact.video import write_video
