@@ -412,7 +412,7 @@ def test_the_transform_gets_each_chosen_frame_once(clip: Any) -> None:
     plain = read_frames(path, Segments(100))
     np.testing.assert_allclose(small[50], shrink(plain[50]))
     sizes = iter(range(1, 100))
-    with pytest.raises(ShapeError, match="transform"):
+    with pytest.raises(ShapeError):
         read_frames(path, Segments(8), transform=lambda image: image[: next(sizes)])
 
 
@@ -432,8 +432,9 @@ def test_only_results_of_the_transform_are_kept_in_memory(clip: Any) -> None:
     ids=["none", "past", "negative", "half", "table", "nothing"],
 )
 def test_impossible_choices_are_refused(clip: Any, indices: Any) -> None:
-    with pytest.raises(OptionError, match="0 to 59"):
+    with pytest.raises(OptionError) as refused:
         read_frames(clip("h264.mp4"), lambda timeline: np.array(indices))
+    assert "0 to 59" in refused.value.expected
 
 
 def test_what_is_no_path_or_no_sampler_is_refused(clip: Any) -> None:
@@ -445,16 +446,19 @@ def test_what_is_no_path_or_no_sampler_is_refused(clip: Any) -> None:
                     read(content)
     with pytest.raises(DataError, match=r"^not a path \(got NoneType\)"):
         read_frames(None, Segments(8))  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match=r"^sampler: not a sampler \(got 8\).*Segments"):
+    with pytest.raises(OptionError) as refused:
         read_frames(path, 8)  # type: ignore[arg-type]
+    assert (refused.value.where, refused.value.got) == ("sampler", "8")
 
 
 def test_a_transform_returns_an_array(clip: Any) -> None:
     path = clip("h264.mp4")
-    with pytest.raises(OptionError, match=r"^transform: not a function \(got 'half'\)"):
+    with pytest.raises(OptionError) as refused:
         read_frames(path, Segments(2), transform="half")  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match=r"^result of transform: not an array"):
+    assert (refused.value.where, refused.value.got) == ("transform", "'half'")
+    with pytest.raises(ShapeError) as result:
         read_frames(path, Segments(2), transform=lambda frame: None)  # type: ignore[arg-type, return-value]
+    assert result.value.where == "result of transform"
 
 
 def test_home_is_expanded_where_a_video_is_named(
@@ -478,8 +482,9 @@ def test_the_number_of_threads_changes_no_pixel(clip: Any) -> None:
     for threads in (2, 4, "auto"):
         np.testing.assert_array_equal(read_frames(path, Segments(8), threads=threads), one)
     for threads in (0, -1, "many", None):
-        with pytest.raises(OptionError, match="threads"):
+        with pytest.raises(OptionError) as refused:
             read_frames(path, Segments(8), threads=threads)
+        assert refused.value.where == "threads"
 
 
 def test_many_threads_read_at_once(clip: Any) -> None:

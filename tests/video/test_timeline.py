@@ -31,7 +31,7 @@ def test_average_rate() -> None:
     [([], 1.0), ([0.0, 1.0], 1.0), ([0.0, 0.0], 1.0), ([1.0, 0.0], 2.0), ([[0.0]], 1.0)],
 )
 def test_times_that_do_not_increase_are_refused(times: list[float], end: float) -> None:
-    with pytest.raises(OptionError, match="increase"):
+    with pytest.raises(OptionError):
         Timeline(np.array(times), end)
 
 

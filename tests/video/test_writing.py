@@ -183,20 +183,23 @@ def test_mpeg4_replaces_a_missing_libx264(
     ids=["grey", "alpha", "float", "flat", "none", "sizes"],
 )
 def test_invalid_frames_are_refused(tmp_path: Path, wrong: Any) -> None:
-    with pytest.raises(ShapeError, match="frames"):
+    with pytest.raises(ShapeError):
         write_video(tmp_path / "a.mp4", wrong, 10)
     assert not list(tmp_path.iterdir())
 
 
 def test_invalid_options_are_refused(tmp_path: Path, frames: np.ndarray) -> None:
     for fps in (0, -1, float("nan"), float("inf"), 1e-9, "25", None):
-        with pytest.raises(OptionError, match="fps"):
+        with pytest.raises(OptionError) as refused:
             write_video(tmp_path / "a.mp4", frames, fps)
+        assert refused.value.where == "fps"
     for codec in ("h265x", "aac"):
-        with pytest.raises(OptionError, match="codec"):
+        with pytest.raises(OptionError) as refused:
             write_video(tmp_path / "a.mp4", frames, 10, codec)
-    with pytest.raises(OptionError, match=r"expected: \.mp4"):
+        assert refused.value.where == "codec"
+    with pytest.raises(OptionError) as refused:
         write_video(tmp_path / "a.txt", frames, 10)
+    assert ".mp4" in refused.value.expected
     with pytest.raises(OutputError, match="cannot be written: not a directory"):
         write_video(Path(__file__) / "a.mp4", frames, 10)
     with pytest.raises(OptionError, match="webm files cannot contain this codec"):

@@ -291,15 +291,16 @@ def test_one_frame_or_two_equal_frames_are_unchanged(t: int) -> None:
 @pytest.mark.parametrize(
     ("frames", "options", "error", "where"),
     [
-        (np.zeros((2, 3, 8, 8)), {}, ShapeError, "uint8"),
-        (np.zeros((2, 1, 8, 8), np.uint8), {}, ShapeError, "t 3 h w"),
-        (np.zeros((2, 3, 8, 8), np.uint8), {"mode": "maybe"}, OptionError, "mode"),
+        (np.zeros((2, 3, 8, 8)), {}, ShapeError, "frames"),
+        (np.zeros((2, 1, 8, 8), np.uint8), {}, ShapeError, "frames"),
+        (np.zeros((2, 3, 8, 8), np.uint8), {"mode": "maybe"}, OptionError, "stabilise"),
         (np.zeros((2, 3, 8, 8), np.uint8), {"aspect": 0.0}, OptionError, "aspect"),
     ],
 )
 def test_invalid_input_is_refused(frames, options, error, where) -> None:
-    with pytest.raises(error, match=where):
+    with pytest.raises(error) as refused:
         stabilise(frames, **options)
+    assert refused.value.where == where
 
 
 def test_a_real_clip_with_a_simulated_camera(assets) -> None:
