@@ -1,6 +1,5 @@
-"""The map of a model: distances from similarities, prototypes as means, the page."""
+"""The map of a model: distances from similarities, prototypes as means."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -9,14 +8,12 @@ import pytest
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier import clip_map
-from fewact.classifier.clip_map import ClipMap, MapPoint, distances, map_clips
+from fewact.classifier.clip_map import distances, map_clips
 from fewact.core.errors import ExtraError
 from fewact.data import FeatureClip, Frames
-from fewact.report.explanation import map_page
 from fewact.video import EveryNth, read_frames
 
 AROUND_AN_ACTION = "down", "left", "down"
-HOSTILE = "</title><script>alert(1)</script>{{ 7*7 }}"
 
 
 def vectors(seed: int, label: int) -> np.ndarray:
@@ -92,18 +89,3 @@ def test_without_its_library_the_map_says_how_to_install_it(
     with pytest.raises(ExtraError) as refused:
         map_clips(classifier)
     assert refused.value.extra == "lab"
-
-
-def test_hostile_names_are_text_and_many_classes_differ() -> None:
-    labels = tuple(f"{HOSTILE} {i}" for i in range(20))
-    points = [MapPoint("clip", HOSTILE, label, i / 20, 0.5) for i, label in enumerate(labels)]
-    points += [MapPoint("prototype", label, label, 0.5, i / 20) for i, label in enumerate(labels)]
-    points += [MapPoint("video", HOSTILE, "(none)", 0.1, 0.1)]
-    page = map_page(ClipMap(tuple(points), labels, 30, "fusion"))
-    assert "<script" not in page
-    assert page.count('class="mark') == 20 + 20 + 20 + 1
-    assert "a part is shown" in page
-    marks = re.findall(
-        r'<path d="[^"]*" class="mark" fill="(#[^"]*)"', page.partition("</table>")[0]
-    )
-    assert len(set(marks)) == 7

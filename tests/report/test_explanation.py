@@ -1,4 +1,4 @@
-"""The page that explains a prediction: self-contained, and safe with hostile names."""
+"""The pages that explain a prediction, a match and a model: safe with hostile names."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Explanation, Neighbour
-from fewact.methods.base import FrameMatch, equal_parts
-from fewact.report.explanation import explanation_page
+from fewact.classifier.match import MatchedClips
+from fewact.methods.protocols import FrameMatch, equal_parts
+from fewact.report.explanation import explanation_page, map_page, matched_page
 from fewact.video.writing import jpeg
 
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;"
@@ -137,3 +139,31 @@ def test_a_page_needs_nothing_else() -> None:
     assert found.tags.count("path") == 3
     for text in ("75 %", "+1.50", "-0.25", "+1.25", "no frames: pass the folder"):
         assert text in found.shown
+
+
+def test_the_page_of_matches_is_safe_and_shows_each_weight() -> None:
+    match = FrameMatch(HOSTILE, equal_parts(2), equal_parts(2), ((0.75, 0.0), (0.0, 0.25)))
+    found = MatchedClips(HOSTILE, "b", {HOSTILE: (0.5, match)}, (b"\xff\xd8jpeg",))
+    page = matched_page(found)
+    shown = Reader(page)
+    assert "script" not in shown.tags
+    assert HOSTILE in shown.shown
+    assert not [value for name, value in shown.attributes if name in ("src", "onerror")]
+    heights = [float(v) for n, v in shown.attributes if n == "height" and float(v) < 23]
+    assert heights.count(22) == 2  # the bars of both first windows
+    assert shown.tags.count("path") == 2
+
+
+def test_hostile_names_on_a_map_are_text_and_many_classes_differ() -> None:
+    labels = tuple(f"{HOSTILE} {i}" for i in range(20))
+    points = [MapPoint("clip", HOSTILE, label, i / 20, 0.5) for i, label in enumerate(labels)]
+    points += [MapPoint("prototype", label, label, 0.5, i / 20) for i, label in enumerate(labels)]
+    points += [MapPoint("video", HOSTILE, "(none)", 0.1, 0.1)]
+    page = map_page(ClipMap(tuple(points), labels, 30, "fusion"))
+    assert "<script" not in page
+    assert page.count('class="mark') == 20 + 20 + 20 + 1
+    assert "a part is shown" in page
+    marks = re.findall(
+        r'<path d="[^"]*" class="mark" fill="(#[^"]*)"', page.partition("</table>")[0]
+    )
+    assert len(set(marks)) == 7
