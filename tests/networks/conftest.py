@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from fewact import networks
 from fewact.networks import Backbone
-from tests.lab.networks import tiny
-
-MOBILENET = "weights/mobilenet_v2_1.0_imagenet_fp16.safetensors"
+from fewact.video.resizing import planes, resized
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,49 +24,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny model of transformers, saved by transformers, with a tokenizer."""
-    made: dict[str, Path] = {}
-
-    def make(name: str) -> Path:
-        if name not in made:
-            pytest.importorskip("transformers", reason="the extra hf is not installed")
-            made[name] = tmp_path_factory.mktemp(name)
-            tiny.save(name, made[name])
-        return made[name]
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def random_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Backbone]:
-    """A backbone on random weights, in float32 by torch; made once for each name and options.
-
-    Those of transformers are tiny.
-    """
+def random_backbone() -> Callable[..., Backbone]:
+    """A backbone on random weights by ONNX Runtime; made once for each name and options."""
     made: dict[tuple[Any, ...], Backbone] = {}
 
-    def make(name: str, **options: Any) -> Backbone:
+    def make(name: str = "efficientnet-lite0", **options: Any) -> Backbone:
         key = (name, *sorted(options.items()))
         if key not in made:
-            options = {"precision": "float32", "engine": "torch", **options}
-            weights = f"local-dir:{tiny_folder(name)}" if name in tiny.MODELS else "random"
-            made[key] = networks.create(name, weights=weights, device="cpu", **options)
+            made[key] = networks.create(name, weights="random", device="cpu", **options)
         return made[key]
 
     return make
 
 
 @pytest.fixture(scope="session")
-def frames() -> torch.Tensor:
-    """Five smooth images (5 3 224 224), uint8."""
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(5, 3, 12, 12, generator=generator)
-    smooth = torch.nn.functional.interpolate(coarse, size=224, mode="bilinear")
-    return (smooth * 255).to(torch.uint8)
+def frames() -> NDArray[np.uint8]:
+    """Five smooth images (5 3 224 224)."""
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), np.uint8)
+    return planes(resized(coarse, (224, 224)))
 
 
 @pytest.fixture(scope="session")
-def images() -> np.ndarray:
-    """Four frames (2 2 150 201 3) with fine detail, uint8."""
+def images() -> NDArray[np.uint8]:
+    """Four frames (2 2 150 201 3) with fine detail."""
     return np.random.default_rng(0).integers(0, 256, (2, 2, 150, 201, 3), np.uint8)

@@ -1,13 +1,12 @@
+"""Facts of a backbone."""
+
 import dataclasses
+import json
 
 import pytest
-import torch
 
-from fewact import networks
 from fewact.features.request import FeatureRequest, View
-from fewact.networks import Card, catalogue
-from fewact.networks.backbone import make_card
-from fewact.networks.weights import Weights
+from fewact.networks import Card
 
 CARD = Card(
     name="net",
@@ -89,14 +88,19 @@ def test_requests_are_equal_by_value_and_can_be_sorted():
     )[0] == FeatureRequest("maps", View(8))
 
 
-@pytest.mark.parametrize("name", networks.names())
-def test_a_description_agrees_with_the_built_network(name):
-    pytest.importorskip("transformers", reason="the extra hf is not installed")
-    kind, no_weights = catalogue.NETWORKS.get(name), Weights({}, "random")
-    with torch.device("meta"):  # Shapes without weights.
-        network = kind(kind.resolve(kind.Options(), no_weights))
-    card, described = make_card(network, no_weights, "float32"), networks.describe(name)
-    facts = {field.name for field in dataclasses.fields(card)}
-    for fact in facts - {"licence", "trained_on", "weights"}:
-        assert getattr(card, fact) == getattr(described, fact), fact
-    assert (card.weights, card.weights_sha256, card.trained_on) == ("random", "", ())
+def test_the_size_is_part_of_the_digest_and_of_the_reading():
+    own, other = CARD, CARD.of_size(160)
+    assert own.digest != other.digest
+    assert (own.reading, other.reading) == ({}, {"size": 160})
+    assert (other.input_size, other.maps, other.middle) == ((160, 160), (8, 5, 5), (4, 10, 10))
+    for size in (0, 224):
+        assert own.is_read({"size": size})
+    assert other.is_read({"size": 160})
+    assert not own.is_read({"size": 160})
+    assert not other.is_read({"size": 224})
+    assert not other.is_read({"size": 160, "resize": "centre-crop"})
+    assert own.summary == "net, float32, torch"
+    assert other.summary == "net, float32, torch, 160 pixels"
+    assert other.flags.endswith("--engine torch --size 160")
+    assert "size" not in own.facts()  # Keys of features that were stored before stay the same.
+    assert json.loads(json.dumps(other.facts()))["size"] == 160

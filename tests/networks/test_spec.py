@@ -36,8 +36,9 @@ def test_a_wrong_value_is_refused(wrong: dict[str, Any], message: str) -> None:
     [
         ({"name": "resnet51"}, 'unknown backbone .*mean "resnet50"'),
         ({"name": "siglip", "size": 64}, "reads frames of one size only .*which means 224"),
-        ({"engine": "onnx", "precision": "bfloat16"}, "onnx runs on a CPU only"),
-        ({"engine": "onnx", "device": "cuda:0"}, "onnx runs on a CPU only"),
+        ({"engine": "onnx", "precision": "bfloat16"}, "onnx runs on a CPU"),
+        ({"engine": "onnx", "device": "mps"}, "onnx runs on a CPU"),
+        ({"precision": "int8", "device": "cuda"}, "int8 is computed by the engine onnx"),
         ({"engine": "torch", "precision": "int8"}, "int8 is computed by the engine onnx"),
     ],
 )

@@ -21,7 +21,7 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, WeightsError
 from fewact.core.workers import side_by_side
 from fewact.networks.card import Card, EngineName, Level
-from fewact.networks.choices import Device, device_type
+from fewact.networks.choices import Device
 from fewact.networks.packaged import FOLDER
 from fewact.networks.transform import normalised
 
@@ -174,28 +174,33 @@ class OnnxEngine:
 
 def _session(graph: Graph, tensors: Mapping[str, NDArray[Any]], device: Device) -> Any:
     runtime = _runtime()
+    if device != "cpu" and not has_cuda():
+        raise _no_device(device)
     options = _options(runtime)
     values = [runtime.OrtValue.ortvalue_from_numpy(tensors[name]) for name in graph.weights]
     try:
         options.add_external_initializers(list(graph.weights), values)
-        session = runtime.InferenceSession(graph.content, options, providers=_providers(device))
+        session = runtime.InferenceSession(
+            graph.content, options, providers=_providers(device), enable_fallback=0
+        )
     except MemoryError:
         raise
     except Exception as error:  # Of many types: a graph that ONNX Runtime cannot read or run.
         raise OptionError(
             "ONNX Runtime cannot run the network", where=graph.name, got=_reason(error)
         ) from error
-    if device_type(device) not in session.get_providers()[0].lower():
-        raise OptionError(
-            "the device is not available to ONNX Runtime",
-            where="device",
-            got=repr(device),
-            hint=f'{NO_GPU} Or use device "cpu".',
-        )
+    if session.get_providers()[0] != (CPU if device == "cpu" else CUDA):
+        raise _no_device(device)
     return session
 
 
-NO_GPU = "ONNX Runtime needs its GPU build: pip install onnxruntime-gpu."
+def _no_device(device: Device) -> OptionError:
+    return OptionError(
+        "ONNX Runtime cannot use the device",
+        where="device",
+        got=repr(device),
+        hint="A CUDA GPU needs its build for GPUs: pip install onnxruntime-gpu.",
+    )
 
 
 def _options(runtime: Any) -> Any:

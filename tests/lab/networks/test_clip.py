@@ -9,14 +9,15 @@ from safetensors.torch import load_file, save_file
 
 from fewact import networks
 from fewact.core.errors import WeightsError
+from fewact.lab import networks as lab
 from fewact.lab.networks.clip import openai_names
 from tests.lab.networks import tiny
 
-pytest.importorskip("transformers", reason="the extra hf is not installed")
+pytest.importorskip("transformers", reason="the lab is not installed")
 
 
 def create(weights, name="clip-vit"):
-    return networks.create(name, weights=weights, device="cpu", precision="float32")
+    return lab.create(name, weights=weights, device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_features_are_those_of_transformers(make, tmp_path, images):
     model.save_pretrained(tmp_path)
     made = create(f"local-dir:{tmp_path}")
     theirs = expected(model, made, images)
-    levels = made.features(images, ("vectors", "maps"))
+    levels = made.tensors(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     with torch.no_grad():
         tokens = model.vision_model.post_layernorm(theirs.last_hidden_state)
@@ -70,7 +71,7 @@ def test_features_are_those_of_transformers(make, tmp_path, images):
 def test_features_of_siglip_are_those_of_transformers(tiny_folder, images):
     made = create(f"local-dir:{tiny_folder('siglip')}", "siglip")
     theirs = expected(tiny.siglip(), made, images)
-    levels = made.features(images, ("vectors", "maps"))
+    levels = made.tensors(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     tokens = theirs.last_hidden_state
     torch.testing.assert_close(levels["maps"][:, :, 1, 2], tokens[:, 6], rtol=0, atol=1e-5)
@@ -88,7 +89,7 @@ def test_the_vision_half_alone_is_read_too(name, tmp_path, tiny_folder, images):
     half.save_pretrained(tmp_path)
     alone = create(f"local-dir:{tmp_path}", name)
     assert alone.card.weights_sha256 == whole.card.weights_sha256
-    assert torch.equal(*(made.features(images, ("vectors",))["vectors"] for made in (alone, whole)))
+    assert torch.equal(*(made.tensors(images, ("vectors",))["vectors"] for made in (alone, whole)))
     with pytest.raises(WeightsError, match=r"model_type = .*vision_model"):
         _ = alone.text
 
@@ -143,7 +144,7 @@ def test_openais_names_give_the_same_network_and_texts(tmp_path, tiny_folder, im
     assert ours.card.weights_sha256 == theirs.card.weights_sha256
     assert ours.card.digest == theirs.card.digest
     assert ours.text.digest == theirs.text.digest
-    vectors = [made.features(images, ("vectors",))["vectors"] for made in (ours, theirs)]
+    vectors = [made.tensors(images, ("vectors",))["vectors"] for made in (ours, theirs)]
     assert torch.equal(*vectors)
     assert torch.equal(*(made.text.encode(["a cat"]) for made in (ours, theirs)))
 
@@ -177,7 +178,7 @@ def test_the_configuration_of_openclip_states_what_no_tensor_shows(tmp_path, tin
         "bilinear",
         "gelu, 4 heads, epsilon 1e-05",
     )
-    got = made.features(images, ("vectors",))["vectors"]
+    got = made.tensors(images, ("vectors",))["vectors"]
     theirs = expected(model, made, images)
     assert torch.allclose(got, getattr(theirs, "pooler_output", theirs), atol=1e-5)
 
@@ -206,7 +207,7 @@ def test_the_header_may_name_another_activation(tmp_path, tiny_folder, images):
         save_file(tensors, tmp_path / f"{number}.safetensors", header)
         made.append(create(tmp_path / f"{number}.safetensors"))
     assert "quick_gelu" in made[0].card.variant
-    first, second = (one.features(images, ("vectors",))["vectors"] for one in made)
+    first, second = (one.tensors(images, ("vectors",))["vectors"] for one in made)
     assert not torch.equal(first, second)
     assert made[0].card.weights_sha256 == made[1].card.weights_sha256
     assert made[0].card.digest != made[1].card.digest
@@ -310,7 +311,7 @@ def test_bicubic_frames_are_within_a_level_of_exact_resizing(tiny_folder):
         mode="bicubic",
         antialias=True,
     )[0].clamp(0, 255)
-    assert (made.prepare(image).double() - exact).abs().max() <= 1.01
+    assert (torch.from_numpy(made.prepare(image)).double() - exact).abs().max() <= 1.01
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch, tiny_folder):
@@ -318,7 +319,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch, tiny_folder):
 
     weights = f"local-dir:{tiny_folder('clip-vit')}"
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(WeightsError, match=r"pip install 'fewact\[hf\]'"):
+    with pytest.raises(WeightsError, match=r"pip install 'fewact\[lab\]'"):
         create(weights)
 
 
@@ -333,11 +334,9 @@ def test_at_full_size_features_are_those_of_transformers(name, tmp_path):
         CLIPModel, CLIPConfig(vision_config={"patch_size": patch}, text_config=text)
     )
     model.save_pretrained(tmp_path)
-    made = networks.create(
-        name, weights=f"local-dir:{tmp_path}", device="cpu", precision="float32", engine="torch"
-    )
+    made = lab.create(name, weights=f"local-dir:{tmp_path}", device="cpu", precision="float32")
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     theirs = expected(model, made, images)
-    levels = made.features(images, ("vectors", "maps"))
+    levels = made.tensors(images, ("vectors", "maps"))
     torch.testing.assert_close(levels["vectors"], theirs.pooler_output, rtol=0, atol=1e-5)
     assert levels["maps"].shape == (2, *networks.describe(name).maps)

@@ -6,16 +6,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fewact import networks
 from fewact.core.errors import WeightsError
-from fewact.networks.weights import tensors_of
+from fewact.lab import networks as lab
+from fewact.lab.networks.torch_weights import tensors_of
 from tests.lab.networks import tiny
 
 HEADS = 32
 
 
 def create(weights):
-    return networks.create("clip-rn50", weights=weights, device="cpu", precision="float32")
+    return lab.create("clip-rn50", weights=weights, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def seen(tensors, frames, tmp_path_factory):
     file = tmp_path_factory.mktemp("RN50") / "RN50.safetensors"
     save_file(tensors, file)
     made = create(file)
-    return made, made.features(frames[:1], ("middle", "maps", "vectors"))
+    return made, made.tensors(frames[:1], ("middle", "maps", "vectors"))
 
 
 def convolve(x, weight, stride=1, padding=0):
@@ -160,7 +160,7 @@ def test_openais_names_are_read_without_the_text_half(tensors, tmp_path):
 
 @pytest.mark.slow
 def test_texts_come_from_the_same_file(tensors, tmp_path):
-    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    pytest.importorskip("transformers", reason="the lab is not installed")
     from tests.lab.networks.test_clip import in_openais_layout
 
     model = tiny.clip()

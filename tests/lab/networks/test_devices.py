@@ -3,8 +3,8 @@ import threading
 import pytest
 import torch
 
-from fewact.networks import engines
-from fewact.networks.engines import (
+from fewact.lab.networks import devices
+from fewact.lab.networks.devices import (
     exact_convolutions,
     multiplies_bfloat16,
     resolve_device,
@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_depends_on_the_cpu(monkeypatch, native):
-    monkeypatch.setattr(engines, "multiplies_bfloat16", lambda: native)
-    assert resolve_precision("auto", CPU) == (engines.AUTO_PRECISION if native else "float32")
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: native)
+    assert resolve_precision("auto", CPU) == (devices.AUTO_PRECISION if native else "float32")
     assert resolve_precision("auto", torch.device("cuda")) == "float32"
     assert resolve_precision("bfloat16", CPU) == "bfloat16"
 

@@ -6,17 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fewact import networks
 from fewact.core.errors import OptionError, WeightsError
+from fewact.lab import networks as lab
 from fewact.lab.evaluation.result import contains_benchmark
 from tests.lab.networks import tiny
 
-transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
+transformers = pytest.importorskip("transformers", reason="the lab is not installed")
 
 
 def create(name, folder, **options):
     weights = f"local-dir:{folder}"
-    return networks.create(name, weights=weights, device="cpu", precision="float32", **options)
+    return lab.create(name, weights=weights, device="cpu", precision="float32", **options)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_features_of_dinov2_are_those_of_transformers(kind, tmp_path, tiny_folde
         folder, model, skipped = tmp_path, whole.dinov2_with_registers, 5
     made = create("dinov2", folder)
     theirs = model(pixel_values=made.normalise(frames[:3]))
-    levels = made.features(frames[:3], ("vectors", "maps"))
+    levels = made.tensors(frames[:3], ("vectors", "maps"))
     close(levels["vectors"], theirs.pooler_output)
     assert levels["maps"].shape == (3, *made.card.maps) == (3, 128, 4, 4)
     close(levels["maps"][:, :, 1, 2], theirs.last_hidden_state[:, skipped + 6])
@@ -65,7 +65,7 @@ def test_images_are_prepared_as_by_the_librarys_processor(tmp_path, tiny_folder)
     image = torch.nn.functional.interpolate(coarse, size=(300, 400), mode="bicubic").clamp(0, 1)
     image = (image[0].permute(1, 2, 0) * 255).to(torch.uint8).numpy()
     theirs = transformers.BitImageProcessorPil(**settings)(image, return_tensors="pt")
-    got = made.normalise(made.prepare(image[None]))
+    got = made.normalise(torch.from_numpy(made.prepare(image[None])))
     level = 1 / 255 / 0.224
     difference = (got - theirs["pixel_values"]).abs()
     assert difference.mean() < level
@@ -78,7 +78,7 @@ def test_features_of_vjepa2_are_those_of_transformers(tiny_folder, frames):
     made = create("vjepa2", tiny_folder("vjepa2"))
     assert (made.card.frames_per_slot, made.network.frames_together) == (2, 16)
     assert made.card.input_size == (32, 32)
-    levels = made.features(frames, ("vectors", "maps"))
+    levels = made.tensors(frames, ("vectors", "maps"))
     clips = made.normalise(frames).view(2, 16, 3, 32, 32)
     theirs = model.vjepa2(clips, skip_predictor=True).last_hidden_state.unflatten(1, (8, 16))
     close(levels["vectors"], theirs.mean(2).flatten(0, 1))
@@ -91,9 +91,9 @@ def test_a_clip_of_vjepa2_has_any_number_of_frames(tiny_folder, frames):
     made = create("vjepa2", tiny_folder("vjepa2"), clip_frames=4)
     whole = create("vjepa2", tiny_folder("vjepa2"))
     assert made.card.digest != whole.card.digest
-    first, again = (made.features(x, ("vectors",))["vectors"] for x in (frames[:8], frames[4:8]))
+    first, again = (made.tensors(x, ("vectors",))["vectors"] for x in (frames[:8], frames[4:8]))
     close(first[2:], again)
-    assert (whole.features(frames[:16], ("vectors",))["vectors"][2:4] - again).abs().max() > 1e-3
+    assert (whole.tensors(frames[:16], ("vectors",))["vectors"][2:4] - again).abs().max() > 1e-3
     with pytest.raises(OptionError, match=r"clip_frames.*a multiple of 2"):
         create("vjepa2", tiny_folder("vjepa2"), clip_frames=5)
 

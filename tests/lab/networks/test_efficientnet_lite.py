@@ -1,13 +1,16 @@
 """EfficientNet-Lite against a second, compact writing of the same networks, and the pair of two."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from fewact import networks
-from fewact.networks.weights import tensors_of
+from fewact.lab import networks as lab
+from fewact.lab.networks.torch_weights import tensors_of
+from fewact.video import Segments, read_frames
 
 PAIR = "efficientnet-lite0-lite1"
 STRIDES = {
@@ -59,7 +62,7 @@ def reference(
 
 @pytest.mark.parametrize("weights", ["random", "default"])
 def test_all_levels_agree_with_a_second_implementation(weights):
-    network = networks.create(weights=weights, device="cpu", precision="float32").network
+    network = lab.create(weights=weights, device="cpu", precision="float32").network
     image = torch.randn(1, 3, 70, 65, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         got = network(image)
@@ -69,7 +72,7 @@ def test_all_levels_agree_with_a_second_implementation(weights):
 
 @pytest.mark.parametrize("weights", ["random", "default"])
 def test_the_last_stage_of_a_pair_is_that_of_both_networks(weights):
-    network = networks.create(PAIR, weights=weights, device="cpu", precision="float32").network
+    network = lab.create(PAIR, weights=weights, device="cpu", precision="float32").network
     image = torch.randn(1, 3, 70, 65, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         got = network(image)
@@ -111,3 +114,21 @@ def test_the_middle_is_the_last_block_at_stride_16(random_backbone):
     assert levels["middle"].shape[-1] == 4
     assert sides[10:12] == [4, 2]
     assert not [name for name in tensors_of(network) if re.match("_fc", name)]
+
+
+@pytest.mark.assets
+def test_frames_are_normalised_as_in_training(assets: Path):
+    """The first norm of a network knows the variances of its training images."""
+    pair = lab.create(PAIR, device="cpu", precision="float32")
+    clips = sorted((assets / "clips" / "ucf7").rglob("*.mp4"))[::35]
+    frames = torch.from_numpy(
+        np.concatenate([pair.prepare(read_frames(clip, Segments(2))) for clip in clips])
+    )
+    for network in pair.network.children():
+        trained = network._bn0.running_var
+        with torch.inference_mode():
+            seen = network._conv_stem(pair.normalise(frames)).var((0, 2, 3))
+        used = trained > 1e-3
+        # 0.5 and 0.7; with the mean and standard deviation of ImageNet 2.2 and 3.7.
+        assert used.sum() > 20
+        assert 0.3 < (seen / trained)[used].median() < 1.3

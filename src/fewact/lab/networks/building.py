@@ -12,10 +12,9 @@ from fewact.lab.networks.devices import resolve_device, resolve_precision
 from fewact.lab.networks.network import Network
 from fewact.lab.networks.torch_engine import TorchEngine, normalise
 from fewact.lab.networks.torch_weights import as_arrays, randomise, tensors_of
-from fewact.networks import backbone
+from fewact.networks import backbone, catalogue
 from fewact.networks.backbone import Backbone
 from fewact.networks.card import Card, Level
-from fewact.networks.catalogue import NETWORKS
 from fewact.networks.choices import Device
 from fewact.networks.weights import RANDOM_SEED, Weights, read
 
@@ -72,7 +71,7 @@ def build(
     Arguments are those of ``fewact.networks.building.build``. The precision ``auto`` is bfloat16
     for networks that gain from it on a CPU that multiplies it, otherwise float32.
     """
-    network_class: type[Network] = NETWORKS.get(name)
+    network_class: type[Network] = catalogue.NETWORKS.get(name)
     chosen: Any = make_options(network_class.Options, options, of=name)
     resolved = resolve_device(device)
     named = weights in ("default", "random")

