@@ -6,6 +6,7 @@ product, it is their mean. The points are arranged by the t-SNE of scikit-learn 
 Hinton, 2008).
 """
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ def distances(similarity: Scores) -> Scores:
 def _arranged(apart: Scores) -> Scores:
     """Return positions (p 2) in [0, 1] of points with these distances (p p)."""
     try:
-        from sklearn.manifold import TSNE
+        manifold = importlib.import_module("sklearn.manifold")
     except ImportError as error:
         raise ExtraError("a map", "lab", got="no scikit-learn") from error
     if len(apart) < FEWEST_POINTS:
@@ -146,7 +147,7 @@ def _arranged(apart: Scores) -> Scores:
             expected=f"at least {FEWEST_POINTS}",
         )
     perplexity = min(PERPLEXITY, (len(apart) - 1) / 3)
-    arrange = TSNE(
+    arrange = manifold.TSNE(
         metric="precomputed", init="random", perplexity=perplexity, random_state=ARRANGEMENT_SEED
     )
     points = arrange.fit_transform(apart).astype(np.float64)

@@ -1,5 +1,6 @@
 """The classifier that learns classes from a few clips of each."""
 
+import importlib
 import inspect
 import logging
 import pickle
@@ -659,13 +660,12 @@ class FewShotClassifier:
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn needs to know; only scikit-learn calls this."""
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-        return Tags(
+        tags = importlib.import_module("sklearn.utils")
+        return tags.Tags(
             estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(two_d_array=False, string=True),
+            target_tags=tags.TargetTags(required=True),
+            classifier_tags=tags.ClassifierTags(),
+            input_tags=tags.InputTags(two_d_array=False, string=True),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
