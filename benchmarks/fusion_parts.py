@@ -34,7 +34,7 @@ SETS = ("utd27_depth", "one_scene", "scenes", "full_body", "ucf7", "ego10", "yog
 
 def variants() -> dict[str, Variant]:
     """Return the default, and what is left without one of its parts."""
-    names = dict.fromkeys(term.name.removeprefix("static_") for term in fusion().map_terms.terms)
+    names = dict.fromkeys(term.name.removeprefix("static_") for term in fusion().terms.terms)
     return {
         "default": Variant(),
         "stabilise=off": Variant({"stabilise": "off"}),

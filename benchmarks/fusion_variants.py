@@ -37,7 +37,7 @@ class Variant:
     def method(self) -> Fusion:
         """Return the method."""
         method = fusion(**self.options)
-        terms = with_weights(method.map_terms, self.weights)
+        terms = with_weights(method.terms, self.weights)
         terms = with_fields(terms, MotionTerm, **self.motion)
         if self.appearance == "full frames":
             vectors = FeatureRequest("vectors", View(method.options.frames))
@@ -45,13 +45,13 @@ class Variant:
         if self.detrend is not None:
             terms = with_fields(terms, MotionTerm, detrend=self.detrend)
             terms = with_fields(terms, MomentsTerm, detrend=self.detrend)
-        method.map_terms = terms
+        method.terms = terms
         return method
 
 
 def fusion(**options: Any) -> Fusion:
     """Return the default method with options."""
-    method = methods.create("fusion", **options).eval()
+    method = methods.create("fusion", **options)
     if not isinstance(method, Fusion):
         raise TypeError("fusion is another method")
     return method

@@ -77,12 +77,12 @@ def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
     if not file.exists():
         _store(file, method, videos)
     nodes = load_file(file)
-    terms = method.map_terms
+    terms = method.terms
     if not terms.names <= {name.removeprefix(TABLE) for name in nodes}:
         raise SystemExit(f"{cache} is of another version of the method: use another folder")
     tables = {term.name: partial(_entries, nodes.pop(TABLE + term.name)) for term in terms.terms}
     looked_up = tuple(replace(term, table=tables[term.name]) for term in terms.terms)
-    method.map_terms = replace(terms, terms=looked_up)
+    method.terms = replace(terms, terms=looked_up)
     return ClipSet(name, videos, method, nodes)
 
 
@@ -94,7 +94,7 @@ def _store(file: Path, method: Fusion, videos: VideoList) -> None:
     """Compute the similarities of videos, and write them to a file."""
     (encoded,) = encode_videos([method], networks.create(), videos)
     with torch.inference_mode():
-        looked_up, nodes = method.map_terms.tabulated(encoded, len(videos.videos))
+        looked_up, nodes = method.terms.tabulated(encoded, len(videos.videos))
     every = nodes[NUMBER][None]
     tables = {
         TABLE + term.name: term.table(every, every)[0]

@@ -15,6 +15,8 @@ Its weights are the mean of those before and after. About 45 minutes on two core
 weights were tuned so from those of commit 9224808c, whose first training was 94 steps longer:
 
     git show 9224808c:src/fewact/methods/fusion/motion_network.safetensors > before.safetensors
+
+``.ci/motion_graph.py FILE`` writes the graph that comes with fewact.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,12 +39,18 @@ from benchmarks.training.figures import Role, figure_class, render
 from benchmarks.training.hands import hands
 from benchmarks.training.people import beside_animal, clothed, held_poses, whole_body
 from benchmarks.training.scenes import SIZE
+from fewact import align
 from fewact.core.atomic import write_bytes
-from fewact.features.request import DifferenceImageRequest
 from fewact.features.views import difference_images, halved
+from fewact.lab.networks.motion import (
+    MotionNetwork,
+    lightened,
+    motion_network,
+    unit_deviations,
+)
 from fewact.methods.fusion.crop import separable_crop
-from fewact.methods.fusion.motion_network import SIDE, MotionNetwork, lightened
-from fewact.methods.fusion.terms import LearnedMotionTerm
+from fewact.methods.fusion.motion_network import SIDE
+from fewact.methods.fusion.terms import SOFTNESS, UNLIKE
 from fewact.video.samplers import RGBImage
 
 CELLS = 44
@@ -50,8 +58,8 @@ CELLS = 44
 
 QUERIES, VALIDATION_WAYS = 2, 20
 DECAY = 0.05
-TERM = LearnedMotionTerm(DifferenceImageRequest(), smoothing=0.05)
-"""What training compares by. λ is larger than in ``fusion``: gradients reach more paths."""
+SMOOTHING = 0.05
+"""λ of the alignment. It is larger than in ``fusion``: gradients reach more paths."""
 
 TEMPERATURE = 0.05
 HEAD_BATCHES, HEAD_VIDEOS, HEAD_DECAY = 120, 64, 1.0
@@ -129,14 +137,13 @@ HELD_OUT = 40
 def images_of(task: tuple[str, int, int]) -> NDArray[np.uint8]:
     """Return the images (v t c c) of the videos of a class: its kind, its number, how many."""
     kind, number, clips = task
-    torch.set_num_threads(1)
     found = []
     for seed in range(clips):
-        frames = torch.from_numpy(KINDS[kind].render(number, seed)).permute(0, 3, 1, 2).contiguous()
+        frames = np.ascontiguousarray(KINDS[kind].render(number, seed).transpose(0, 3, 1, 2))
         small = frames if frames.shape[-1] == SIZE else halved(frames)
-        images = difference_images(small)[:, 1].float()
+        images = difference_images(small)[:, 1].astype(np.float32)
         found.append(separable_crop(images, CELLS, margin=CELLS / SIDE))
-    return torch.stack(found).round().to(torch.uint8).numpy()
+    return np.stack(found).round().astype(np.uint8)
 
 
 def rendered(kind: str, classes: int, clips: int, processes: int) -> Tensor:
@@ -266,7 +273,10 @@ def judged(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def similarity(queries: Tensor, support: Tensor) -> Tensor:
     """Return the similarity of vectors (q t d), (s t d) → (q s)."""
-    return TERM.similarity(queries[None], support[None])[0]
+    cosines = torch.einsum("qtd,sud->qstu", queries, support)
+    value = align.otam(1 - cosines, SMOOTHING, plan=False).value
+    above = -value / sum(cosines.shape[-2:]) - UNLIKE
+    return SOFTNESS * functional.softplus(above / SOFTNESS)
 
 
 def episode(images: Tensor, ways: int, generator: torch.Generator) -> Tensor:
@@ -324,6 +334,7 @@ def train(
             videos = lightened(varied(episode(images[kind], ways, generator), flips))
         with autocast:
             vectors = network(videos)[0]
+        vectors = unit_deviations(vectors)
         logits = similarity(vectors[ways:], vectors[:ways]) / temperature.exp()
         truth = torch.arange(ways, device=device).repeat_interleave(QUERIES)
         loss = functional.cross_entropy(logits, truth)
@@ -334,8 +345,12 @@ def train(
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
             network.eval()
             print(f"step {step + 1}: loss {loss.item():.3f} ({kind}); classes of validation:")
+
+            def embed(videos: Tensor) -> Tensor:
+                return unit_deviations(network(lightened(videos))[0])
+
             for name, other in others.items():
-                print(f"  {name} {accuracy(lambda x: network(lightened(x))[0], other):.1f} %")
+                print(f"  {name} {accuracy(embed, other):.1f} %")
 
 
 def train_figure(network: MotionNetwork, images: Tensor) -> float:
@@ -390,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path, help="file of the weights, safetensors")
-    parser.add_argument("--tune", type=Path, metavar="WEIGHTS", help="weights to tune")
+    parser.add_argument("--tune", type=Path, metavar="WEIGHTS", help="weights, or their graph")
     parser.add_argument("--classes", type=int, help="most classes of a kind")
     parser.add_argument("--steps", type=int, help="number of steps")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
@@ -399,7 +414,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     recipe = TUNING if options.tune else FIRST
     recipe = replace(recipe, steps=options.steps or recipe.steps)
-    before = load_file(options.tune) if options.tune else {}
+    before = motion_network(options.tune).state_dict() if options.tune else {}
     images = {
         kind: rendered(
             kind,

@@ -433,7 +433,7 @@ def test_a_file_that_is_edited_within_a_second_runs_as_it_is(
 
     def value_of(text: str) -> float:
         file.write_text(
-            "from fewact.lab.methods.protonet import ProtoNet\n\n"
+            "from fewact.methods.protonet import ProtoNet\n\n"
             f"class Mine(ProtoNet):\n    value = {text}\n"
         )
         os.utime(file, (1e9, 1e9))
@@ -450,7 +450,7 @@ def test_files_of_one_name_in_two_folders_are_two_files(tmp_path: Path) -> None:
     for file in files:
         file.parent.mkdir()
         file.write_text(
-            "from fewact.lab.methods.protonet import ProtoNet\n\n"
+            "from fewact.methods.protonet import ProtoNet\n\n"
             f"class {file.parent.name.title()}(ProtoNet):\n    def encode(self, features):\n"
             "        raise ZeroDivisionError\n"
         )
@@ -544,7 +544,7 @@ def test_methods_of_other_packages_are_found_by_entry_points(run: Any) -> None:
     assert facts.name == "nearest"
     assert facts.package.startswith("some-methods 1.2, some_methods.py, SHA-256 ")
     assert method_facts(methods.create("otam")).package == ""
-    assert type(methods.create("otam")).__module__ == "fewact.lab.methods.otam"
+    assert type(methods.create("otam")).__module__ == "fewact.methods.otam"
     with pytest.raises(ExtensionError, match=r"bad, some-methods 1\.2.*got ModuleNotFoundError"):
         methods.create("bad")
     with pytest.raises(UnknownNameError, match='Did you mean "nearest"'):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import torch
+from numpy.typing import NDArray
 
 from benchmarks.fusion_variants import with_fields, with_weights
 from fewact import methods
@@ -16,7 +16,9 @@ from fewact.features.request import (
     SmallFrameRequest,
     View,
 )
-from fewact.lab.methods.promises.subject import made_up_card, made_up_features
+from fewact.lab.methods.adapters import on_tensors
+from fewact.lab.methods.promises.subject import made_up_features
+from fewact.methods.cards import made_up_card
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import MotionTerm
 
@@ -32,24 +34,24 @@ SMALL, DIFFERENCES, IMAGES = (
 def create(**options: Any) -> Fusion:
     method = methods.create("fusion", **options)
     assert isinstance(method, Fusion)
-    return method.double().eval()
+    return method
 
 
 def changed(method: Fusion, **fields: Any) -> Fusion:
     """Change fields of the method's motion terms."""
-    method.map_terms = with_fields(method.map_terms, MotionTerm, **fields)
+    method.terms = with_fields(method.terms, MotionTerm, **fields)
     return method
 
 
-def features(
-    *leading: int, seed: int = 0, maps: bool = True, **options: Any
-) -> dict[Request, torch.Tensor]:
-    found = made_up_features(create(**options), made_up_card(maps=maps), *leading, seed=seed)
-    return {request: values.double() for request, values in found.items()}
+def features(*leading: int, seed: int = 0, **options: Any) -> dict[Request, NDArray[Any]]:
+    """Return random features (… t …) in float64."""
+    method = on_tensors(create(**options))
+    found = made_up_features(method, made_up_card(), *leading, seed=seed)
+    return {request: values.double().numpy() for request, values in found.items()}
 
 
 def weighted(weights: dict[str, float], **options: Any) -> Fusion:
     """Return the method with other weights of some terms, by the names of their nodes."""
     method = create(**options)
-    method.map_terms = with_weights(method.map_terms, weights)
+    method.terms = with_weights(method.terms, weights)
     return method

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from benchmarks.datasets import read_index
 from benchmarks.full_body import edited, flipped
@@ -33,15 +33,15 @@ def classified(videos: Sequence[Video], camera: str) -> tuple[FusionState, list[
     labels = sorted({video.label for video in videos})
     of = [[v for v in videos if v.label == label][: SHOTS + QUERIES] for label in labels]
     ordered = [v for one in of for v in one[:SHOTS]] + [v for one in of for v in one[SHOTS:]]
-    method = methods.create("fusion").eval()
+    method = methods.create("fusion")
     assert isinstance(method, Fusion)
     (nodes,) = encode_videos([method], networks.create(), VideoList("people", tuple(ordered)))
     count = len(labels)
-    number = torch.arange(count).repeat_interleave(SHOTS)[None]
+    number = np.arange(count).repeat(SHOTS)[None]
     first = {name: value[None, : number.shape[1]] for name, value in nodes.items()}
     state = method.support(first, number, count)
     scored = method.score(state, {n: value[None, number.shape[1] :] for n, value in nodes.items()})
-    truth = torch.arange(count).repeat_interleave(QUERIES)
+    truth = np.arange(count).repeat(QUERIES)
     return state, scored[0].argmax(-1).tolist(), truth.tolist()
 
 
@@ -81,10 +81,10 @@ def test_flipped_people_are_recognised(assets: Path) -> None:
     classes = [every.classes[number] for number in (1, 4, 8, 11)]
     of = [[v for v in every.videos if v.label == label][:8:2] for label in classes]
     support, queries = ([v for one in of for v in one[part]] for part in (slice(3), slice(3, None)))
-    labels = torch.arange(len(classes)).repeat_interleave(SHOTS)[None]
+    labels = np.arange(len(classes)).repeat(SHOTS)[None]
     predicted = {}
     for flip in (False, True):
-        method = methods.create("fusion", horizontal_flip=flip).eval()
+        method = methods.create("fusion", horizontal_flip=flip)
         assert isinstance(method, Fusion)
         clips, others = (
             rows(encode_videos([method], networks.create(), videos)[0], None)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewact.methods.fusion.motion_network import LENGTH, SIDE
+from fewact.methods.fusion.motion_network import DARKEST, LENGTH, LIGHT, SIDE
 
 CHANNELS = (32, 64, 128)
 """Channels of the three convolutions over space and time."""
@@ -102,6 +102,14 @@ class MotionNetwork(nn.Module):
 def unit_deviations(vectors: Tensor) -> Tensor:
     """Return the deviations of frames' vectors (v t d) from their mean over time, of length 1."""
     return functional.normalize(vectors - vectors.mean(1, keepdim=True), dim=-1)
+
+
+def lightened(images: Tensor) -> Tensor:
+    """Scale the images of each video (v t s s) to light changes of 1, and take the root."""
+    flat = images.flatten(1)
+    lightest = flat.topk(flat.shape[1] - int(LIGHT * flat.shape[1]) + 1).values  # (v k)
+    top = lightest[:, -1].clamp_min(DARKEST)
+    return (images / top[:, None, None, None]).clamp(0, 1.5).sqrt()
 
 
 def motion_network(weights: Path) -> MotionNetwork:
