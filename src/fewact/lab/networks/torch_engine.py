@@ -5,6 +5,7 @@ weights more; see ``fewact.networks.packaged``.
 """
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -15,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fewact.core.workers import in_threads, started_threads
+from fewact.core.workers import in_threads
 from fewact.lab.networks.devices import exact_convolutions
 from fewact.lab.networks.network import Network
 from fewact.lab.networks.torch_weights import as_arrays, as_tensors, tensors_of
+from fewact.lab.workers import torch_threads
 from fewact.networks.card import Card, EngineName, Level
 from fewact.networks.choices import Device
 from fewact.networks.packaged import Norm
@@ -116,9 +118,17 @@ def torch_side_by_side(work: Callable[[Piece], Result], pieces: Sequence[Piece])
 
 @cache
 def _workers(count: int) -> ThreadPoolExecutor:
-    return started_threads(
-        count, "fewact-torch", cores=1, helped_by=count - 1, start=lambda: torch.set_num_threads(1)
-    )
+    return torch_threads(count, "fewact-torch", helped_by=count - 1)
+
+
+def _forget_threads() -> None:
+    """A forked child does not have its parent's threads, and would wait for them."""
+    _workers.cache_clear()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def folded(network: Network) -> Network:
