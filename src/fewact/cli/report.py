@@ -93,8 +93,9 @@ def _page_of(paths: list[Path]) -> "tuple[Page, int]":
     """Return the report, and how many of the rows of a file of events are skipped."""
     if not paths[0].is_file():
         return _model_page(paths[0]), 0
-    formats: Any = importlib.import_module("fewact.recordings.formats")
-    if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or formats.is_event_file(paths[0])):
+    from fewact.data import is_event_file
+
+    if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or is_event_file(paths[0])):
         events: Any = importlib.import_module("fewact.recordings.event_page")
         page, skipped = events.event_page(paths[0])
         return page, skipped

@@ -1,6 +1,5 @@
 """``fewact teach``: from training clips, or their features, to a saved model."""
 
-import importlib
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -159,8 +158,7 @@ def _source(
     """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
 
-    formats: Any = importlib.import_module("fewact.recordings.formats")
-    events = not data.is_features(path) and formats.is_event_file(path)
+    events = not data.is_features(path) and data.is_event_file(path)
     if only is not None and not events:
         raise OptionError("needs scored events", where="--only", got=str(path))
     if data.is_features(path):

@@ -62,7 +62,8 @@ def line_chart(*panels: Panel) -> str:
             _draw(panel, axes[0])
         file = StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+    text = file.getvalue()
+    return text[text.index("<svg") :]  # without the declaration, to stand in a page, too
 
 
 def _draw(panel: Panel, axes: Any) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact import data
 from fewact import synthetic as motions
+from fewact.lab import benchmarks
+from fewact.lab.benchmarks import videos
 from fewact.lab.benchmarks import Availability, videos
 from fewact.video import write_video
 from tests.data.small import SSV2, SSV2_NAMES, make_benchmark, write_table
@@ -21,7 +22,7 @@ Run = Callable[..., Any]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Working folder with an artificial benchmark, its list and small videos."""
     bench = make_benchmark(SSV2, "ssv2", SSV2_NAMES)
-    monkeypatch.setattr(data, "benchmark", lambda name: bench)
+    monkeypatch.setattr(videos, "benchmark", lambda name: bench)
     monkeypatch.setattr(videos, "benchmark", lambda name: bench)
     monkeypatch.delenv("FEWACT_SPLITS", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -36,13 +37,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_list(run: Run) -> None:
     everything = json.loads(run("data", "list", "--format", "json").out)
-    listed = everything[: len(data.benchmark_names())]
-    assert tuple(one["name"] for one in listed) == data.benchmark_names()
+    listed = everything[: len(benchmarks.benchmark_names())]
+    assert tuple(one["name"] for one in listed) == benchmarks.benchmark_names()
     presets = everything[len(listed) :]
     assert [one["name"] for one in presets] == [f"motions:{preset}" for preset in motions.PRESETS]
     assert presets[0]["videos"] == {"train": 2560, "val": 480, "test": 960}
     for one in listed:
-        facts = data.benchmark(one["name"])
+        facts = benchmarks.benchmark(one["name"])
         assert one["sha256"] == facts.sha256
         assert one["videos"]["test"] == sum(facts.counts["test"].values())
     shown = run("data", "list").out
@@ -52,7 +53,7 @@ def test_list(run: Run) -> None:
 
 
 def test_show(run: Run) -> None:
-    facts = data.benchmark("ucf101")
+    facts = benchmarks.benchmark("ucf101")
     shown = run("data", "show", "UCF-101").out
     for text in (facts.title, facts.published, *facts.caveats, *facts.sha256.values(), "109-166"):
         assert text in shown

@@ -16,6 +16,7 @@ from fewact.data import FeatureDataset, list_folder
 from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, confusion, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw, load
+from fewact.methods import REGISTRY
 from fewact.methods.protonet import ProtoNet
 
 Run = Callable[..., Any]
@@ -252,7 +253,7 @@ def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
+    monkeypatch.setattr(REGISTRY, "_entries", dict(REGISTRY._entries))
     (tmp_path / "mine.py").write_text(METHOD + f"        {score}\n")
     call = ("evaluate", "mine", "--import", tmp_path / "mine.py", "--data", features)
     ended = run(*call, *SMALL)
@@ -264,13 +265,13 @@ def test_an_error_of_a_method_of_ones_own_is_not_one_of_fewact(
 def test_a_result_belongs_to_the_code_of_a_method_of_a_file(
     run: Run, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = dict(methods.REGISTRY._entries)
+    entries = dict(REGISTRY._entries)
     score = "torch.cdist(query['x'].mean(-2), state['x'].mean(-2)).unflatten(-1, (4, 2)).mean(-1)"
     mine, output = tmp_path / "mine.py", tmp_path / "r.json"
     monkeypatch.chdir(tmp_path)
 
     def evaluate(sign: str, *more: str) -> Any:
-        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(entries))
+        monkeypatch.setattr(REGISTRY, "_entries", dict(entries))
         mine.write_text(f"import torch\n{METHOD}        return {sign}{score}\n")
         call = ("evaluate", "mine", "--import", "mine.py", "--data", features, *SMALL)
         return run(*call, "-o", output, *more)

@@ -12,6 +12,7 @@ import torch
 
 from fewact import FewShotClassifier, methods
 from fewact.lab.evaluation import checkpoint, load
+from fewact.lab.methods.adapters import on_tensors
 from fewact.lab.training import names, text_of
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
@@ -220,7 +221,7 @@ def test_a_run_is_taught_with(run: Run, place: Path, trained: Path, tmp_path: Pa
     model = FewShotClassifier.load(tmp_path / "model")
     weights = checkpoint.load(trained).state_dict()
     assert model.method.options == checkpoint.load(trained).options
-    kept = model.method.state_dict()
+    kept = on_tensors(model.method).state_dict()
     assert all(torch.equal(kept[name], value) for name, value in weights.items())
     predicted = run("predict", tmp_path / "model", place / "mine.npz", "--format", "json")
     assert predicted.code == 0

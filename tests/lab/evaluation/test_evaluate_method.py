@@ -120,7 +120,7 @@ def test_memory_limits_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> N
     assert small == evaluate_method(Nearest(), *problem())
 
 
-@pytest.mark.parametrize("name", ["protonet", "a2m2", "fusion"])
+@pytest.mark.parametrize("name", ["protonet", "a2m2", "fusion_vectors"])
 def test_threads_change_no_byte(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "MAX_EPISODES", 8)
     source, videos, episodes = problem(count=40)

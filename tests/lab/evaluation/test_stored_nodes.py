@@ -8,6 +8,7 @@ from fewact.lab import methods
 from fewact.lab.evaluation import evaluate_method, to_text
 from fewact.lab.evaluation.encode import Encodings
 from fewact.lab.evaluation.stored_nodes import StoredEncodings, node_facts, store_nodes
+from fewact.lab.methods.adapters import on_tensors
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.methods.files import method_of
 from tests.features.store_of_vectors import card
@@ -93,7 +94,7 @@ def test_other_code_of_a_custom_method_has_another_set_of_nodes(store, videos, t
             f"        return {{n: {factor} * x for n, x in super().encode(features).items()}}\n"
         )
         _, custom = method_of(file)
-        return custom(custom.Options(frames=4))
+        return on_tensors(custom(custom.Options(frames=4)))
 
     store_nodes(edited(1), source)
     assert store.find(node_facts(edited(1), source)) is not None

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from fewact.data import Video, VideoList
 from fewact.lab.evaluation import ArrayFeatures
+from fewact.lab.networks import StagedNetwork
 from fewact.lab.training import Recipe, TrainingData
 from fewact.lab.training.recipe import parse
-from fewact.networks import Description, StagedNetwork
+from fewact.networks import Description
 from fewact.synthetic import motions
 
 FRAMES, WIDTH = 4, 6

@@ -23,6 +23,7 @@ from fewact.lab.methods.a2m2 import A2M2 as A2M2Method
 from fewact.lab.methods.base import TorchMethod, TrainingBatch
 from fewact.lab.training import TrainingData, loop, train
 from fewact.lab.training.run_folder import RESERVED, read_metrics
+from fewact.methods import REGISTRY
 from fewact.methods.files import import_methods
 from tests.lab.training.made_up import (
     A2M2,
@@ -200,11 +201,11 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_the_code_that_it_began_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = dict(methods.REGISTRY._entries)
+    entries = dict(REGISTRY._entries)
     file = tmp_path / "mine.py"
 
     def run(folder: str, comment: str) -> None:
-        monkeypatch.setattr(methods.REGISTRY, "_entries", dict(entries))
+        monkeypatch.setattr(REGISTRY, "_entries", dict(entries))
         file.write_text(
             f"from fewact.lab.methods.lda import Lda\nclass Mine(Lda): pass  # {comment}\n"
         )

@@ -20,12 +20,12 @@ from fewact.lab import methods
 from fewact.lab.evaluation import checkpoint
 from fewact.lab.methods.base import support_state
 from fewact.lab.networks import resnet
+from fewact.lab.networks.torch_weights import tensors_of
 from fewact.lab.training import public_code, published
 from fewact.lab.training.public_code import CODES, Published
 from fewact.networks import catalogue
 from fewact.networks.card import Level
 from fewact.networks.catalogue import RESNET50
-from fewact.networks.weights import tensors_of
 from tests.conftest import read_cases, vectors_folder
 from tests.lab.training.test_published import TRANSFORMER, Resnet
 

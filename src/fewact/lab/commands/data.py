@@ -231,13 +231,15 @@ def check(
     folders of classes, one flat folder, folders of frames. The exit code is 0 if all videos are
     available, and 3 if some are missing or cannot be read.
     """
-    from fewact import data
+    from fewact.lab import benchmarks
 
-    bench = data.benchmark(name)
+    bench = benchmarks.benchmark(name)
     target = output or Path(f"{bench.id}.availability.json")
     check_output_files(target, overwrite=overwrite, inputs=[splits])
     with progress("Decoding", quiet=quiet) as bar:
-        availability = data.check_benchmark(bench.id, root, splits=splits, deep=deep, progress=bar)
+        availability = benchmarks.check_benchmark(
+            bench.id, root, splits=splits, deep=deep, progress=bar
+        )
     for id, reason in availability.unreadable.items():
         say(f"Unreadable: {id}: {reason}")
     availability.write(target)

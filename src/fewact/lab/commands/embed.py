@@ -142,8 +142,9 @@ def _next(config: DataSpec, store: Path, methods: Sequence["TorchMethod"]) -> st
     from fewact.lab.evaluation import EvaluationSpec
     from fewact.lab.evaluation.spec import command_of
     from fewact.methods.files import imported_file
+    from fewact.methods.protocols import unwrapped
 
-    files = filter(None, (imported_file(type(method)) for method in methods))
+    files = filter(None, (imported_file(unwrapped(method)) for method in methods))
     data = config.model_copy(update={"store": store})
     return command_of(EvaluationSpec(method="METHOD", data=data), next(files, None))
 

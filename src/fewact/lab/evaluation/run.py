@@ -44,6 +44,7 @@ from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.lab.synthetic.conditions import with_condition
 from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
 from fewact.methods.files import imported_file
+from fewact.methods.protocols import unwrapped
 from fewact.networks import BackboneSpec
 from fewact.video.source import Clean, Trim
 
@@ -147,7 +148,7 @@ class _Opened:
             query_source=self.query_encodings,
             text=self.texts,
             flags=self.flags,
-            command=command_of(config, imported_file(type(first))),
+            command=command_of(config, imported_file(unwrapped(first))),
             run=RunOptions(
                 output=config.output,
                 overwrite=config.overwrite,

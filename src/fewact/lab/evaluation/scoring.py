@@ -50,9 +50,11 @@ from fewact.lab.evaluation.result import (
     save,
     unpack,
 )
+from fewact.lab.methods.adapters import on_tensors
 from fewact.lab.methods.base import Rejects, TextMethod, TorchMethod, evaluating, support_state
 from fewact.lab.networks.text import ClassTexts, known_texts
 from fewact.lab.workers import torch_workers
+from fewact.methods.base import Method
 from fewact.methods.protocols import bank_scorer
 
 MAX_BYTES = 32 * 2**20
@@ -415,7 +417,7 @@ class RunOptions:
 
 
 def evaluate_method(
-    method: TorchMethod,
+    method: TorchMethod | Method,
     source: FeatureSource | Encodings | NodeBank,
     videos: VideoList,
     episodes: EpisodeSet,
@@ -454,7 +456,7 @@ def evaluate_method(
         ResultError: The output is another result, or a logit is not finite.
     """
     run = run or RunOptions()
-    _check_types(method, source, episodes)
+    method = _checked(method, source, episodes)
     episodes.check_list(videos)
     texts = None if text is None else known_texts(text)
     _check_text(method, videos, texts)
@@ -659,16 +661,25 @@ def _differences(saved: EvaluationSetup, current: EvaluationSetup) -> list[str]:
     return [name for name in names if sides[0].get(name) != sides[1].get(name)]
 
 
-def _check_types(method: object, source: object, episodes: object) -> None:
-    """Refuse a name instead of a method, an array instead of features, a protocol of episodes."""
+def _checked(method: TorchMethod | Method, source: object, episodes: object) -> TorchMethod:
+    """Return the method over tensors.
+
+    Refused are a name instead of a method, an array instead of features, a protocol of episodes.
+    """
     for where, value, fits, expected in (
-        ("method", method, isinstance(method, TorchMethod), "fewact.lab.methods.create(name)"),
+        (
+            "method",
+            method,
+            isinstance(method, TorchMethod | Method),
+            "fewact.lab.methods.create(name)",
+        ),
         ("source", source, hasattr(source, "features"), "features, such as ArrayFeatures(vectors)"),
         ("episodes", episodes, isinstance(episodes, EpisodeSet), "draw(videos, protocol)"),
     ):
         if not fits:
             got = type(value).__name__
             raise OptionError(f"no {where}", where=where, got=got, expected=expected)
+    return on_tensors(method)
 
 
 def _check_text(method: TorchMethod, videos: VideoList, text: ClassTexts | None) -> None:
