@@ -143,7 +143,7 @@ def _entries_above(matrix: Any, offset: int) -> Any:
     return xp.take(xp.reshape(matrix, (*matrix.shape[:-2], d * d)), cells, axis=-1)
 
 
-@lru_cache
+@lru_cache(maxsize=8)
 def _cells_above(d: int, offset: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.triu(np.ones((d, d)), offset))
 
@@ -224,11 +224,11 @@ def _root(p: Any, steps: int) -> Any:
 
 
 def _shifted(matrix: Any, shift: float) -> Any:
-    """Add to the diagonal of (… d d), in place."""
+    """Add a number to the diagonal of (… d d), in place where its memory is in order."""
     d = matrix.shape[-1]
-    diagonal = namespace(matrix).reshape(matrix, (*matrix.shape[:-2], d * d))[..., :: d + 1]
-    diagonal += shift
-    return matrix
+    rows = namespace(matrix).reshape(matrix, (-1, d * d))
+    rows[:, :: d + 1] += shift
+    return namespace(matrix).reshape(rows, matrix.shape)
 
 
 Descriptor = Literal["sqrt", "covariance", "mean"]

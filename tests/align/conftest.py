@@ -7,7 +7,7 @@ from fewact.align.transport import VARIABLE, engine
 from fewact.core.errors import OptionError
 
 ARM = platform.machine() in ("arm64", "aarch64")
-SOLVERS = ["portable", "neon"] if ARM else ["portable", "baseline", "avx2", "avx512"]
+SOLVERS = ["numpy", "neon"] if ARM else ["numpy", "baseline", "avx2", "avx512"]
 
 
 @pytest.fixture(params=SOLVERS)

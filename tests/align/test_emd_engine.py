@@ -60,15 +60,15 @@ def test_solver_by_name(solver: str) -> None:
 
 def test_refuses_a_missing_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "avx9000")
-    with pytest.raises(OptionError, match="portable"):
+    with pytest.raises(OptionError, match="numpy"):
         emd(*problems(1, 2, 2))
 
 
-def test_portable_without_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_numpy_without_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(native, "__path__", [str(tmp_path)])
     monkeypatch.delenv(VARIABLE, raising=False)
     given = problems(3, 4, 5)
-    assert engine() == ("portable", "fewact_emd is not built")
+    assert engine() == ("numpy", "fewact_emd is not built")
     alone = emd(*given).value
     monkeypatch.undo()
     engine.cache_clear()
@@ -82,7 +82,7 @@ def test_reports_a_library_that_cannot_be_loaded(
     (tmp_path / "fewact_emd.so").write_bytes(b"not a library")
     monkeypatch.setattr(native, "__path__", [str(tmp_path)])
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert engine()[0] == "portable"
+    assert engine()[0] == "numpy"
     assert "fewact_emd.so" in engine()[1]
 
 
@@ -92,7 +92,7 @@ def test_outdated_library_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
     monkeypatch.delenv(VARIABLE, raising=False)
     name, why = engine()
-    assert name == "portable"
+    assert name == "numpy"
     assert "install the package again" in why
 
 
@@ -148,7 +148,7 @@ def test_status_numbers_are_the_library_s(solver: str) -> None:
     b[4] *= 2
     expected = check(Problems(cost, a, b))
     assert expected.tolist() == [0, 1, 2, 3, 4, 0]
-    if solver != "portable":
+    if solver != "numpy":
         isa = native.instruction_sets()[solver]
         found = native.solve(Problems(cost, a, b), isa=isa, threads=1, plan=True)
         assert torch.equal(found.status, expected)

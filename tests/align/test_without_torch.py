@@ -44,7 +44,7 @@ assert "array_api_compat" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("solver", ["", "portable"])
+@pytest.mark.parametrize("solver", ["", "numpy"])
 @pytest.mark.parametrize("installed", [True, False])
 def test_arrays_need_no_torch(
     installed: bool, solver: str, monkeypatch: pytest.MonkeyPatch

@@ -84,6 +84,12 @@ def test_narrow_types_and_autocast_compute_in_float32(dtype):
     assert torch.equal(double, newton_schulz_sqrt(p))
 
 
+def test_memory_layout_does_not_matter():
+    p = _covariances(4, 3).permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    torch.testing.assert_close(newton_schulz_sqrt(p), newton_schulz_sqrt(p.contiguous()))
+    torch.testing.assert_close(newton_schulz_sqrt(p.mT), newton_schulz_sqrt(p.contiguous()))
+
+
 def test_input_is_not_changed():
     p = _covariances(2, 4)
     before = p.clone()

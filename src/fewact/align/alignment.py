@@ -135,11 +135,11 @@ NOTHING = -104.0
 
 def _log_add_exp(first: NDArray[Any], second: NDArray[Any], *, out: NDArray[Any]) -> NDArray[Any]:
     """Do what NumPy's logaddexp does in a tenth of its time: it has no vector instructions."""
-    apart = np.subtract(first, second)
-    np.negative(np.abs(apart, out=apart), out=apart)
-    np.fmax(apart, NOTHING, out=apart)
-    np.log(np.add(np.exp(apart, out=apart), 1, out=apart), out=apart)
-    np.add(np.maximum(first, second, out=out), apart, out=out)
+    below = np.minimum(first, second)
+    below -= np.maximum(first, second, out=out)
+    np.exp(np.fmax(below, NOTHING, out=below), out=below)
+    below += 1
+    out += np.log(below, out=below)
     return out
 
 

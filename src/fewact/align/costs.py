@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 import fewact.align as package
 from fewact.align._emd import instruction_sets
-from fewact.align.transport import PORTABLE, engine
+from fewact.align.transport import NOT_COMPILED, engine
 from fewact.core.array_api import (
     Array,
     as_numpy,
+    in_order,
+    is_tensor,
     namespace,
     needs_gradient,
     on_cpu,
@@ -163,7 +165,9 @@ def _cosine_cost(x: Any, y: Any, eps: float) -> Any:
 
 def _length(x: Any) -> Any:
     """(… m d) → (… m 1)."""
-    return namespace(x).linalg.vector_norm(x, axis=-1, keepdims=True)
+    if is_tensor(x):
+        return namespace(x).linalg.vector_norm(x, axis=-1, keepdims=True)
+    return np.sqrt(np.vecdot(x, x))[..., None]  # without an array of the squares
 
 
 COPIED_BYTES = 32 * 2**20
@@ -228,7 +232,7 @@ def _by_copies(first: Any, first_rows: Any, second: Any, second_rows: Any) -> An
 def _instruction_set() -> int | None:
     """Return the instruction set of the compiled kernel, the solver's; None where there is none."""
     name, _ = engine()
-    if name == PORTABLE:
+    if name == NOT_COMPILED:
         return None
     try:
         products_library()
@@ -264,7 +268,7 @@ def _compiled(
     (b, q), p = first_rows.shape, second_rows.shape[1]
     products = np.empty((b, q, p, first.shape[1], second.shape[1]), np.float32)
     sides = [
-        (np.require(nodes, requirements=["C", "A"]), np.require(rows, requirements=["C", "A"]))
+        (in_order(nodes), in_order(rows))
         for nodes, rows in ((first, first_rows), (second, second_rows))
     ]
     arguments = (

@@ -139,24 +139,24 @@ VARIABLE = "FEWACT_EMD_ISA"
 FLOAT64 = ("cpu", "cuda")
 """Devices with float64."""
 
-PORTABLE = "portable"
-"""Name of the solver that is not compiled."""
+NOT_COMPILED = "numpy"
+"""Name of the solver that is not compiled; tensors are solved by PyTorch in the same way."""
 
 
 @cache
 def engine() -> tuple[str, str]:
     """Return the solver on the CPU, and the reason for the choice.
 
-    It is "avx512", "avx2", "baseline", "neon" or "portable".
+    It is "avx512", "avx2", "baseline", "neon" or "numpy".
 
     Raises:
         OptionError: FEWACT_EMD_ISA names a solver that does not run here.
     """
     try:
-        names = [PORTABLE, *native.instruction_sets()]
+        names = [NOT_COMPILED, *native.instruction_sets()]
         why = "the fastest that this machine can run"
     except OSError as error:
-        names, why = [PORTABLE], str(error)
+        names, why = [NOT_COMPILED], str(error)
     requested = os.environ.get(VARIABLE)
     if not requested:
         return (names[-1], why)
@@ -172,7 +172,7 @@ def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
     xp, device = namespace(problems.cost), problems.cost.device
     has_float64 = not is_tensor(problems.cost) or device.type in FLOAT64
     name, _ = engine()
-    if name != PORTABLE:
+    if name != NOT_COMPILED:
         isa = native.instruction_sets()[name]
         solution = native.solve(problems, isa=isa, threads=threads, plan=plan)
     elif has_float64:

@@ -7,13 +7,15 @@ module of the lab, which is imported by its name.
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
-Array = TypeVar("Array")
+Array = TypeVar("Array", default=Any)
 """``numpy.ndarray`` or ``torch.Tensor``: what comes in comes out, on its device."""
 
 AUTOGRAD = "fewact.lab.autograd"
@@ -100,6 +102,12 @@ def as_numpy(array: Any) -> NDArray[Any]:
     return numbers
 
 
+def in_order(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array whose memory compiled code can read; a copy only where that is needed."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else np.require(array, None, ["C", "A"])
+
+
 def _context(array: Any, name: str) -> AbstractContextManager[object]:
     if not is_tensor(array):
         return nullcontext()
@@ -107,5 +115,6 @@ def _context(array: Any, name: str) -> AbstractContextManager[object]:
     return context
 
 
+@cache
 def _autograd() -> Any:
     return import_module(AUTOGRAD)

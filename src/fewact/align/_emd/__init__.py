@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from fewact.align.simplex import Problems, Solution, pivot_limit
-from fewact.core.array_api import as_numpy, namespace
+from fewact.core.array_api import as_numpy, in_order, namespace
 from fewact.core.machine import load_library
 
 VERSION = 1
@@ -55,7 +55,7 @@ def solve(problems: Problems, *, isa: int, threads: int, plan: bool) -> Solution
 
     Where ``status`` is not ``SOLVED``, the other entries are undefined.
     """
-    cost, a, b = (np.require(as_numpy(part), requirements=["C", "A"]) for part in problems)
+    cost, a, b = (in_order(as_numpy(part)) for part in problems)
     *leading, n, m = cost.shape
     value, status = np.empty(leading, np.float64), np.empty(leading, np.int32)
     flow = np.empty_like(cost) if plan else None
