@@ -7,7 +7,7 @@ import pickle
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
@@ -82,6 +82,7 @@ class FewShotClassifier:
         precision: Precision of a backbone given by name: ``auto``, ``float32``, ``bfloat16``
             or ``int8``.
         engine: Inference engine of a backbone given by name: ``auto``, ``torch`` or ``onnx``.
+        options: Options of a method given by name, see ``fewact.methods.create``.
         text: Use of class names as text prompts, for a backbone trained on image–text pairs:
             ``auto``, if they improve the prediction of held-out clips; ``on``; ``off``.
         false_alarms: Highest fraction of clips of untaught actions that get a class, above 0; see
@@ -108,6 +109,7 @@ class FewShotClassifier:
         weights: str | Path = "default",
         precision: str = "auto",
         engine: str = "auto",
+        options: Mapping[str, Any] | None = None,
         text: TextMode = "auto",
         false_alarms: float | None = None,
         trim: TrimMode = "auto",
@@ -115,6 +117,7 @@ class FewShotClassifier:
     ) -> None:
         self.backbone, self.method, self.device = backbone, method, device
         self.weights, self.precision, self.engine = weights, precision, engine
+        self.options = options
         self.text, self.false_alarms = text, false_alarms
         self.trim, self.sets = trim, sets
         self._changing = threading.RLock()
@@ -681,7 +684,7 @@ class FewShotClassifier:
     @property
     def _choice(self) -> Choice:
         network = self.weights, self.precision, self.engine
-        return Choice(self.backbone, self.method, self.device, *network)
+        return Choice(self.backbone, self.method, self.device, *network, dict(self.options or {}))
 
     def _edited(self, change: Callable[[Fitted], Fitted]) -> Self:
         """Change what is learned; changes by other threads wait, so that none is lost."""

@@ -1,9 +1,10 @@
 """The backbone and the method of a classifier: chosen by a user, they turn clips into nodes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -73,7 +74,8 @@ class Pipeline:
 class Choice:
     """Backbone and method that a user chose, by name or as objects.
 
-    Weights, precision and engine are those of a backbone that is given by name.
+    Weights, precision and engine are those of a backbone that is given by name; options those of
+    such a method.
     """
 
     backbone: str | Backbone
@@ -82,6 +84,7 @@ class Choice:
     weights: str | Path
     precision: str
     engine: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, clip: AnyClip) -> Pipeline:
         """Build a pipeline for clips like this one."""
@@ -100,7 +103,7 @@ class Choice:
                 engine=self.engine,
             )
         if isinstance(self.method, str):
-            method = methods.create(self.method, backbone.card)
+            method = methods.create(self.method, backbone.card, **self.options)
         return Pipeline(backbone, method, choice=self)
 
     def _for_features(self, clip: FeatureClip) -> Pipeline:
@@ -123,12 +126,21 @@ class Choice:
     def _build_method(self, size: Precomputed | None = None) -> Method:
         """Build the method; a method given by name gets options that fit precomputed features."""
         if not isinstance(self.method, str):
+            if self.options:
+                raise OptionError(
+                    "the method has its options already",
+                    where="options",
+                    got=", ".join(self.options),
+                    hint="Pass the name of the method, or the method with these options.",
+                )
             method = methods.on_arrays(self.method)
         elif size is None:
-            method = methods.create(self.method)
+            method = methods.create(self.method, **self.options)
         else:
-            fitting = methods.fitting(self.method, size.card, frames=size.frames)
-            method = methods.create(self.method, size.card, **fitting)
+            fitting = methods.fitting(
+                self.method, size.card, frames=size.frames, options=self.options
+            )
+            method = methods.create(self.method, size.card, **{**fitting, **self.options})
         if method.uses_text:
             raise OptionError(
                 "the method compares clips with class names as text, not with training clips",

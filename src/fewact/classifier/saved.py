@@ -1,11 +1,12 @@
 """The backbone and the method of a saved model, as its header describes them."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, model_validator
@@ -31,6 +32,11 @@ from fewact.methods.protocols import Weights
 from fewact.networks import Backbone, Card
 from fewact.networks.spec import BackboneSpec
 from fewact.networks.weights import were_read
+
+MOST_BYTES = 8
+"""Largest size of a learned number, in bytes."""
+
+Made = TypeVar("Made")
 
 NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,
@@ -235,10 +241,9 @@ class SavedMethod(BaseModel):
 
     def create(self, weights: Mapping[str, NDArray[Any]], where: str) -> Method:
         """Return the method with its learned numbers; warn if its code is not that of the model."""
-        method = self._build(where)
-        shapes = {name: value.shape for name, value in weights_of(method).items()}
-        if shapes != {name: value.shape for name, value in weights.items()}:
+        if self._shapes(where) != {name: value.shape for name, value in weights.items()}:
             raise self._refusal(RuntimeError("its weights are not those of its options"), where)
+        method = self._made(lambda: methods.create(self.name, **self.options), where)
         if isinstance(method, Weights):
             try:
                 method.load_weights(weights)
@@ -255,12 +260,15 @@ class SavedMethod(BaseModel):
         return method
 
     def weight_bytes(self, where: str) -> int:
-        """Return the size of the learned numbers."""
-        return sum(value.nbytes for value in weights_of(self._build(where)).values())
+        """Return the largest size of the learned numbers; no memory is allocated for them."""
+        return sum(MOST_BYTES * math.prod(shape) for shape in self._shapes(where).values())
 
-    def _build(self, where: str) -> Method:
+    def _shapes(self, where: str) -> dict[str, tuple[int, ...]]:
+        return self._made(lambda: methods.weight_shapes(self.name, self.options), where)
+
+    def _made(self, make: Callable[[], Made], where: str) -> Made:
         try:
-            return methods.create(self.name, **self.options)
+            return make()
         except ExtraError:
             raise
         except (UserError, RuntimeError, TypeError) as error:

@@ -188,16 +188,15 @@ def classifier_of(
     from fewact.data import FeatureClip
 
     trained = None if method in ("auto", *methods.names()) else _trained(method)
-    if trained is None and clip is not None:
-        options = {**_fitting(method, clip), **options}
     spec = backbone.over(None if trained is None else trained.backbone)
     return FewShotClassifier(
         spec.name if isinstance(clip, FeatureClip) else spec.create(),
-        methods.create(method, **options) if trained is None else trained.method(**options),
+        method if trained is None else trained.method(**options),
         spec.device,
         weights=spec.weights,
         precision=spec.precision,
         engine=spec.engine,
+        options=options if trained is None else None,
         text=text,
     )
 
@@ -232,18 +231,6 @@ def _clips(path: Path, limit: int | None) -> "Path | Sequence[AnyClip]":
         listed = data.list_clips(path)
         none = [replace(clip, label=data.BACKGROUND) for clip in data.list_background(path)]
     return [*data.limit_per_class(listed, limit), *none]
-
-
-def _fitting(method: str, clip: "AnyClip") -> dict[str, Any]:
-    """Return options of a registered method that fit the size of precomputed features."""
-    from fewact import methods
-    from fewact.data import FeatureClip
-    from fewact.features.sources import precomputed_card
-
-    if not isinstance(clip, FeatureClip):
-        return {}
-    frames, width = clip.vectors.shape
-    return methods.fitting(method, precomputed_card("", width, joints=clip.joints), frames=frames)
 
 
 def _print_summary(classifier: "FewShotClassifier") -> None:
