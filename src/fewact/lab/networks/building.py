@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fewact.core.options import make_options
+from fewact.lab.networks import text_encoder
 from fewact.lab.networks.devices import resolve_device, resolve_precision
 from fewact.lab.networks.network import Network
 from fewact.lab.networks.torch_engine import TorchEngine, normalise
@@ -44,8 +45,6 @@ class TorchBackbone(Backbone):
         name = self.network.defaults.text
         if name is None:
             return super().text
-        from fewact.lab.networks import text_encoder
-
         return text_encoder.create(name, weights=self.card.weights, device=self.torch_device)
 
     def normalise(self, frames: Tensor) -> Tensor:
