@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Working folder with an artificial benchmark, its list and small videos."""
     bench = make_benchmark(SSV2, "ssv2", SSV2_NAMES)
-    monkeypatch.setattr(videos, "benchmark", lambda name: bench)
+    monkeypatch.setattr(benchmarks, "benchmark", lambda name: bench)
     monkeypatch.setattr(videos, "benchmark", lambda name: bench)
     monkeypatch.delenv("FEWACT_SPLITS", raising=False)
     monkeypatch.chdir(tmp_path)
