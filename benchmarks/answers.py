@@ -202,7 +202,7 @@ def answers_of(fewact: str, assets: Path, made: Path, name: str, precision: str)
     def run(key: str, *words: str) -> str:
         threads = os.environ | {"OMP_NUM_THREADS": "1"}
         done = subprocess.run([fewact, *words], env=threads, capture_output=True, encoding="utf-8")
-        answers[key] = {"code": done.returncode, "reason": done.stderr[-500:]}
+        answers[key.strip()] = {"code": done.returncode, "reason": done.stderr[-500:]}
         return done.stdout
 
     clips, asked = write_lists(assets, made, case)
@@ -229,7 +229,7 @@ def answers_of(fewact: str, assets: Path, made: Path, name: str, precision: str)
         for flags in case.watch:
             words = [places["model"], str(recording), "--format", "jsonl", *flags.split()]
             lines = run(f"watch {flags}", "watch", *words).splitlines()
-            answers |= {f"event {i} {flags}": json.loads(line) for i, line in enumerate(lines)}
+            answers |= {f"event {i} {flags}".strip(): json.loads(x) for i, x in enumerate(lines)}
     for key, command in ERRORS.items() if name == "web" else ():
         run(key, *command.format(**places).split())
     return answers
