@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.bounded import KIB, MIB, FileType, reason_of, size_text
-from fewact.core.errors import WeightsError
 
 BFLOAT16 = "BF16"
 """Type of safetensors that NumPy lacks: the first half of a float32."""
@@ -278,17 +276,3 @@ def _read_npy(member: Any, size: int) -> NDArray[Any]:
     if header.get("fortran_order"):
         return array.reshape(shape[::-1]).transpose()
     return array.reshape(shape)
-
-
-def packaged_tensors(package: str, file: str, sha256: str, what: str) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a safetensors file that comes with a package; ``what`` names them."""
-    content = files(package).joinpath(file).read_bytes()
-    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
-        raise WeightsError(
-            f"{what} are not the expected file",
-            where=file,
-            got=f"SHA-256 {digest}",
-            expected=sha256,
-            hint="Install fewact again.",
-        )
-    return parse_tensors(FileType(what, WeightsError, 64 * MIB), content, file)[0]
