@@ -17,55 +17,53 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
 import fewact.align._emd as native
+from benchmarks.shared import use_cores
 from fewact.align import simplex
 from fewact.align.simplex import Problems
 from fewact.align.transport import engine
+from fewact.classifier.probabilities import unit
 
 Solve = Callable[[Problems], object]
 
 PROBLEMS = 2000
 """Number of fresh problems for each solver and size."""
 
-CELLS = {"torch form": 1.5e6, "OpenCV": 8e6, "SciPy HiGHS": 1e5}
+CELLS = {"NumPy": 1.5e6, "OpenCV": 8e6, "SciPy HiGHS": 1e5}
 """Maximum number of cost cells that the slowest solvers get in all rounds."""
 
 
 def problems(count: int, n: int, m: int, seed: int) -> Problems:
     """Return problems with cosine costs of correlated descriptors and totals n, in float64."""
-    draw = torch.Generator().manual_seed(seed)
-    shared = torch.randn(count, 1, 64, generator=draw)
-    x = (shared + 0.8 * torch.randn(count, n, 64, generator=draw)).relu()
-    y = (0.5 * shared + 0.8 * torch.randn(count, m, 64, generator=draw)).relu()
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((count, 1, 64))
+    x = np.maximum(shared + 0.8 * rng.standard_normal((count, n, 64)), 0)
+    y = np.maximum(0.5 * shared + 0.8 * rng.standard_normal((count, m, 64)), 0)
     return transport(x, y)
 
 
-def transport(x: Tensor, y: Tensor) -> Problems:
-    """Return the transport problems of A²M²-Net between nodes x (… n d) and y (… m d)."""
+def transport(x: NDArray[np.float64], y: NDArray[np.float64]) -> Problems:
+    """Return the transport problems of A²M²-Net between nodes x (… n d) and y (… m d), ≥ 0."""
     n = x.shape[-2]
-    unit = nn.functional.normalize
-    cost = 1 - unit(x, dim=-1) @ unit(y, dim=-1).mT  # (… n m)
-    a = (x @ y.mean(-2)[..., None]).squeeze(-1).relu() + 1e-3
-    b = (y @ x.mean(-2)[..., None]).squeeze(-1).relu() + 1e-3
-    a, b = a.double(), b.double()
-    a, b = n * a / a.sum(-1, keepdim=True), n * b / b.sum(-1, keepdim=True)
-    return Problems(cost.double(), a, b)
+    cost = 1 - unit(x) @ unit(y).mT  # (… n m)
+    a = (x @ y.mean(-2)[..., None]).squeeze(-1) + 1e-3
+    b = (y @ x.mean(-2)[..., None]).squeeze(-1) + 1e-3
+    return Problems(cost, n * a / a.sum(-1, keepdims=True), n * b / b.sum(-1, keepdims=True))
 
 
 def each(posed: Problems) -> Iterator[tuple[Any, Any, Any]]:
     """Yield cost and weights of each problem."""
-    return zip(*(part.numpy() for part in posed), strict=True)
+    return zip(*posed, strict=True)
 
 
 def ours() -> dict[str, Solve]:
-    """Return the solvers of fewact: each instruction set, and plain torch."""
+    """Return the solvers of fewact: each instruction set, and NumPy."""
     found: dict[str, Solve] = {}
     for name, isa in reversed(native.instruction_sets().items()):
         found[name] = partial(native.solve, isa=isa, threads=1, plan=True)
-    found["torch form"] = simplex.solve
+    found["NumPy"] = simplex.solve
     return found
 
 
@@ -78,7 +76,7 @@ def opencv() -> Solve:
     cv2 = importlib.import_module("cv2")
 
     def solve(posed: Problems) -> None:
-        for cost, a, b in each(Problems(*(part.float() for part in posed))):
+        for cost, a, b in each(Problems(*(part.astype(np.float32) for part in posed))):
             cv2.EMD(a[:, None], b[:, None], cv2.DIST_USER, cost=cost)
 
     return solve
@@ -162,7 +160,7 @@ def main() -> None:
         "--sizes", default="14x14,14x70,64x64,256x256", help="sizes of the problems"
     )
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_cores(1)
     print("solver: {} ({})".format(*engine()))
     table([size(text) for text in options.sizes.split(",")], options.rounds)
 

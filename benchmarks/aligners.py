@@ -17,12 +17,13 @@ from typing import Any
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.shared import table
 from benchmarks.training.stored import stored
-from fewact import methods, networks
+from fewact import networks
+from fewact.lab import methods
 from fewact.lab.evaluation import Comparison, Result, compare, evaluate_method, load, save
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.lab.evaluation.identity import method_facts
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.store.stored import StoredFeatures
-from fewact.methods.base import Method
 from fewact.networks import Backbone
 
 SHOTS = (1, 5)
@@ -100,7 +101,7 @@ def measured(network: Backbone, part: Part, episodes: int, store: Path) -> Itera
 
 
 def found_or_measured(
-    method: Method, source: StoredFeatures, drawn: Sequence[EpisodeSet]
+    method: TorchMethod, source: StoredFeatures, drawn: Sequence[EpisodeSet]
 ) -> list[Result]:
     """Return the result on each set of episodes; stored, so that a run can be continued."""
     facts = [method_facts(method).model_dump_json(), source.digest, *(e.digest for e in drawn)]
@@ -116,10 +117,10 @@ def found_or_measured(
     return results
 
 
-def column(name: str) -> Method:
+def column(name: str) -> TorchMethod:
     """Return the method of a column."""
     kind, options = COLUMNS[name]
-    return methods.create(kind, **options).eval()
+    return methods.create(kind, **options)
 
 
 def against_reference(rows: Sequence[Row]) -> Iterator[list[str]]:

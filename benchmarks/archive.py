@@ -19,36 +19,34 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.shared import line
 from benchmarks.watch import FPS, frames_of, group_of, sets
 from fewact import methods, networks
-from fewact.classifier.encoding import ClipEncoder
+from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import similarities
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import Clip, Video
 from fewact.features.ring import FeatureRing
 from fewact.features.store import Store
 from fewact.features.store.store import KnownVideo
-from fewact.lab.methods.common.reduction import orthogonal_projection
+from fewact.methods.common.reduction import orthogonal_projection
 from fewact.networks import Backbone, Card
 from fewact.recordings.commands.archive import READ_AGAIN
 from fewact.recordings.discover import discover
-from fewact.recordings.find import (
-    Question,
-    Segment,
-    Sought,
-    apart,
-    joined_vector,
-    parts_of,
-    proposals,
-    question_of_clips,
-    read_again,
+from fewact.recordings.find import TRACK_WEIGHTS, proposals, read_again
+from fewact.recordings.index import (
+    ENTRY_SECONDS,
+    Archive,
+    IndexedRecording,
+    SmallRows,
+    recording_parts,
 )
-from fewact.recordings.index import BLOCK, TRACKS, Archive, IndexedRecording, Rows
-from fewact.recordings.stream import HOP, Pace
+from fewact.recordings.question import Question, question_of_clips
+from fewact.recordings.segments import Segment, apart
+from fewact.recordings.small_vectors import INDEX_TRACKS, SmallVectors
+from fewact.recordings.windows import WINDOW_STEP, Pace
 from fewact.video import write_video
 from fewact.video.recording import open_recording
 
@@ -103,32 +101,29 @@ def average_precision(segments: Sequence[tuple[float, float]], truth: Truth, lab
     return total / count
 
 
-def all_nodes(
-    file: Path, pipeline: Pipeline, length: float
-) -> tuple[NDArray[np.float64], dict[str, torch.Tensor]]:
+def all_nodes(file: Path, pipeline: Pipeline, length: float) -> tuple[NDArray[np.float64], Nodes]:
     """Return the starts of all windows, as those of `watch`, and their complete nodes."""
     backbone = pipeline.backbone
     assert isinstance(backbone, Backbone)
-    encoder = ClipEncoder(pipeline, None, image_embedding=False)
-    ring, pace = FeatureRing(backbone, encoder.requests(backbone.card)), Pace(RATE)
-    starts, nodes, end = list[float](), list[dict[str, torch.Tensor]](), length
-    with torch.inference_mode(), open_recording(file) as recording:
+    ring, pace = FeatureRing(backbone, pipeline.requests), Pace(RATE)
+    starts, nodes, end = list[float](), list[Nodes](), length
+    with open_recording(file) as recording:
         for at, frame in recording.frames():
             if not pace.needs(at):
                 continue
             pace.take(at)
             ring.add(at, recording.convert(frame))
             while end <= at:
-                window = encoder.encode(ring.features(end - length, end))
-                nodes.append({name: value[0].half() for name, value in window.items()})
+                window = pipeline.encode(ring.features(end - length, end))
+                nodes.append({name: value[0].astype(np.float16) for name, value in window.items()})
                 starts.append(end - length)
-                end += HOP * length
+                end += WINDOW_STEP * length
                 ring.forget(end - length)
-    return np.array(starts), {name: torch.stack([n[name] for n in nodes]) for name in nodes[0]}
+    return np.array(starts), {name: np.stack([n[name] for n in nodes]) for name in nodes[0]}
 
 
 def open_pipeline() -> Pipeline:
-    return Pipeline(networks.create(), methods.create("fusion").eval())
+    return Pipeline(networks.create(), methods.create("fusion"))
 
 
 def find(name: str, assets: Path, folder: Path, queries: int) -> None:
@@ -183,16 +178,16 @@ def find(name: str, assets: Path, folder: Path, queries: int) -> None:
 def exhaustive(
     question: Question,
     starts: NDArray[np.float64],
-    nodes: dict[str, torch.Tensor],
+    nodes: Nodes,
     length: float,
 ) -> list[tuple[float, float]]:
     """Return all windows that do not overlap, ranked by the complete method."""
     by_clip = question.by_clip
     parts = [
-        similarities(by_clip, {n: v[i : i + 8].float() for n, v in nodes.items()})
+        similarities(by_clip, {n: v[i : i + 8].astype(np.float32) for n, v in nodes.items()})
         for i in range(0, len(starts), 8)
     ]
-    values = torch.cat(parts).mean(1).numpy()
+    values = np.concatenate(parts).mean(1)
     return [
         (float(starts[i]), float(starts[i]) + length)
         for i in apart(starts, starts + length, values, len(starts))
@@ -260,7 +255,7 @@ def scale(folder: Path, hours: Sequence[int]) -> None:
 def search(folder: Path, hours: Sequence[int]) -> None:
     """Compare faiss, hnswlib and usearch with exact products of window vectors.
 
-    A window is a vector of 256 numbers, projected from those of ``joined_vector``; these libraries
+    A window is a vector of 256 numbers, projected from those of ``SmallVectors``; these libraries
     need one for each window of each duration. The indices are those that ``scale`` wrote.
     """
     card = networks.create().card
@@ -302,12 +297,12 @@ def window_vectors(archive: Archive, recorded: IndexedRecording) -> NDArray[np.f
     """Return the vectors (w 256) of the windows of a recording, of 2.2 seconds."""
     length, found = 2.2, list[NDArray[np.floating]]()
     projection = None
-    for _, rows in parts_of(archive, recorded):
-        duration = len(rows["layout"]) / TRACKS["layout"].rate
-        for start in np.arange(0, duration - length, HOP * length).tolist():
-            vector = joined_vector(Sought.of_rows(rows, start, length))
+    for _, rows in recording_parts(archive, recorded):
+        duration = len(rows["layout"]) / INDEX_TRACKS["layout"].rate
+        for start in np.arange(0, duration - length, WINDOW_STEP * length).tolist():
+            vector = SmallVectors.of_rows(rows, start, length).joined(TRACK_WEIGHTS)
             if projection is None:
-                projection = orthogonal_projection(len(vector), 256).numpy()
+                projection = orthogonal_projection(len(vector), 256)
             found.append(projection @ vector)
     vectors = np.array(found, np.float32)
     units: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -350,7 +345,7 @@ LIBRARIES = {"faiss": build_faiss, "hnswlib": build_hnswlib, "usearch": build_us
 
 def plant(
     archive: Archive,
-    rows: Rows,
+    rows: SmallRows,
     others: Sequence[tuple[float, float]],
     planted: Sequence[tuple[float, float]],
     hours: int,
@@ -376,7 +371,7 @@ def plant(
         ]
         noisy = {}
         for track, values in joined.items():
-            kept = values[: 3600 * TRACKS[track].rate].astype(np.int16)
+            kept = values[: 3600 * INDEX_TRACKS[track].rate].astype(np.int16)
             noise = rng.integers(-3, 4, kept.shape, np.int16)
             noisy[track] = (kept + noise).clip(-127, 127).astype(np.int8)
         write_minutes(archive, name, noisy)
@@ -384,7 +379,9 @@ def plant(
     return places
 
 
-def cut(rows: Rows, parts: Sequence[tuple[float, float]]) -> tuple[Rows, list[tuple[float, float]]]:
+def cut(
+    rows: SmallRows, parts: Sequence[tuple[float, float]]
+) -> tuple[SmallRows, list[tuple[float, float]]]:
     """Return the rows of parts of a recording one after the other, and when each is there."""
     quarters = [(round(4 * start), round(4 * end)) for start, end in parts]
     ends = np.cumsum([0, *(last - first for first, last in quarters)]) / 4
@@ -392,17 +389,17 @@ def cut(rows: Rows, parts: Sequence[tuple[float, float]]) -> tuple[Rows, list[tu
         track: np.concatenate(
             [rows[track][first * rate // 4 : last * rate // 4] for first, last in quarters]
         )
-        for track, (rate, _) in TRACKS.items()
+        for track, (rate, _) in INDEX_TRACKS.items()
     }
     return joined, list(pairwise(ends.tolist()))
 
 
-def write_minutes(archive: Archive, name: str, rows: Rows) -> None:
+def write_minutes(archive: Archive, name: str, rows: SmallRows) -> None:
     """Write rows as a recording; the last minute is filled with zeros."""
-    count = -(-len(rows["layout"]) // (BLOCK * TRACKS["layout"].rate))
+    count = -(-len(rows["layout"]) // (ENTRY_SECONDS * INDEX_TRACKS["layout"].rate))
     minutes = {}
     for track, values in rows.items():
-        size = BLOCK * TRACKS[track].rate
+        size = ENTRY_SECONDS * INDEX_TRACKS[track].rate
         minutes[track] = np.pad(values, ((0, count * size - len(values)), (0, 0))).reshape(
             count, size, -1
         )
@@ -411,7 +408,7 @@ def write_minutes(archive: Archive, name: str, rows: Rows) -> None:
     )
 
 
-def open_index(folder: Path) -> tuple[Card, IndexedRecording, Rows, Truth]:
+def open_index(folder: Path) -> tuple[Card, IndexedRecording, SmallRows, Truth]:
     """Return the backbone of the index that ``find`` wrote, its recording, rows and events."""
     card = networks.create().card
     real = Archive(Store(folder / "index"), card)

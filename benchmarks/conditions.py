@@ -24,8 +24,8 @@ from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.phone import phone_clips
 from benchmarks.shared import heading, line, save_arrays
 from fewact import methods, networks
-from fewact.data import VideoList
 from fewact.core.intervals import half_width
+from fewact.data import VideoList
 from fewact.lab.synthetic.conditions import CONDITIONS, with_condition
 from fewact.methods.base import Nodes
 from fewact.networks import Backbone
@@ -96,7 +96,7 @@ class Measurement:
         return with_condition(self._part.videos, f"{condition}:{self._options.severity}")
 
     def _method(self, variant: str) -> Any:
-        return methods.create(variant.partition(",")[0]).eval()
+        return methods.create(variant.partition(",")[0])
 
     def _clean_of(self, variant: str, variants: Sequence[str]) -> Nodes:
         if variant not in self._clean:

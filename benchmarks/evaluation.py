@@ -13,13 +13,13 @@ import time
 import numpy as np
 import torch
 
-from fewact import methods
 from fewact.data import Video, VideoList
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.evaluation import NodeBank, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.identity import FeatureFacts, encoding_facts
-from fewact.methods.base import Method
+from fewact.lab.methods.base import TorchMethod, evaluating
 
 CHANNELS, MAP_FRAMES, SIDE, CLASSES = 128, 8, 7, 24
 EMD = "a2m2", {"moments.level": "maps", "moments.reduction": "none"}
@@ -35,12 +35,12 @@ COLUMNS = {
 }
 
 
-def random_nodes(method: Method, videos: VideoList) -> NodeBank:
+def random_nodes(method: TorchMethod, videos: VideoList) -> NodeBank:
     """Return random nodes in the shapes and the scale of the method's nodes of one video."""
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(MAP_FRAMES, CHANNELS, SIDE, SIDE, generator=generator)
     vectors = torch.rand(MAP_FRAMES, 2048, generator=generator)
-    with torch.inference_mode():
+    with evaluating(method), torch.inference_mode():
         one = method.encode(
             {
                 FeatureRequest("maps", View(MAP_FRAMES)): maps,
@@ -78,7 +78,7 @@ def main() -> None:
     for name, (kind, method_options) in COLUMNS.items():
         if options.only not in (None, name):
             continue
-        method = methods.create(kind, **method_options).eval()
+        method = methods.create(kind, **method_options)
         bank = random_nodes(method, videos)
         begin, busy = time.perf_counter(), time.process_time()
         evaluate_method(method, bank, videos, episodes)

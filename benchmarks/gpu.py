@@ -27,20 +27,24 @@ from torch import Tensor
 from benchmarks import evaluation
 from benchmarks.align import problems
 from benchmarks.shared import table
-from fewact import FewShotClassifier, align, methods, networks
+from fewact import FewShotClassifier, align
 from fewact.align import simplex
 from fewact.align.simplex import Problems
 from fewact.align.transport import solve
+from fewact.lab import methods, networks
 from fewact.lab.evaluation.encode import NodeBank
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.scoring import Scorer, score
+from fewact.lab.methods.adapters import differentiable
+from fewact.lab.methods.base import TorchMethod, TrainingBatch, support_state
 from fewact.lab.methods.promises.subject import made_up_features, made_up_text
+from fewact.lab.networks.devices import exact_convolutions
 from fewact.lab.training import Recipe, TrainingData, read, train
-from fewact.methods.base import Method, TrainingBatch, support_state
-from fewact.methods.encode import workers
+from fewact.lab.workers import torch_workers
+from fewact.methods.cards import CARDS, made_up_card
 from fewact.networks import Card
+from fewact.networks import names as network_names
 from fewact.networks.card import Level
-from fewact.networks.engines import exact_convolutions
 from fewact.synthetic import motions
 from fewact.synthetic.folder import write_folder
 
@@ -97,42 +101,42 @@ def difference(got: Tensor, expected: Tensor) -> str:
 
 def compare_methods(task: Task) -> list[Row]:
     """Compare logits, losses and gradients of every method with the CPU, in float32."""
-    network = networks.create("efficientnet-lite0", weights="random", device="cpu")
-    card = replace(
-        network.card,
+    wide = replace(
+        made_up_card(),
         vectors=96,
         maps=(64, 7, 7),
         middle=(48, 14, 14),
         shallow=(24, 28, 28),
         input_size=(32, 32),
     )
-    created = {
-        name: methods.create(name, **methods.fitting(name, card)) for name in methods.names()
-    }
-    created["a2m2, preset paper"] = methods.create(
-        "a2m2", preset="paper", moments={"in_channels": 64}
-    )
+    cards = {"fusion_joints": CARDS[-1]}
+    options: dict[str, dict[str, Any]] = {name: {} for name in methods.names()}
+    options["a2m2, preset paper"] = {"preset": "paper", "moments": {"in_channels": 64}}
     rows: list[Row] = []
-    for name, method in created.items():
-        with attempt(rows, method=name) as row:
-            episode = made_up_episodes(task, method.eval(), card)
+    for label, changes in options.items():
+        with attempt(rows, method=label) as row:
+            name = label.partition(",")[0]
+            card = cards.get(name, wide)
+            method = methods.create(name, card, **changes).eval()
+            episode = made_up_episodes(task, method, card)
             with torch.no_grad():
                 expected = logits_of(method, episode)
-            loss, gradients = losses_of(method, episode)
+            trains = differentiable(method)
+            losses = losses_of(method, episode) if trains else ()
             with exact_convolutions(task.device):  # as encoding and training do
                 moved, other = method.to(task.device), on_device(task.device, episode)
                 with torch.no_grad():
                     got = logits_of(moved, other).cpu()
-                other_loss, other_gradients = losses_of(moved, other)
+                other_losses = losses_of(moved, other) if trains else ()
             changed = int((got.argmax(-1) != expected.argmax(-1)).sum())
             row["logits"] = difference(got, expected)
             row["decisions changed"] = f"{changed} of {expected[..., 0].numel()}"
-            row["loss"] = difference(other_loss, loss)
-            row["gradients"] = difference(other_gradients, gradients)
+            for head, *values in zip(("loss", "gradients"), other_losses, losses, strict=False):
+                row[head] = difference(*values)
     return rows
 
 
-def made_up_episodes(task: Task, method: Method, card: Card) -> TrainingBatch:
+def made_up_episodes(task: Task, method: TorchMethod, card: Card) -> TrainingBatch:
     """Return 2 episodes with as many queries as support videos, with random features."""
     classes, shots = (2, 1) if task.quick else (3, 2)
     support, query = (
@@ -154,14 +158,14 @@ def on_device(device: torch.device, episode: TrainingBatch) -> TrainingBatch:
     return TrainingBatch(support, labels[0], query, labels[1], episode.n, text)
 
 
-def logits_of(method: Method, episode: TrainingBatch) -> Tensor:
+def logits_of(method: TorchMethod, episode: TrainingBatch) -> Tensor:
     """Return the logits of episodes, computed where the method and the features are."""
     support, query = method.encode(episode.support), method.encode(episode.query)
     state = support_state(method, support, episode.support_labels, episode.n, episode.text)
     return method.score(state, query)
 
 
-def losses_of(method: Method, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
+def losses_of(method: TorchMethod, episode: TrainingBatch) -> tuple[Tensor, Tensor]:
     """Return the sum of the losses, and the gradients of weights and features as one vector."""
     leaves: list[Tensor] = [*method.parameters()]
     for features in (episode.support, episode.query):
@@ -203,12 +207,10 @@ def compare_aligners(task: Task) -> list[Row]:
 def compare_levels(task: Task) -> list[Row]:
     """Compare the features of every backbone with the CPU."""
     rows: list[Row] = []
-    for name in ("efficientnet-lite0",) if task.quick else networks.names():
+    for name in ("efficientnet-lite0",) if task.quick else network_names():
         with attempt(rows, backbone=name) as row:
             pair = [
-                networks.create(
-                    name, weights="random", device=str(device), precision="float32", engine="torch"
-                )
+                networks.create(name, weights="random", device=device, precision="float32")
                 for device in ("cpu", task.device)
             ]
             card, count = pair[0].card, max(2, pair[0].network.frames_together)
@@ -216,7 +218,7 @@ def compare_levels(task: Task) -> list[Row]:
             shape = (count, 3, *card.input_size)
             frames = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
             levels = [level for level in LEVELS if card.has(level)]
-            expected, got = (network.features(frames, levels) for network in pair)
+            expected, got = (network.tensors(frames, levels) for network in pair)
             row |= {level: difference(got[level], expected[level]) for level in levels}
     return rows
 
@@ -261,13 +263,13 @@ def episodes(task: Task) -> list[Row]:
     for name in ("A²M², EMD", "A²M², OTAM"):
         with attempt(rows, method=name) as row:
             kind, options = evaluation.COLUMNS[name]
-            method = methods.create(kind, **options).eval()
+            method = methods.create(kind, **options)
             bank = evaluation.random_nodes(method, videos)
             hits, spent = {}, {}
             for place, nodes in (("CPU", bank), ("device", moved_bank(bank, task.device))):
                 size = 256 if place == "device" else None  # fewer, larger steps
                 scorer = Scorer(method, drawn, nodes, nodes, size=size)
-                with workers(None if place == "CPU" else 1) as pool:
+                with torch_workers(None if place == "CPU" else 1) as pool:
                     dict(score(scorer, [0], pool))
                     task.synchronise()
                     begin = time.perf_counter()
@@ -294,16 +296,19 @@ def transport(task: Task) -> list[Row]:
     rows: list[Row] = []
     for count, n, m in sizes:
         with attempt(rows, size=f"{n} × {m}", problems=str(count)) as row:
-            on_cpu = Problems(*(part.float() for part in problems(count, n, m, seed=0)))
+            posed = problems(count, n, m, seed=0)
+            on_cpu = Problems(*(torch.from_numpy(part).float() for part in posed))
             there = Problems(*(part.to(task.device) for part in on_cpu))
 
             def copied(there: Problems = there) -> Tensor:
                 back = Problems(*(part.cpu() for part in there))
                 found = solve(back, threads=torch.get_num_threads(), plan=True)
-                return found.value.to(task.device)
+                value: Tensor = found.value
+                return value.to(task.device)
 
             def solved(there: Problems = there) -> Tensor:
-                return simplex.solve(there, plan=True).value
+                value: Tensor = simplex.solve(there, plan=True).value
+                return value
 
             seconds = {
                 "µs on the device": task.seconds(solved),

@@ -14,9 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.conditions import cell, few
 from benchmarks.datasets import SHOTS, Part, episode_sets, parts, read_index
@@ -24,14 +22,9 @@ from benchmarks.fusion_variants import fusion
 from benchmarks.pairs import encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import heading, save_arrays
 from fewact import networks
-from fewact.classifier.encoding import ClipEncoder
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.predict import (
-    clearest_window,
-    clearness,
-    encode_windows,
-    window_lengths,
-)
+from fewact.classifier.search import clearest_window, clearness, encode_windows
+from fewact.classifier.windows import window_lengths
 from fewact.data import VideoList
 from fewact.lab.evaluation.episodes import EpisodeSet
 from fewact.lab.synthetic.conditions import with_condition
@@ -39,6 +32,7 @@ from fewact.methods.base import Nodes, rows
 from fewact.methods.common.known import known_scores
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.terms import LOG_ODDS
+from fewact.methods.protocols import score_and_pairs
 from fewact.networks import Backbone
 from fewact.video import Timeline
 from fewact.video.samplers import Ints
@@ -69,7 +63,8 @@ class Measurement:
     def __init__(self, part: Part, backbone: Backbone, options: argparse.Namespace) -> None:
         self.kept, self._others = kept_and_others(part.videos)
         self.ways = len({video.label for video in self.kept.videos})
-        self._method, self._backbone, self._options = fusion(), backbone, options
+        self._method = fusion()
+        self._backbone, self._pipeline = backbone, Pipeline(backbone, self._method)
         self._drawn = episode_sets(self.kept, options.queries, options.episodes, ways=self.ways)
         self._lengths = window_lengths([duration_of(v.source) for v in self.kept.videos])
 
@@ -81,11 +76,10 @@ class Measurement:
             self._windows(video.source, rows(full, [i])) for i, video in enumerate(loose.videos)
         ]
         joined = {
-            name: torch.cat([value, *(row[name] for each in windows for _, row in each)])
+            name: np.concatenate([value, *(row[name] for each in windows for _, row in each)])
             for name, value in clean.items()
         }
-        with torch.inference_mode():
-            tables = self._method.tabulated(joined, len(self.kept.videos))
+        tables = self._method.tabulated(joined, len(self.kept.videos))
         searched = tables or (self._method, joined)
         both = {"clean": (clean, clean), "full": (clean, full), "all": (full, full)}
         scorers = {name: scorer_of(self._method, *nodes) for name, nodes in both.items()}
@@ -99,21 +93,17 @@ class Measurement:
     def _encode(self, videos: VideoList) -> Nodes:
         return encode_videos([self._method], self._backbone, videos)[0]
 
-    def _windows(self, source: VideoSource | None, full: dict[str, Tensor]) -> list[Window]:
+    def _windows(self, source: VideoSource | None, full: Nodes) -> list[Window]:
         """Return the full clip, given its nodes (1 …), and the windows of a clip."""
         used = Span(0.0, duration_of(source))
         found = encode_windows(
             source_of(source),
-            self._encoder(),
-            self._backbone,
+            self._pipeline,
             self._lengths,
             used,
             static=bool((full[LOG_ODDS] <= 0).all()),
         )
         return [(used, full), *found]
-
-    def _encoder(self) -> ClipEncoder:
-        return ClipEncoder(Pipeline(self._backbone, self._method), None, image_embedding=False)
 
     def _accuracies(
         self,
@@ -131,37 +121,31 @@ class Measurement:
             windows: Windows of each query; the first one is the full clip.
         """
         count, ways = len(windows), drawn.protocol.ways
-        numbers = torch.from_numpy(drawn.support).long().flatten(1)
-        labels = torch.arange(ways).repeat_interleave(drawn.protocol.shots).expand(len(numbers), -1)
-        state = method.support(rows(nodes, numbers), labels, ways)
+        classes: NDArray[np.int64] = np.arange(ways).repeat(drawn.protocol.shots)
+        labels = np.broadcast_to(classes, drawn.support.shape)
+        state = method.support(rows(nodes, drawn.support), labels, ways)
         # The last window stands for those that a query has less than others.
         most = max(map(len, windows))
         first = np.cumsum([count, *map(len, windows)])
-        window = torch.tensor(
+        window = np.array(
             [
                 [begin + min(i, len(own) - 1) for i in range(most)]
                 for begin, own in zip(first, windows, strict=False)
             ]
         )  # (v most)
-        spans = torch.tensor(
-            [[own[min(i, len(own) - 1)][0] for i in range(most)] for own in windows]
-        )
-        asked = torch.from_numpy(drawn.query).long().flatten(1)  # (b q)
-        every = rows(nodes, window[asked].flatten(1))
-        logits, pairs = method.score_and_pairs(state, every)  # (b q·most n), (b q·most s)
-        logits = logits.unflatten(1, (-1, most)) / method.temperature
-        known = torch.stack(
-            [
-                known_scores(*one)
-                for one in zip(pairs, labels, state.intra_class_similarity, strict=True)
-            ]
-        )
-        known = known.view(logits.shape[:-1]) / method.temperature
+        spans = np.array([[own[min(i, len(own) - 1)][0] for i in range(most)] for own in windows])
+        asked = drawn.query  # (b q)
+        every = rows(nodes, window[asked].reshape(len(asked), -1))
+        logits, pairs = score_and_pairs(method, state, every)  # (b q·most n), (b q·most s)
+        logits = logits.reshape(*asked.shape, most, ways) / method.temperature
+        of_episodes = zip(pairs, labels, state.intra_class_similarity, strict=True)
+        known = np.stack([known_scores(*one) for one in of_episodes])
+        known = known.reshape(logits.shape[:-1]) / method.temperature
         used = spans[:, 0]  # (v 2)
         best = clearest_window(clearness(logits, known), spans[asked], used[asked])  # (b q)
-        chosen = logits.take_along_dim(best[..., None, None], 2)[:, :, 0]
-        truth = torch.arange(ways).repeat_interleave(drawn.protocol.queries)
-        return np.asarray(100 * (chosen.argmax(-1) == truth).double().mean(1))
+        chosen = np.take_along_axis(logits, best[..., None, None], 2)[:, :, 0]
+        truth = np.arange(ways).repeat(drawn.protocol.queries)
+        return np.asarray(100 * (chosen.argmax(-1) == truth).mean(1))
 
 
 def kept_and_others(videos: VideoList) -> tuple[VideoList, VideoList]:
@@ -232,8 +216,7 @@ def main() -> None:
             letters = "".join(c for c in part.name if c.isalnum())
             file = options.work / f"{letters}-{severity}-{options.queries}-{options.episodes}.npz"
             if not file.exists():
-                with torch.inference_mode():
-                    save_arrays(file, measurement.measure(severity))
+                save_arrays(file, measurement.measure(severity))
                 print(f"{name}: {severity}", flush=True)
             found.setdefault(name, {})[severity] = dict(np.load(file))
     print(table(found, ways))

@@ -28,18 +28,20 @@ from benchmarks.court.open_sets import METHODS
 from benchmarks.datasets import read_index
 from benchmarks.shared import features_of, save_arrays, table
 from benchmarks.training.stored import stored
-from fewact import methods, networks
+from fewact import networks
+from fewact.core.intervals import half_width
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
 from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.features.sources import check_same_list
+from fewact.lab import methods
 from fewact.lab.evaluation import RunOptions, checkpoint, evaluate_method, load
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
-from fewact.core.intervals import half_width
 from fewact.lab.store.stored import StoredFeatures
 from fewact.lab.training import TrainingData, train
 from fewact.lab.training.recipe import parse
+from fewact.methods import REGISTRY
 from fewact.networks import Card
 from fewact.synthetic import motions
 
@@ -107,7 +109,13 @@ class Reduced:
         card: Card of the network.
     """
 
-    def __init__(self, videos: VideoList, vectors: Tensor, maps: Tensor, card: Card) -> None:
+    def __init__(
+        self,
+        videos: VideoList,
+        vectors: NDArray[np.float16],
+        maps: NDArray[np.float16],
+        card: Card,
+    ) -> None:
         self.name = f"{card.name}, reduced"
         channels, height, width = maps.shape[2:]
         self.card = replace(
@@ -117,9 +125,9 @@ class Reduced:
             maps=(channels, height, width),
             middle=None,
         )
-        self.digest = hashlib.sha256(vectors.numpy().tobytes() + maps.numpy().tobytes()).hexdigest()
+        self.digest = hashlib.sha256(vectors.tobytes() + maps.tobytes()).hexdigest()
         self._videos = videos
-        self._found: dict[Request, Tensor] = {VECTORS: vectors, MAPS: maps}
+        self._found: dict[Request, NDArray[np.float16]] = {VECTORS: vectors, MAPS: maps}
 
     def check_list(self, videos: VideoList) -> None:
         """Check that a list is the one of these features."""
@@ -128,7 +136,7 @@ class Reduced:
     def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
         """Yield the features of videos."""
         for position in positions:
-            yield {request: self._found[request][position].float() for request in requests}
+            yield {r: self._found[r][position].astype(np.float32) for r in requests}
 
 
 @dataclass(frozen=True)
@@ -162,7 +170,7 @@ def read_data(work: Path, name: str, assets: Path | None, number: int) -> Data:
         stores = {one: stored(videos[one], folder[one], (VECTORS, MAPS)) for one in videos}
         save_arrays(kept, reduced(stores, clip_means=name == CLIPS))
     with np.load(kept, allow_pickle=False) as file:
-        found = {key: torch.from_numpy(file[key]) for key in file.files}
+        found = {key: file[key] for key in file.files}
     card = networks.create().card
     sources = {
         one: Reduced(videos[one], found[f"{one} vectors"], found[f"{one} maps"], card)
@@ -190,7 +198,7 @@ def split_by_class(videos: VideoList, number: int) -> dict[str, VideoList]:
 def maps_of(source: StoredFeatures) -> Iterator[Tensor]:
     """Yield the maps (t C h w) of each video of a source."""
     for features in features_of(source, range(len(source.videos.videos)), (MAPS,)):
-        yield features[MAPS].float()
+        yield torch.from_numpy(features[MAPS]).float()
 
 
 def principal(frames: Tensor) -> Tensor:
@@ -247,7 +255,7 @@ def same_budget(
     name: str, options: Mapping[str, Any], content: Mapping[str, Any], stage: Mapping[str, Any]
 ) -> Any:
     """Return the recipe of a method in one stage, with those of the options that it has."""
-    known = {one.name for one in fields(methods.REGISTRY.get(name).Options)}
+    known = {one.name for one in fields(REGISTRY.get(name).Options)}
     return parse(
         {
             "summary": "The same budget for all methods.",
@@ -269,12 +277,11 @@ def compute(data: Data, folder: Path, label: str, seed: int) -> None:
     card, test = data.sources["test"].card, data.videos["test"]
     if label in FREE:
         name, options = FREE[label]
-        method = methods.create(name, **methods.fitting(name, card), **options)
+        method = methods.create(name, card, **options)
     else:
         run = folder / "runs" / f"{label}-{seed}"
         trained = train(recipe(label, seed, test.groups), data.training(), run, device="cpu")
         method = checkpoint.load(trained.folder)
-    method = method.eval()
     bank = encode_list(method, data.sources["test"], test)
     result = evaluate_method(method, bank, test, data.episodes, run=RunOptions(output=output))
     print(folder.name, label, seed, f"{result.accuracy:.2f} ± {result.ci95:.2f}", flush=True)

@@ -1,24 +1,23 @@
 """Videos encoded once, and episodes of them scored by their rows.
 
 A few hundred clips have far fewer pairs than thousands of episodes compare: methods that average
-similarities compute each pair once, see ``Method.bank_scorer``.
+similarities compute each pair once, see ``fewact.methods.protocols.bank_scorer``.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.shared import accuracies_cell
+from fewact.core.intervals import half_width
 from fewact.data import VideoList
 from fewact.features.extract import extract
 from fewact.features.request import Features, Request
 from fewact.lab.evaluation.episodes import EpisodeSet
-from fewact.core.intervals import half_width
-from fewact.methods.base import MOST_PAIRS, BankScorer, Method, Nodes, rows
+from fewact.methods.base import Logits, Method, Nodes, rows
+from fewact.methods.protocols import MOST_PAIRS, BankScorer, bank_scorer
 from fewact.networks import Backbone, Card
 
 EPISODES_AT_ONCE = 20
@@ -49,28 +48,25 @@ def encode_videos(
     requests = [request for method in methods for request in method.requests(backbone.card)]
     clips = [video.source for video in videos.videos if video.source]
     each: list[list[Nodes]] = [[] for _ in methods]
-    with torch.inference_mode():
-        every = list(dict.fromkeys(requests))
-        for found in extract(clips, backbone, every):
-            if found.features is None:
-                raise SystemExit(str(found.error))
-            features = {request: value[None] for request, value in found.features.items()}
-            for kept, method in zip(each, methods, strict=True):
-                kept.append(method.encode(features))
+    for found in extract(clips, backbone, list(dict.fromkeys(requests))):
+        if found.features is None:
+            raise SystemExit(str(found.error))
+        features = {request: value[None] for request, value in found.features.items()}
+        for kept, method in zip(each, methods, strict=True):
+            kept.append(method.encode(features))
     return [_joined(kept) for kept in each]
 
 
 def _joined(each: Sequence[Nodes]) -> Nodes:
-    return {name: torch.cat([one[name] for one in each]) for name in each[0]}
+    return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
 
 def scorer_of(method: Method, support: Nodes, query: Nodes | None = None) -> BankScorer:
     """Return the scorer of episodes of videos (v …), or of queries (w …) of other videos."""
     query = support if query is None else query
-    with torch.inference_mode():
-        by_rows = method.bank_scorer(support, query, MOST_PAIRS)
+    by_rows = bank_scorer(method, support, query, MOST_PAIRS)
 
-    def by_copies(shown: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
+    def by_copies(shown: Any, labels: Any, n: int, queries: Any) -> Logits:
         return method.score(method.support(rows(support, shown), labels, n), rows(query, queries))
 
     return by_rows or by_copies
@@ -79,15 +75,15 @@ def scorer_of(method: Method, support: Nodes, query: Nodes | None = None) -> Ban
 def episode_accuracies(score: BankScorer, episodes: EpisodeSet) -> NDArray[np.float64]:
     """Return the accuracy of each episode of the scorer's videos, in per cent."""
     ways, shots = episodes.protocol.ways, episodes.protocol.shots
-    labels = torch.arange(ways).repeat_interleave(shots)
-    truth = torch.arange(ways).repeat_interleave(episodes.protocol.queries)
-    both = (torch.from_numpy(one).long().flatten(1) for one in (episodes.support, episodes.query))
+    labels = np.arange(ways).repeat(shots)
+    truth = np.arange(ways).repeat(episodes.protocol.queries)
+    both = episodes.support.astype(np.int64), episodes.query.astype(np.int64)
     right = []
-    with torch.inference_mode():
-        for shown, queries in zip(*(one.split(EPISODES_AT_ONCE) for one in both), strict=True):
-            logits = score(shown, labels.expand(len(shown), -1), ways, queries)
-            right.append((logits.argmax(-1) == truth).double().mean(1))
-    return np.asarray(100 * torch.cat(right))
+    for begin in range(0, len(episodes.support), EPISODES_AT_ONCE):
+        shown, queries = (videos[begin : begin + EPISODES_AT_ONCE] for videos in both)
+        logits = score(shown, np.broadcast_to(labels, shown.shape), ways, queries)
+        right.append((logits.argmax(-1) == truth).mean(1))
+    return 100 * np.concatenate(right)
 
 
 def paired_cell(

@@ -18,18 +18,18 @@ from typing import cast
 
 import av
 import numpy as np
-import torch
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.datasets import read_index
-from benchmarks.shared import table
+from benchmarks.shared import table, use_cores
 from fewact import methods, networks
 from fewact.data import Clip, VideoList
 from fewact.features.extract import extract
 from fewact.lab.synthetic.simulated_cameras import Recorded, SimulatedCamera, seed_of
 from fewact.networks import Backbone
 from fewact.video import EveryNth, Segments
+from fewact.video.resizing import channels_last
 from fewact.video.source import ProcessedVideo, VideoSource, as_predicted
 
 CAMERA = SimulatedCamera(crop=0.95, shake=0.01, roll=0.5)
@@ -129,8 +129,7 @@ def seconds_of(clip: Clip, backbone: Backbone) -> tuple[float, float, float]:
     requests = methods.create("fusion").requests(backbone.card)
 
     def prepared(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = backbone.prepare(frame).permute(1, 2, 0).numpy()
-        return image
+        return channels_last(backbone.prepare(frame))
 
     marks = [time.process_time()]
     with av.open(str(clip.path)) as container:
@@ -164,7 +163,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="duration of a clip")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_cores(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     backbone = networks.create()
     video = read_index(options.assets)["utd5_rgb"].videos[0]

@@ -16,21 +16,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from benchmarks.datasets import is_development, read_index
-from benchmarks.shared import heading, line
+from benchmarks.shared import heading, line, use_cores
 from fewact.lab.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 from fewact.video.camera.motion import estimate_camera_motion
 from fewact.video.camera.registration import Similarity, pixel_positions
+from fewact.video.resizing import planes, resized
 
 CLIPS, FRAMES, SIDE, MIDDLE = 10, 16, 224, 8
 SHOWN = ("fixed", "shake", "pan", "hand")
 OURS = "ours"
+Errors = NDArray[np.float64]
 Matrices = list[NDArray[np.float64]]
 """Affine map (2 3) of each frame, from pixels of the middle frame to its own."""
 
@@ -94,11 +93,9 @@ ESTIMATORS: dict[str, tuple[Estimator, int]] = {
 }
 
 
-def in_front(frames: NDArray[np.uint8], background: torch.Tensor) -> NDArray[np.uint8]:
-    """Return people (t h w 3) on black, pasted in front of an image (1 3 h w)."""
-    size = list(frames.shape[1:3])
-    resized = functional.interpolate(background, size, mode="bilinear", antialias=True)
-    behind = resized[0].permute(1, 2, 0).numpy().astype(float)
+def in_front(frames: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return people (t h w 3) on black, pasted in front of an image (h w 3)."""
+    behind = resized(background, frames.shape[1:3]).astype(float)
     opacity = np.clip((frames.max(-1, keepdims=True) - 12.0) / 20, 0, 1)
     made: NDArray[np.uint8] = (opacity * frames + (1 - opacity) * behind).round().astype(np.uint8)
     return made
@@ -111,9 +108,7 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
     people = [v for v in index["utd27_depth"].videos if is_development("utd27_depth", v)]
     if first.source is None:
         raise SystemExit("the clip of the background is missing")
-    background = torch.from_numpy(first.source.read([Segments(1)]).frames[0][0]).permute(2, 0, 1)[
-        None
-    ]
+    background = first.source.read([Segments(1)]).frames[0][0]
     for video in people[:: len(people) // CLIPS][:CLIPS]:
         if video.source is None:
             continue
@@ -121,21 +116,20 @@ def clips(assets: Path) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uin
         yield video.id, black, in_front(black, background)
 
 
-def errors(found: Similarity, truth: Similarity, width: int) -> Tensor:
+def errors(found: Similarity, truth: Similarity, width: int) -> Errors:
     """Return the mean error of each frame (t) in pixels of 224."""
-    at = pixel_positions(15, 15, width / SIDE, torch.float64) * (SIDE / 15)
+    at = pixel_positions(15, 15, width / SIDE, np.float64) * (SIDE / 15)
     off = found(at) - truth(at)
-    return ((off.real * SIDE / width) ** 2 + off.imag**2).sqrt().mean((-2, -1))  # (t)
+    each: Errors = np.hypot(off.real * SIDE / width, off.imag).mean((-2, -1))
+    return each
 
 
 def as_similarity(found: Matrices, height: int, width: int) -> Similarity:
     """Return the nearest similarities about the centre of the frame, for 224 rows."""
-    matrices = torch.from_numpy(np.stack(found))
-    turn = torch.complex(
-        (matrices[:, 0, 0] + matrices[:, 1, 1]) / 2, (matrices[:, 1, 0] - matrices[:, 0, 1]) / 2
-    )
+    (a, b, x), (c, d, y) = np.stack(found, -1)
+    turn = (a + d + 1j * (c - b)) / 2
     middle = complex((width - 1) / 2, (height - 1) / 2)
-    shift = torch.complex(matrices[:, 0, 2], matrices[:, 1, 2]) + turn * middle - middle
+    shift = x + 1j * y + turn * middle - middle
     return Similarity(turn, shift).scaled(SIDE / height)
 
 
@@ -143,10 +137,10 @@ def as_similarity(found: Matrices, height: int, width: int) -> Similarity:
 class Measured:
     """Errors (t) by estimator, background and camera, and seconds by estimator."""
 
-    errors: dict[tuple[str, str, str], list[Tensor]] = field(default_factory=dict)
+    errors: dict[tuple[str, str, str], list[Errors]] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, key: tuple[str, str, str], errors: Tensor, seconds: float) -> None:
+    def add(self, key: tuple[str, str, str], errors: Errors, seconds: float) -> None:
         """Add a clip."""
         self.errors.setdefault(key, []).append(errors)
         self.seconds.setdefault(key[0], []).append(seconds)
@@ -160,18 +154,14 @@ def measure(frames: NDArray[np.uint8], name: str, background: str, measured: Mea
     for camera in SHOWN:
         path = camera_path(CAMERAS[camera], seed, times, height, width)
         crop_height, crop_width = crop_size(CAMERAS[camera], height, width)
-        placed = Similarity(*map(torch.from_numpy, path)).scaled(SIDE / crop_height)
-        truth = placed.inverse().after(placed.of(torch.full((FRAMES,), MIDDLE)))
-        recorded = torch.from_numpy(record(frames, times, CAMERAS[camera], seed))
+        placed = Similarity(*path).scaled(SIDE / crop_height)
+        truth = placed.inverse().after(placed.of(np.full(FRAMES, MIDDLE)))
         columns = round(SIDE * crop_width / crop_height)
-        images = functional.interpolate(
-            recorded.permute(0, 3, 1, 2), [SIDE, columns], mode="bilinear", antialias=True
-        )
+        colours = resized(record(frames, times, CAMERAS[camera], seed), (SIDE, columns))
         begin = time.process_time()
-        found = estimate_camera_motion(images).motion
+        found = estimate_camera_motion(planes(colours)).motion
         seconds = time.process_time() - begin
         measured.add((OURS, background, camera), errors(found, truth, columns), seconds)
-        colours = images.permute(0, 2, 3, 1).contiguous().numpy()
         for title, (estimate, side) in ESTIMATORS.items():
             begin = time.process_time()
             size = (round(columns * side / SIDE), side)
@@ -190,7 +180,7 @@ def main() -> None:
     parser.add_argument("assets", type=Path, help="folder of the clips")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    use_cores(1)
     measured = Measured()
     for name, textureless, textured in clips(options.assets):
         measure(textureless, name, "textureless background", measured)
@@ -199,7 +189,7 @@ def main() -> None:
         print("\n" + heading(background, *SHOWN, "ms a clip"))
         for title in (*ESTIMATORS, OURS):
             cells = [
-                f"{torch.cat(measured.errors[title, background, camera]).mean().item():.2f}"
+                f"{np.concatenate(measured.errors[title, background, camera]).mean():.2f}"
                 for camera in SHOWN
             ]
             milliseconds = 1000 * np.median(measured.seconds[title])

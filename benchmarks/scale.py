@@ -14,10 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from benchmarks.datasets import read_rows
-from benchmarks.shared import table
+from benchmarks.shared import table, use_cores
 from benchmarks.store_scale import megabytes
 from fewact import methods, networks
 from fewact.core.bounded import size_text
@@ -96,7 +94,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--cores", type=int, default=8, help="cores of a machine")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_cores(1)
     start, memory, sent = listing(options.assets)
     spent, decoded, size = embedding(options.assets, options.clips)
     print(f"{spent:.2f} s of processor time a video, of which decoding {decoded:.2f} s\n")

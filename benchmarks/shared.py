@@ -1,18 +1,20 @@
 """What several benchmarks need: tables, files of arrays, features that can all be read."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from fewact.core.errors import VideoError
+from fewact.core.intervals import half_width
 from fewact.features.request import Features, Request
 from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation import Result
 from fewact.lab.evaluation.comparison import check_same_episodes
-from fewact.core.intervals import half_width
 
 
 def heading(*columns: str) -> str:
@@ -67,3 +69,9 @@ def features_of(
         if isinstance(found, VideoError):
             raise found
         yield found
+
+
+def use_cores(count: int) -> None:
+    """Let the core of fewact, and products of matrices, use so many threads."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    threadpool_limits(count, user_api="blas")

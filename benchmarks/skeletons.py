@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-import torch
+import numpy as np
 
 from benchmarks.shared import accuracies_cell, heading, line
-from fewact import align, methods
+from fewact import align
 from fewact.data import FeatureDataset
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.fusion import joints
@@ -33,8 +34,8 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "frames in order": ("protonet", {"unit_frames": True, "frame_matching": "concatenated"}),
     "otam": ("otam", {}),
     "a2m2": ("a2m2", {}),
-    "fusion, without joints": ("fusion", {}),
-    "fusion": ("fusion", {"joints": True}),
+    "fusion, without joints": ("fusion_vectors", {}),
+    "fusion": ("fusion_joints", {}),
 }
 CHANGES: Final[Mapping[str, Callable[[], Any]]] = {
     "no mirror": lambda: patch.object(joints, "MIRROR_COST", 1e6),
@@ -46,9 +47,9 @@ CHANGES: Final[Mapping[str, Callable[[], Any]]] = {
 }
 
 
-def _unweighted(_: joints.JointTerms, distances: torch.Tensor) -> joints.JointDecision:
-    one = torch.eye(distances.shape[-1]).to(distances)
-    return joints.JointDecision(one.expand(len(distances), -1, -1))
+def _unweighted(_: joints.JointTerms, distances: joints.Values) -> joints.JointDecision:
+    one = np.eye(distances.shape[-1], dtype=distances.dtype)
+    return joints.JointDecision(np.broadcast_to(one, (len(distances), *one.shape)))
 
 
 def main() -> None:
@@ -81,9 +82,9 @@ def main() -> None:
         row = []
         for column in options.only:
             method_name, settings = COLUMNS[column]
-            known = {"joints": SETS[name]} if "joints" in settings else settings
+            known = {"joints": SETS[name]} if method_name == "fusion_joints" else settings
             with CHANGES[options.change]() if options.change else nullcontext():
-                method = methods.create(method_name, frames=source.frames, **known).eval()
+                method = methods.create(method_name, frames=source.frames, **known)
                 results = [
                     evaluate_method(method, source, data.videos, episodes) for episodes in drawn
                 ]

@@ -27,11 +27,9 @@ from typing import ClassVar
 from unittest import mock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import stats
-from torch.nn import functional
 
 from benchmarks.datasets import Part, parts, read_index
 from benchmarks.shared import line
@@ -42,11 +40,12 @@ from fewact.data import BACKGROUND, Clip, Video, VideoList
 from fewact.lab.synthetic.conditions import InCondition, parse_condition
 from fewact.lab.synthetic.simulated_cameras import seed_of
 from fewact.recordings import stream
+from fewact.recordings.event_text import counts
 from fewact.recordings.events import EventFinder, WindowScore
 from fewact.recordings.formats import Event
-from fewact.recordings.pages import counts
 from fewact.synthetic import motions
 from fewact.video import EveryNth, probe, write_video
+from fewact.video.resizing import resized
 from fewact.video.source import ProcessedVideo, VideoSource
 
 SHOTS, GROUPS = 3, 5
@@ -173,10 +172,9 @@ def frames_of(video: Video) -> tuple[NDArray[np.uint8], float]:
     """Return the frames of a clip in the size of the recording, and their rate."""
     assert video.source is not None
     frames, fps = video.source.read([EveryNth(1)]).frames[0], rate_of(video.source)
-    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    sized = functional.interpolate(images, (HEIGHT, WIDTH), mode="bilinear", antialias=True)
+    sized = resized(frames, (HEIGHT, WIDTH))
     shown = (np.arange(round(len(frames) / fps * FPS)) * fps / FPS).astype(int)
-    return sized.permute(0, 2, 3, 1).numpy()[shown.clip(max=len(frames) - 1)], FPS
+    return sized[shown.clip(max=len(frames) - 1)], FPS
 
 
 def rate_of(source: VideoSource) -> float:

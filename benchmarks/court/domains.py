@@ -20,14 +20,14 @@ from torch import Tensor
 from benchmarks.court.open_sets import evaluated, protocol, read_set
 from benchmarks.methods_trained import LOSSES, SMALL, STAGE, principal, same_budget
 from benchmarks.shared import difference_cell, table
-from fewact import methods
 from fewact.core.random import RandomStream
 from fewact.data.videos import SPLITS, VideoList
+from fewact.lab import methods
 from fewact.lab.benchmarks.leak import refuse_leaks
 from fewact.lab.evaluation import ArrayFeatures, Result, checkpoint
 from fewact.lab.evaluation.episodes import draw
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.training import TrainingData, train
-from fewact.methods.base import Method
 
 WIDTH, FRAMES, STEPS = 48, 8, 150
 LINEAR = {
@@ -125,7 +125,7 @@ def recipe(label: str, groups: str, steps: int) -> Any:
     return same_budget(name, {**sizes, **options}, content, stage)
 
 
-def trained(label: str, data: TrainingData, folder: Path, steps: int) -> Method:
+def trained(label: str, data: TrainingData, folder: Path, steps: int) -> TorchMethod:
     """Train a method, or continue its run, and return it."""
     run = train(recipe(label, data.train.groups, steps), data, folder / label, device="cpu")
     return checkpoint.load(run.folder)

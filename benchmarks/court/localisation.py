@@ -10,9 +10,8 @@ from benchmarks.watch import group_of, record
 from fewact.cli import main as fewact
 from fewact.core.atomic import write_text
 from fewact.data import Video
-from fewact.lab.localise import LOCALISATION, Localisation
+from fewact.lab.localise import LOCALISATION, Localisation, localisation_table
 from fewact.recordings.formats import Event, events_text
-from fewact.recordings.pages import localisation_table
 
 RECORDINGS, SECONDS = 4, 75.0
 METHODS = ("fusion", "otam", "protonet")

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from benchmarks.shared import table
 from benchmarks.skeletons import SETS as SKELETONS
-from fewact import methods
 from fewact.data import FeatureDataset
 from fewact.data.videos import VideoList
 from fewact.features.sources import FeatureSource
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.lab.evaluation.open_set import SCORES
-from fewact.methods.base import Method
+from fewact.lab.methods.base import TorchMethod
 
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "protonet, mean frame": ("protonet", {}),
@@ -77,7 +77,7 @@ def protocol(videos: VideoList, shots: int, episodes: int) -> Protocol:
 def evaluated(
     folder: Path,
     name: str,
-    method: Callable[[], Method],
+    method: Callable[[], TorchMethod],
     source: FeatureSource,
     videos: VideoList,
     drawn: EpisodeSet | None,
@@ -95,30 +95,26 @@ def evaluated(
             raise SystemExit(f"{file}: of other episodes; choose another folder")
         return result
     run = RunOptions(output=file, threads=1)
-    return evaluate_method(method().eval(), source, videos, drawn, run=run)
+    return evaluate_method(method(), source, videos, drawn, run=run)
 
 
-def created(label: str, source: FeatureSource, **options: Any) -> Method:
+def created(label: str, source: FeatureSource) -> TorchMethod:
     """Return a method of ``METHODS``, or one by its name, that fits features."""
-    name, settings = METHODS.get(label, (label, {}))
-    options = {**settings, **options}
+    name, options = METHODS.get(label, (label, {}))
     frames = source.frames if isinstance(source, ArrayFeatures) else None
     fitting = methods.fitting(name, source.card, frames=frames, options=options)
-    return methods.create(name, **{**fitting, **options})
+    return methods.create(name, source.card, **{**fitting, **options})
 
 
 def results(assets: Path, work: Path, episodes: int) -> Iterator[Found]:
     """Yield the result of each evaluation."""
     for name in SOURCES:
         videos, vectors = read_set(assets, name)
-        source = ArrayFeatures(vectors, name)
+        source = ArrayFeatures(vectors, name, joints=SKELETONS.get(name, ""))
         for shots in SHOTS:
             drawn = draw(videos, protocol(videos, shots, episodes)) if episodes else None
             for label in METHODS:
-                is_skeleton = label == "fusion" and name in SKELETONS
-                options = {"joints": SKELETONS[name]} if is_skeleton else {}
-                method = partial(created, label, source, **options)
-                file = f"{name}-{shots}-{label}"
+                method, file = partial(created, label, source), f"{name}-{shots}-{label}"
                 result = evaluated(work, file, method, source, videos, drawn)
                 if result is not None:
                     yield name, shots, label, result

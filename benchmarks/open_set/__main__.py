@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.open_set.draws import draw
 from benchmarks.open_set.promises import fit_draw, mean_and_interval, mean_promise, outcome
@@ -28,7 +27,7 @@ from benchmarks.open_set.reliability import (
 )
 from benchmarks.open_set.scores import CANDIDATES, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
-from benchmarks.shared import accuracies_cell, table
+from benchmarks.shared import accuracies_cell, table, use_cores
 from fewact.core.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
@@ -212,7 +211,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--only", nargs="+", help="words in the names of some sets; prints nothing")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_cores(1)
     scores, rows = [], list[dict[str, Any]]()
     for development in (True, False):
         lists = clip_lists(options.assets, development=development)

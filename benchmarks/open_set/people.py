@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.open_set.draws import Draw
 from benchmarks.open_set.promises import fit_draw
 from benchmarks.open_set.reliability import calibration_error
 from benchmarks.open_set.scores import Array
 from benchmarks.open_set.tables import ClipSet, clip_lists, load_set
-from benchmarks.shared import table
+from benchmarks.shared import table, use_cores
 from fewact.classifier.fitted import score
 from fewact.data import list_table
 
@@ -107,8 +106,8 @@ def rows_of(clips: ClipSet, draws: int) -> Iterator[list[str]]:
             fitted = fit_draw(clips, drawn, grouped=False)
             logits, _, values = score(fitted, clips.of(drawn.new))
             shown, decision = drawn.truth >= 0, fitted.open_set.decision()
-            of_known, of_unknown = np.asarray(values)[shown], np.asarray(values)[~shown]
-            right = np.asarray(logits.argmax(1))[shown] == drawn.truth[shown]
+            of_known, of_unknown = values[shown], values[~shown]
+            right = logits.argmax(1)[shown] == drawn.truth[shown]
             rejected = (of_known < decision.threshold).mean()
             alarms = (of_unknown >= decision.threshold).mean()
             separated = (of_known[:, None] > of_unknown)[right].sum() / (len(right) * len(right))
@@ -132,7 +131,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for similarities")
     parser.add_argument("--draws", type=int, default=60)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    use_cores(1)
     for development in (True, False):
         lists = clip_lists(options.assets, development=development)
         lists = {name: videos for name, videos in lists.items() if "motions" not in name}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw, Numbers
@@ -15,8 +14,6 @@ from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import BACKGROUND
 from fewact.features.sources import Precomputed
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def fit_draw(clips: ClipSet, drawn: Draw, *, grouped: bool = True) -> Fitted:
             Example(one.id, label, group=group)
             for one, label, group in zip(videos, labels, groups, strict=True)
         ),
-        clips.of(torch.tensor(numbers)),
+        clips.of(np.array(numbers)),
         (None,) * len(numbers),
     )
     return fit_examples(Pipeline(Precomputed(1, 1, "cpu"), clips.method), examples)
@@ -72,9 +69,9 @@ def outcome(
     """Return what the classifier does with new clips at a limit of false alarms."""
     decision = fitted.open_set.decision(rate)
     logits, _, scores = score(fitted, clips.of(new))
-    accepted = np.asarray(scores >= decision.threshold)
+    accepted = scores >= decision.threshold
     known = truth >= 0
-    correct = np.asarray(logits.argmax(1)) == truth
+    correct = logits.argmax(1) == truth
     return Outcome(
         decision.promised,
         decision.promised_other_groups,

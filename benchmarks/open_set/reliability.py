@@ -9,6 +9,7 @@ from benchmarks.open_set.draws import Draw, draw
 from benchmarks.open_set.promises import fit_draw, mean_and_interval
 from benchmarks.open_set.tables import ClipSet
 from fewact.classifier.fitted import Fitted, score
+from fewact.classifier.probabilities import softmax
 
 WAYS, BINS, LEAST_NEW = 5, 10, 20
 
@@ -39,8 +40,8 @@ def reliability(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -
         logits = score(one, nodes)[0]
         own = logits * (one.calibration.temperature / clips.method.temperature)
         for name, each in (("method", own), ("calibrated", logits)):
-            found[name].append(np.asarray(each.softmax(-1).amax(-1)))
-        right.append(np.asarray(logits.argmax(-1)) == drawn.truth[known])
+            found[name].append(softmax(each).max(-1))
+        right.append(logits.argmax(-1) == drawn.truth[known])
     correct = np.concatenate(right)
     yield from (clips.name, str(shots), f"{100 * correct.mean():.1f}")
     for values in found.values():
@@ -62,7 +63,7 @@ def set_coverage(
         for one, drawn in fitted:
             known, lowest = drawn.truth >= 0, one.calibration.set_threshold(rate)
             nodes = clips.of(drawn.new[known])
-            likely = np.asarray(score(one, nodes)[0].softmax(-1))  # (q n)
+            likely = softmax(score(one, nodes)[0])  # (q n)
             truth = drawn.truth[known]
             chosen = likely >= lowest
             chosen[np.arange(len(truth)), likely.argmax(-1)] = True
@@ -87,7 +88,7 @@ def coverage(clips: ClipSet, shots: int, fitted: list[tuple[Fitted, Draw]]) -> l
         if interval is None or known.sum() < LEAST_NEW:
             return None
         nodes = clips.of(drawn.new[known])
-        predicted = np.asarray(score(one, nodes)[0].argmax(-1))
+        predicted = score(one, nodes)[0].argmax(-1)
         accuracy = 100 * (predicted == drawn.truth[known]).mean()
         inside.append(interval[0] <= accuracy <= interval[1])
         widths.append(interval[1] - interval[0])

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.open_set.draws import Draw
 from benchmarks.open_set.tables import ClipSet
 from fewact.methods.common.known import intra_class, known_scores
+from fewact.methods.protocols import score_and_pairs
 
 Array = NDArray[np.float64]
 
@@ -35,15 +35,12 @@ class Scores:
 
 def score_draw(clips: ClipSet, drawn: Draw) -> Scores:
     """Score the new clips and the training clips of a draw."""
-    n, labels, method = int(drawn.labels.max()) + 1, torch.from_numpy(drawn.labels), clips.method
+    n, method = int(drawn.labels.max()) + 1, clips.method
     training, new = (clips.of(numbers[None]) for numbers in (drawn.training, drawn.new))
-    with torch.inference_mode():
-        state = method.support(training, labels[None], n)
-        logits, pairs = method.score_and_pairs(state, new)
-        _, among = method.score_and_pairs(state, training)
-    values = {"logits": logits, "pairs": pairs, "training_pairs": among}
-    found = {name: np.asarray(value[0].double()) for name, value in values.items()}
-    return Scores(**found, labels=drawn.labels, temperature=method.temperature)
+    state = method.support(training, drawn.labels[None], n)
+    (logits,), (pairs,) = (x.astype(np.float64) for x in score_and_pairs(method, state, new))
+    training_pairs = score_and_pairs(method, state, training)[1][0].astype(np.float64)
+    return Scores(logits, pairs, training_pairs, drawn.labels, method.temperature)
 
 
 def max_probability(s: Scores) -> Array:
@@ -60,11 +57,9 @@ def nearest_clip(s: Scores) -> Array:
 
 
 def known_score(s: Scores) -> Array:
-    labels, n = torch.from_numpy(s.labels), s.logits.shape[1]
-    everything = torch.zeros(1, len(labels), dtype=torch.bool)
-    training = torch.from_numpy(s.training_pairs)
-    inside = intra_class(training, range(len(labels)), labels, n, everything)[0]
-    return np.asarray(known_scores(torch.from_numpy(s.pairs), labels, inside))
+    n, nothing = s.logits.shape[1], np.zeros((1, len(s.labels)), np.bool_)
+    inside = intra_class(s.training_pairs, range(len(s.labels)), s.labels, n, nothing)[0]
+    return known_scores(s.pairs, s.labels, inside)
 
 
 CANDIDATES: dict[str, Callable[[Scores], Array]] = {

@@ -4,12 +4,11 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 from benchmarks.datasets import parts, read_index
 from benchmarks.fusion_variants import fusion
@@ -44,9 +43,9 @@ class ClipSet:
     method: Fusion
     nodes: Nodes
 
-    def of(self, numbers: NDArray[np.int64] | Tensor) -> dict[str, Tensor]:
+    def of(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the nodes of clips by their numbers."""
-        return rows(self.nodes, torch.as_tensor(numbers))
+        return rows(self.nodes, numbers)
 
 
 def clip_lists(assets: Path, *, development: bool) -> dict[str, VideoList]:
@@ -86,15 +85,16 @@ def load_set(name: str, videos: VideoList, cache: Path) -> ClipSet:
     return ClipSet(name, videos, method, nodes)
 
 
-def _entries(table: Tensor, first: Tensor, second: Tensor) -> Tensor:
+def _entries(
+    table: NDArray[np.float32], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float32]:
     return table[first[:, :, None], second[:, None]]
 
 
 def _store(file: Path, method: Fusion, videos: VideoList) -> None:
     """Compute the similarities of videos, and write them to a file."""
     (encoded,) = encode_videos([method], networks.create(), videos)
-    with torch.inference_mode():
-        looked_up, nodes = method.terms.tabulated(encoded, len(videos.videos))
+    looked_up, nodes = method.terms.tabulated(encoded, len(videos.videos))
     every = nodes[NUMBER][None]
     tables = {
         TABLE + term.name: term.table(every, every)[0]
@@ -102,7 +102,7 @@ def _store(file: Path, method: Fusion, videos: VideoList) -> None:
         if term.table is not None
     }
     new = file.with_suffix(".new")
-    save_file({name: value.contiguous() for name, value in {**nodes, **tables}.items()}, new)
+    save_file({n: np.ascontiguousarray(value) for n, value in {**nodes, **tables}.items()}, new)
     new.replace(file)
 
 

@@ -1,4 +1,4 @@
-"""Recipes and comparisons of the benchmarks that train."""
+"""All trained methods have the same budget, and are compared in pairs."""
 
 from dataclasses import replace
 
@@ -15,10 +15,8 @@ from benchmarks.methods_trained import (
     recipe,
     split_by_class,
 )
-from benchmarks.training.ablation import ALIGNMENTS, CLAIMS, CLIP_MEAN, MOMENTS, PLAIN, options_of
-from fewact import methods
-from fewact.lab.training import TrainingData, read
-from fewact.methods.cards import stand_in
+from fewact.lab.methods import stand_in
+from fewact.lab.training import TrainingData
 from tests.lab.evaluation.episodes.made_up import videos_of
 
 
@@ -30,28 +28,6 @@ def test_splits_have_disjoint_classes() -> None:
     assert split_by_class(videos, 1)["test"].classes != lists[2].classes
     unsplit = {replace(video, split=None) for part in lists for video in part.videos}
     assert unsplit == set(videos.videos)
-
-
-@pytest.mark.parametrize("clip_mean", CLIP_MEAN)
-def test_all_moments_treat_the_clip_mean_alike_and_alignments_change_scoring_only(
-    clip_mean: str,
-) -> None:
-    scoring = methods.REGISTRY.get("a2m2").scoring
-    for moments in MOMENTS:
-        options = read("a2m2-motions-lite0", options_of(moments, clip_mean)).method.options
-        assert isinstance(options["moments"], dict)
-        assert options["moments"]["subtract_clip_mean"] is CLIP_MEAN[clip_mean]
-        for changes in ALIGNMENTS.values():
-            assert set(changes) | set(PLAIN) <= scoring
-            assert methods.create(
-                "a2m2", **{**options, **PLAIN, **changes, "moments.in_channels": 112}
-            )
-
-
-def test_claims_compare_two_measured_pairs() -> None:
-    for better, worse in CLAIMS.values():
-        assert better != worse
-        assert all(moments in MOMENTS and how in ALIGNMENTS for moments, how in (better, worse))
 
 
 @pytest.mark.parametrize("name", TRAINED)
