@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from fewact.classifier.file import KEY, MODEL, sealed
+from fewact.classifier.file import CONFIG_KEY, MODEL, sealed
 from fewact.core.arrays import save_tensors, sha256_of
 
 Tensors = dict[str, np.ndarray]
@@ -18,7 +18,7 @@ def content_of(file: Path) -> tuple[dict[str, Any], Tensors]:
     """Return the configuration in the header of a model's file, and its tensors."""
     with safe_open(file, framework="np") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        return json.loads(opened.metadata()[KEY]), tensors
+        return json.loads(opened.metadata()[CONFIG_KEY]), tensors
 
 
 def edit(
@@ -40,4 +40,4 @@ def edit(
     del content["sha256"]
     change(content)
     file.unlink()  # It may be a hard link.
-    file.write_bytes(save_tensors(tensors, {KEY: sealed(content)}))
+    file.write_bytes(save_tensors(tensors, {CONFIG_KEY: sealed(content)}))

@@ -9,7 +9,7 @@ from fewact import methods
 from fewact.classifier import calibration as module
 from fewact.classifier.calibration import (
     MAX_HELD_OUT,
-    PRIOR_STD,
+    TEMPERATURE_PRIOR_STD,
     Calibration,
     accuracy_interval,
     expected_temperature,
@@ -57,7 +57,7 @@ def slow_temperature(logits: np.ndarray, truth: np.ndarray, own: float) -> float
     def loss(step: float) -> float:
         scaled = logits / (own * math.exp(step))
         total = sum(np.logaddexp.reduce(row - row[t]) for row, t in zip(scaled, truth, strict=True))
-        return float(total) + step**2 / (2 * PRIOR_STD**2)
+        return float(total) + step**2 / (2 * TEMPERATURE_PRIOR_STD**2)
 
     return own * math.exp(min(np.linspace(-4.1, 4.1, 4001), key=loss))
 

@@ -20,10 +20,10 @@ from fewact.classifier import Prediction
 from fewact.classifier import file as model_files
 from fewact.classifier.calibration import Calibration
 from fewact.classifier.file import (
-    KEY,
+    CONFIG_KEY,
     MODEL,
+    MODEL_VERSION,
     MOST_PER_CLIP,
-    VERSION,
     ModelHeader,
     parse_header,
     sealed,
@@ -274,7 +274,7 @@ def test_tensors_of_another_model_are_detected(
     other = quick.remove_class("down").save(tmp_path / "other")
     _, tensors = content_of(other / MODEL)
     text, _ = content_of(model / MODEL)
-    (model / MODEL).write_bytes(save_tensors(tensors, {KEY: json.dumps(text)}))
+    (model / MODEL).write_bytes(save_tensors(tensors, {CONFIG_KEY: json.dumps(text)}))
     with pytest.raises(DamagedModelError, match="damaged or edited"):
         FewShotClassifier.load(model)
 
@@ -285,7 +285,7 @@ def test_a_file_larger_than_its_clips_is_not_read(model: Path) -> None:
     width = (5 << 30) // clips // 4
     size = clips * width * 4
     facts = {"dtype": "F32", "shape": [clips, width], "data_offsets": [0, size]}
-    metadata = {KEY: json.dumps(content)}
+    metadata = {CONFIG_KEY: json.dumps(content)}
     text = json.dumps({"__metadata__": metadata, "nodes.vector": facts}).encode()
     with (model / MODEL).open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
@@ -518,7 +518,7 @@ HEADER = ModelHeader(
 
 
 def header_from(text: str) -> ModelHeader:
-    return parse_header({KEY: text}, "x")
+    return parse_header({CONFIG_KEY: text}, "x")
 
 
 def edited(**changes: Any) -> str:
@@ -573,32 +573,36 @@ def test_invalid_content_is_refused(changes: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("sha256", ["right", "0" * 64, None, {"of": "all files"}])
 def test_newer_versions_are_refused_whatever_their_hash(sha256: Any) -> None:
     """A newer version may compute the hash in another way: the file is not damaged."""
-    text = edited(version=VERSION + 1, fewact="9.0", new_part={})
+    text = edited(version=MODEL_VERSION + 1, fewact="9.0", new_part={})
     if sha256 != "right":
         text = json.dumps({**json.loads(text), "sha256": sha256})
     with pytest.raises(ModelError) as caught:
         header_from(text)
     said = str(caught.value)
     assert said.startswith(
-        f"x: the model was written by a newer version of fewact (got version {VERSION + 1}"
+        f"x: the model was written by a newer version of fewact (got version {MODEL_VERSION + 1}"
     )
     assert "written by fewact 9.0" in said
     assert "Upgrade fewact: pip install --upgrade fewact" in said
     with pytest.raises(ModelError) as caught:  # a long version does not fill the message
-        header_from(edited(version=VERSION + 1, fewact="9" * 10_000))
+        header_from(edited(version=MODEL_VERSION + 1, fewact="9" * 10_000))
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
     ("versions", "error", "what"),
     [
-        ((VERSION - 1, 0, -1), LostModelError, "older version"),
-        ((str(VERSION), float(VERSION), True, None, [1], ...), ModelError, "unsupported version"),
+        ((MODEL_VERSION - 1, 0, -1), LostModelError, "older version"),
+        (
+            (str(MODEL_VERSION), float(MODEL_VERSION), True, None, [1], ...),
+            ModelError,
+            "unsupported version",
+        ),
     ],
 )
 def test_older_and_other_versions_are_refused(
     versions: tuple[Any, ...], error: type[ModelError], what: str
 ) -> None:
     for version in versions:
-        with pytest.raises(error, match=rf"{what}.*expected: version {VERSION}.*Teach again"):
+        with pytest.raises(error, match=rf"{what}.*expected: version {MODEL_VERSION}.*Teach again"):
             header_from(edited(version=version))

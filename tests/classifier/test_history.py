@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fewact.classifier import FewShotClassifier, history
-from fewact.classifier.file import MODEL, VERSION, copy_model, load
+from fewact.classifier.file import MODEL, MODEL_VERSION, copy_model, load
 from fewact.classifier.revision import change_model
 from fewact.core.errors import DataError, ModelError, OptionError, OutputError
 from tests.classifier.models import content_of, edit
@@ -222,7 +222,7 @@ def test_a_former_version_of_a_newer_fewact_is_not_called_damaged(
 ) -> None:
     """Its removal is not proposed: it may be in order."""
     taught.rename_class("left", "wink").save(model, change="rename")
-    edit(history.versions(model)[0].file, lambda content: content.update(version=VERSION + 1))
+    edit(history.versions(model)[0].file, lambda content: content.update(version=MODEL_VERSION + 1))
     with pytest.raises(ModelError, match=r"newer version of fewact.*Upgrade fewact") as caught:
         history.undo(model)
     assert "Remove" not in str(caught.value)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewact.classifier.explain import FRAMES
 from fewact.classifier.info import model_info
+from fewact.classifier.pictures import STRIP_FRAMES
 from fewact.cli import main
 from fewact.data.files import numbered
 from fewact.page.names import LONGEST_FILE_NAME, file_name
@@ -126,7 +126,9 @@ def test_commands_name_real_clips_as_their_owner_does(
     command("explain", model, try_it, "-o", str(page))
     content = page.read_text()
     assert "me in the garden" in content
-    assert len(set(re.findall('data:image/jpeg;base64,[^"]+', content))) > FRAMES  # not its alone
+    assert (
+        len(set(re.findall('data:image/jpeg;base64,[^"]+', content))) > STRIP_FRAMES
+    )  # not its own
     for text in (*titles, advice, content, command("info", model, "--clips")):
         assert not re.search(r"[0-9a-f]{16}\.mp4", text)
 

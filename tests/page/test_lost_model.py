@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fewact.classifier.file import MODEL, VERSION
+from fewact.classifier.file import MODEL, MODEL_VERSION
 from tests.classifier.models import edit
 from tests.page.conftest import Here
 from tests.page.test_clip_names import command
@@ -41,7 +41,7 @@ def page(original: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[s
 
 
 def make_older(model: Path) -> None:
-    edit(model, lambda content: content.update(version=VERSION - 1))
+    edit(model, lambda content: content.update(version=MODEL_VERSION - 1))
 
 
 def damage_tensors(model: Path) -> None:

@@ -14,7 +14,8 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes, check_finite_scores
 from fewact.classifier.probabilities import log_softmax, logsumexp, softmax
 from fewact.core.errors import OptionError
-from fewact.methods.base import Method, rows
+from fewact.methods.base import Labels, Method, rows
+from fewact.methods.common.known import Scores
 
 MAX_HELD_OUT = 40
 """Number of held-out clips at which no more are added: they would cost more than they improve."""
@@ -63,13 +64,9 @@ def folds_of(
     return folds
 
 
-Logits = NDArray[np.float64]
-Numbers = NDArray[np.int64]
-
-
 def score_held_out(
-    method: Method, nodes: Nodes, labels: Numbers, n: int, folds: list[list[int]]
-) -> tuple[Logits, Numbers]:
+    method: Method, nodes: Nodes, labels: Labels, n: int, folds: list[list[int]]
+) -> tuple[Scores, Labels]:
     """Return logits (h n) of the held-out clips and their positions (h), by fold size."""
     floats = sum(value[0].size for value in nodes.values())
     logits, order = [], []
@@ -85,7 +82,7 @@ def score_held_out(
 
 
 def _score(
-    method: Method, nodes: Nodes, labels: Numbers, n: int, held: Numbers
+    method: Method, nodes: Nodes, labels: Labels, n: int, held: Labels
 ) -> NDArray[np.floating]:
     """Return logits (b q n) of the clips held out in each of b folds.
 
@@ -109,7 +106,7 @@ The best temperatures of ``fusion`` on the development clips, geometric mean ove
 1.3, 1.0, 0.9 and 0.7 times its own at 1, 2, 3 and 5 shots; see docs/decisions/unknown-actions.md.
 """
 
-PRIOR_STD = 0.8
+TEMPERATURE_PRIOR_STD = 0.8
 """Standard deviation of the prior on the logarithm of the temperature.
 
 The best temperatures of ``fusion`` on these sets differed by a factor of up to four at the same
@@ -240,14 +237,14 @@ def _wilson(fraction: float, count: float, sign: int) -> float:
 def hold_out(
     method: Method,
     nodes: Nodes,
-    labels: Numbers,
+    labels: Labels,
     n: int,
     groups: Sequence[str | None],
     class_names: ClassNames | None = None,
     *,
     most: int = MAX_HELD_OUT,
     titles: Sequence[str] = (),
-) -> tuple[Calibration, Numbers, Numbers]:
+) -> tuple[Calibration, Labels, Labels]:
     """Fit the temperature on held-out training clips, one clip of each class at a time.
 
     The temperature T minimises −Σ log softmax(logits / T)[true class] + (log T − log T₀)² / 2σ²,
@@ -323,16 +320,16 @@ def expected_temperature(of_method: float, shots: float) -> float:
     return of_method * ONE_SHOT_FACTOR * float(shots**-SHOTS_EXPONENT)
 
 
-def _of_class(values: Logits, classes: Numbers) -> Logits:
+def _of_class(values: Scores, classes: Labels) -> Scores:
     """Return the values (… h) of one class of each clip: (… h n), (h)."""
-    chosen: Logits = values[..., np.arange(len(classes)), classes]
+    chosen: Scores = values[..., np.arange(len(classes)), classes]
     return chosen
 
 
-def _text_weight(text: Logits, visual: Logits, truth: Numbers, *, always: bool) -> float:
+def _text_weight(text: Scores, visual: Scores, truth: Labels, *, always: bool) -> float:
     """Return the weight of the class names, above 0 if ``always``, given logits (h n) of both."""
 
-    def likelihood(logits: Logits) -> float:
+    def likelihood(logits: Scores) -> float:
         return float(_of_class(log_softmax(logits), truth).sum())
 
     likelihood_of = {weight: likelihood(combine(text, visual, weight)) for weight in TEXT_WEIGHTS}
@@ -341,7 +338,7 @@ def _text_weight(text: Logits, visual: Logits, truth: Numbers, *, always: bool) 
     return best if always or likelihood_of[best] > alone + MIN_GAIN else 0.0
 
 
-def fit_temperature(logits: Logits, truth: Numbers, of_method: float) -> float:
+def fit_temperature(logits: Scores, truth: Labels, of_method: float) -> float:
     """Return the temperature T that minimises the equation of ``hold_out``, to 1 %.
 
     The sum can have several minima, so the full range T₀ / 64 … T₀ · 64 is searched on a grid.
@@ -353,14 +350,14 @@ def fit_temperature(logits: Logits, truth: Numbers, of_method: float) -> float:
     """
     steps = np.linspace(-1, 1, 833) * math.log(64)  # (g)
 
-    def unlikelihood(temperatures: Logits) -> Logits:
+    def unlikelihood(temperatures: Scores) -> Scores:
         scaled = logits / temperatures[:, None, None]  # (g h n)
-        total: Logits = (logsumexp(scaled) - _of_class(scaled, truth)).sum(-1)
+        total: Scores = (logsumexp(scaled) - _of_class(scaled, truth)).sum(-1)
         return total
 
     at_once = max(1, FLOATS_AT_ONCE // 8 // logits.size)
     temperatures = of_method * np.exp(steps)
     chunks = (temperatures[i : i + at_once] for i in range(0, len(steps), at_once))
     loss = np.concatenate([unlikelihood(chunk) for chunk in chunks])
-    loss += steps**2 / (2 * PRIOR_STD**2)  # (g)
+    loss += steps**2 / (2 * TEMPERATURE_PRIOR_STD**2)  # (g)
     return of_method * math.exp(steps[loss.argmin()])

@@ -14,17 +14,17 @@ from typing import Literal
 
 import numpy as np
 
-from fewact.classifier.calibration import Numbers
 from fewact.classifier.examples import spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import EachAClass, Scores, similarities
+from fewact.classifier.fitted import EachAClass, similarities
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pipeline import name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.review import MAX_REVIEWED
 from fewact.core.errors import ExtraError, ModelError, VideoError
-from fewact.methods.base import one_hot, rows
+from fewact.methods.base import Labels, one_hot, rows
+from fewact.methods.common.known import Scores
 
 Kind = Literal["clip", "prototype", "video"]
 
@@ -113,7 +113,7 @@ def map_clips(classifier: FewShotClassifier, videos: Sequence[ClipLike] = ()) ->
     return ClipMap(tuple(points), fitted.classes, total, name_of(method), tuple(skipped))
 
 
-def _with_prototypes(labels: Numbers, n: int, count: int) -> Scores:
+def _with_prototypes(labels: Labels, n: int, count: int) -> Scores:
     """Return each point as weights (s + n + q, s + q) of s training clips and q videos.
 
     ``labels`` are the classes (s) of the training clips; ``count`` is s + q.

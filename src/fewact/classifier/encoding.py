@@ -91,15 +91,9 @@ def encode(
     """Return the nodes of each clip, or the error of a clip that cannot be read.
 
     A few clips are in memory at a time, one being encoded while others are prepared and in the
-    network; clips keep their order. The caller decides what is used of a clip, and then calls
-    ``EncodedClip.warn``.
-
-    Args:
-        clips: Clips, or precomputed features of clips. An iterator is read only a few clips ahead
-            of those that are encoded.
-        pipeline: Backbone and method that encode the clips.
-        timing: Adds up the time of each stage.
-        keep: Frames of long videos that are kept for a search; None for none.
+    network; clips keep their order. An iterator is read only a few clips ahead. The caller decides
+    what is used of a clip, and then calls ``EncodedClip.warn``. ``keep`` says which frames of long
+    videos are kept for a search.
 
     Raises:
         DataError: Features where videos are expected, videos where features are expected, or

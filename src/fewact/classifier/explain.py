@@ -20,7 +20,7 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, combine
 from fewact.classifier.encoding import explaining_features
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import Fitted, Scores, batch_of, parts_of_pairs, rows_of, score
+from fewact.classifier.fitted import Fitted, batch_of, parts_of_pairs, rows_of, score
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.names import Example
 from fewact.classifier.pictures import strip
@@ -30,6 +30,7 @@ from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
 from fewact.data import VideoClip
 from fewact.features.request import Features
+from fewact.methods.common.known import Scores
 from fewact.methods.protocols import (
     AttendsFrames,
     FrameMatch,
@@ -43,10 +44,10 @@ from fewact.video.source import Span, VideoSource
 NEIGHBOURS = 3
 """Number of training clips that are shown."""
 
-NAMES = "class names"
+CLASS_NAMES_PART = "class names"
 """Contribution of class names as text."""
 
-WHOLE = "similarity"
+SIMILARITY_PART = "similarity"
 """Contribution of a method whose similarities have no parts."""
 
 Cells = tuple[tuple[tuple[float, ...], ...], ...]
@@ -173,13 +174,13 @@ def _contributions(fitted: Fitted, nodes: Nodes, best: str, rival: str) -> dict[
         return float(logits[0, c] - logits[0, other])
 
     parts = method.score_parts(fitted.by_class, query) if isinstance(method, Parts) else {}
-    parts = parts or {WHOLE: method.score(fitted.by_class, query)}
+    parts = parts or {SIMILARITY_PART: method.score(fitted.by_class, query)}
     weight = 0.0 if fitted.class_names is None else calibration.text_weight
     scale = (1 - weight) / calibration.temperature
     contributions = {name: scale * difference(rows_of(logits)) for name, logits in parts.items()}
     if fitted.class_names is not None and weight:
         text = fitted.class_names.logits(nodes[IMAGE_EMBEDDING])
-        contributions[NAMES] = difference(combine(text, np.zeros_like(text), weight))
+        contributions[CLASS_NAMES_PART] = difference(combine(text, np.zeros_like(text), weight))
     return contributions
 
 
@@ -215,7 +216,7 @@ def _neighbours(
         positions.append(next(i for i in order if examples.clips[i].label == rival))
     numbers = {clip: i for i, clip in enumerate(fitted.all_clips, start=1)}
     of_pairs = parts_of_pairs(method, fitted.by_class, nodes)
-    parts = {name: value[0] for name, value in of_pairs.items()} or {WHOLE: similarity}
+    parts = {name: value[0] for name, value in of_pairs.items()} or {SIMILARITY_PART: similarity}
     of_query = {name: value[0] for name, value in nodes.items()}
     neighbours = []
     for i in positions:

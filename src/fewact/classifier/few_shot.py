@@ -30,7 +30,7 @@ from fewact.classifier.inputs import (
     labelled,
     query_clips,
 )
-from fewact.classifier.names import NONE, ClipId, Label, Labels, as_integer, text_source
+from fewact.classifier.names import NONE, ClipId, ClipLabels, Label, as_integer, text_source
 from fewact.classifier.pipeline import AnyMethod, Choice, Pipeline
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
@@ -137,7 +137,7 @@ class FewShotClassifier:
     def fit(
         self,
         clips: LabelledSource,
-        labels: Labels | None = None,
+        labels: ClipLabels | None = None,
         *,
         none: Source | None = None,
         progress: Progress | None = None,
@@ -263,7 +263,7 @@ class FewShotClassifier:
     def score(
         self,
         clips: LabelledSource,
-        labels: Labels | None = None,
+        labels: ClipLabels | None = None,
         sample_weight: Sequence[float] | NDArray[Any] | None = None,
     ) -> float:
         """Return the fraction of clips that are predicted correctly, from 0 to 1.
@@ -537,7 +537,7 @@ class FewShotClassifier:
         ):
             check_answers(hub)
             folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
-            card = folder / file.README
+            card = folder / file.MODEL_README
             card.write_text(HUB_METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
             api = hub.HfApi(token=token or None, library_name="fewact")
             api.create_repo(repository, private=private, exist_ok=True)
@@ -580,7 +580,7 @@ class FewShotClassifier:
                 hub.snapshot_download,
                 name,
                 revision=revision or None,
-                allow_patterns=[file.MODEL, file.README],
+                allow_patterns=[file.MODEL, file.MODEL_README],
                 token=token or None,
                 library_name="fewact",
             )

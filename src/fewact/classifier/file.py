@@ -51,16 +51,16 @@ from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
 from fewact.video.source import TrimMode
 
-Arrays = dict[str, NDArray[Any]]
+Tensors = dict[str, NDArray[Any]]
 
 MODEL: Final = "model.safetensors"
-README: Final = "README.md"
+MODEL_README: Final = "README.md"
 
-FORMAT: Final = "fewact classifier"
-VERSION: Final = 29
+MODEL_FORMAT: Final = "fewact classifier"
+MODEL_VERSION: Final = 29
 """A model of another version is refused: the method may compare clips otherwise now."""
 
-KEY: Final = "fewact"
+CONFIG_KEY: Final = "fewact"
 """Name of the configuration in the metadata of the file."""
 
 COPY_AGAIN = "Copy the file again, or teach again."
@@ -74,7 +74,12 @@ frames of ResNet-50, 125 MiB with 64."""
 LONGEST_CHANGE: Final = 1000
 """Number of characters to which the text of a change is shortened."""
 
-NODES, METHOD, SUPPORT, CLASS_NAMES = "nodes.", "method.", "support.", "class_names"
+NODES_PREFIX, METHOD_PREFIX, SUPPORT_PREFIX, CLASS_NAMES = (
+    "nodes.",
+    "method.",
+    "support.",
+    "class_names",
+)
 THUMBNAIL = re.compile(r"thumbnail\.([0-9]{1,9})", re.ASCII)
 JPEG_BEGINNING = b"\xff\xd8\xff"
 
@@ -106,8 +111,8 @@ class ModelHeader(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["fewact classifier"] = FORMAT
-    version: Literal[29] = VERSION
+    format: Literal["fewact classifier"] = MODEL_FORMAT
+    version: Literal[29] = MODEL_VERSION
     fewact: str = __version__
     change: str = ""
     backbone: SavedBackbone
@@ -168,7 +173,7 @@ class SavedModel:
     examples: Examples
     method: Method
     class_names: ClassNames | None
-    support: Arrays
+    support: Tensors
 
 
 def model_file(path: str | Path) -> Path:
@@ -237,9 +242,11 @@ def encode(
     if thumbnails and isinstance(fitted.pipeline.backbone, Precomputed):
         raise ModelError("features have no thumbnails", hint="Save without thumbnails.")
     examples, method, class_names = fitted.everything, fitted.method, fitted.class_names
-    tensors: Arrays = {NODES + name: value for name, value in stored(examples.nodes).items()}
-    tensors |= {METHOD + name: value for name, value in weights_of(method).items()}
-    tensors |= {SUPPORT + name: value for name, value in fitted.summary.items()}
+    tensors: Tensors = {
+        NODES_PREFIX + name: value for name, value in stored(examples.nodes).items()
+    }
+    tensors |= {METHOD_PREFIX + name: value for name, value in weights_of(method).items()}
+    tensors |= {SUPPORT_PREFIX + name: value for name, value in fitted.summary.items()}
     if class_names is not None:
         tensors[CLASS_NAMES] = class_names.text
     if thumbnails:
@@ -273,8 +280,8 @@ def with_tensors(
     A model that cannot be loaded must not replace a model that can.
     """
     header = header.model_copy(update={"tensors_sha256": sha256_of(tensors)})
-    content = save_tensors(tensors, {KEY: sealed(header.model_dump(mode="json"))})
-    weights = _below(parse_tensors(_limited(header, MODEL), content, MODEL)[0], METHOD)
+    content = save_tensors(tensors, {CONFIG_KEY: sealed(header.model_dump(mode="json"))})
+    weights = _below(parse_tensors(_limited(header, MODEL), content, MODEL)[0], METHOD_PREFIX)
     header.method.create(weights, MODEL)
     return header, content
 
@@ -293,8 +300,8 @@ def sealed(content: Mapping[str, Any]) -> str:
 
 def parse_header(metadata: Mapping[str, str], where: str) -> ModelHeader:
     """Read and check the configuration in the metadata of a file."""
-    content = HEADER_TEXT.parse(metadata.get(KEY, "null"), where)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = HEADER_TEXT.parse(metadata.get(CONFIG_KEY, "null"), where)
+    if not isinstance(content, dict) or content.get("format") != MODEL_FORMAT:
         HEADER_TEXT.refuse(where, "not a saved classifier")
     # Before the hash: another version may compute it in another way.
     _check_version(content, where)
@@ -306,10 +313,12 @@ def parse_header(metadata: Mapping[str, str], where: str) -> ModelHeader:
 def is_model_file(file: Path) -> bool:
     """Return whether a file says that it is a model, of any version."""
     try:
-        content = HEADER_TEXT.parse(read_metadata(MODEL_FILE, file).get(KEY, "null"), str(file))
+        content = HEADER_TEXT.parse(
+            read_metadata(MODEL_FILE, file).get(CONFIG_KEY, "null"), str(file)
+        )
     except ModelError:
         return False
-    return isinstance(content, dict) and content.get("format") == FORMAT
+    return isinstance(content, dict) and content.get("format") == MODEL_FORMAT
 
 
 def _limited(header: ModelHeader, where: str) -> FileType:
@@ -320,12 +329,12 @@ def _limited(header: ModelHeader, where: str) -> FileType:
 
 def _check_version(content: Mapping[str, Any], where: str) -> None:
     version = content.get("version")
-    if type(version) is int and version == VERSION:
+    if type(version) is int and version == MODEL_VERSION:
         return
     refusal, what, hint = ModelError, "has an unsupported version", "Teach again from the clips."
-    if type(version) is int and version < VERSION:
+    if type(version) is int and version < MODEL_VERSION:
         refusal, what = LostModelError, "was written by an older version of fewact"
-    if type(version) is int and version > VERSION:
+    if type(version) is int and version > MODEL_VERSION:
         refusal, hint = NewerModelError, UPGRADE
         what = "was written by a newer version of fewact"
     written, package = (str(content.get(name))[:40] for name in ("version", "fewact"))
@@ -333,7 +342,7 @@ def _check_version(content: Mapping[str, Any], where: str) -> None:
         f"the model {what}",
         where=where,
         got=f"version {written} of the format, written by fewact {package}",
-        expected=f"version {VERSION} of the format, which fewact {__version__} reads",
+        expected=f"version {MODEL_VERSION} of the format, which fewact {__version__} reads",
         hint=hint,
     )
 
@@ -343,7 +352,7 @@ def _sha256(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _model(tensors: Arrays, metadata: Mapping[str, str], where: str) -> SavedModel:
+def _model(tensors: Tensors, metadata: Mapping[str, str], where: str) -> SavedModel:
     header = parse_header(metadata, where)
     if sha256_of(tensors) != header.tensors_sha256:
         MODEL_FILE.refuse(where, "the file was damaged or edited after it was saved")
@@ -351,19 +360,20 @@ def _model(tensors: Arrays, metadata: Mapping[str, str], where: str) -> SavedMod
     _check_names(tensors, header, where)
     _check_numbers(tensors, where)
     # Of each node only one of both types of numbers is in memory.
-    names = [name for name in tensors if name.startswith(NODES)]
+    names = [name for name in tensors if name.startswith(NODES_PREFIX)]
     nodes = {
-        name.removeprefix(NODES): tensors.pop(name).astype(np.float32, copy=False) for name in names
+        name.removeprefix(NODES_PREFIX): tensors.pop(name).astype(np.float32, copy=False)
+        for name in names
     }
     if not nodes or any(value.shape[:1] != (len(header.examples),) for value in nodes.values()):
         MODEL_FILE.refuse(where, "the rows do not match the examples of the header")
-    method = header.method.create(_below(tensors, METHOD), where)
+    method = header.method.create(_below(tensors, METHOD_PREFIX), where)
     examples = Examples(header.examples, nodes, images)
     class_names = _class_names(header, examples, tensors, where)
-    return SavedModel(header, examples, method, class_names, _below(tensors, SUPPORT))
+    return SavedModel(header, examples, method, class_names, _below(tensors, SUPPORT_PREFIX))
 
 
-def _pop_thumbnails(tensors: Arrays, header: ModelHeader, where: str) -> tuple[bytes | None, ...]:
+def _pop_thumbnails(tensors: Tensors, header: ModelHeader, where: str) -> tuple[bytes | None, ...]:
     """Remove the thumbnails from the tensors; return that of each clip."""
     count = len(header.examples)
     names = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
@@ -380,14 +390,14 @@ def _check_names(tensors: Mapping[str, NDArray[Any]], header: ModelHeader, where
     """Refuse tensors that no part of a model has: saving the model again would lose them."""
     for name in tensors:
         is_class_names = name == CLASS_NAMES and header.class_names is not None
-        if not (is_class_names or name.startswith((NODES, METHOD, SUPPORT))):
+        if not (is_class_names or name.startswith((NODES_PREFIX, METHOD_PREFIX, SUPPORT_PREFIX))):
             MODEL_FILE.refuse(where, "a tensor that no model has", repr(name[:80]))
 
 
 def _check_numbers(tensors: Mapping[str, NDArray[Any]], where: str) -> None:
     """Refuse tensors beside the method's parameters that are not finite floating-point numbers."""
     for name, value in tensors.items():
-        if name.startswith(METHOD):
+        if name.startswith(METHOD_PREFIX):
             continue
         if value.dtype.kind != "f" or not all_finite(value):
             MODEL_FILE.refuse(
@@ -408,7 +418,7 @@ def _class_names(
     )
 
 
-def _below(tensors: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+def _below(tensors: Mapping[str, NDArray[Any]], prefix: str) -> Tensors:
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

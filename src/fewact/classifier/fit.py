@@ -47,15 +47,9 @@ def fit(
     progress: Progress | None = None,
     timing: Timing | None = None,
 ) -> Fitted:
-    """Return what is learned of training clips.
+    """Return what is learned of training clips, see ``FewShotClassifier.fit``.
 
-    Args:
-        clips: Clips with their labels; ``none`` for clips of no class.
-        pipeline_for: Function that returns the backbone and the method for clips like one.
-        text: Use of class names as text prompts.
-        integers: Whether the classes were given as integers.
-        progress: Called after each clip with the number of finished clips and of all clips.
-        timing: Adds up the time of each stage.
+    ``pipeline_for`` returns the backbone and the method for clips like one.
     """
     classes = {clip.label for clip, _ in clips} - {BACKGROUND}
     if len(classes) < 2:
@@ -88,15 +82,9 @@ def encode_examples(
     """Encode labelled clips; return the examples, and the clips that cannot be read.
 
     Few clips at a time are in memory; only their nodes are kept. Those of videos are rounded as
-    a model stores them, see ``rounded``; those of precomputed features are exact.
-
-    Args:
-        clips: Clips with their labels.
-        pipeline: Backbone and method that encode the clips.
-        progress: Called as for ``fit``.
-        timing: Adds up the time of each stage.
-        fitted: What the classifier has learned with this pipeline: of clips of its classes that
-            last longer than all that it knows, the part is used that is most like the class.
+    a model stores them, see ``rounded``; those of precomputed features are exact. ``fitted`` is
+    what the classifier has learned with this pipeline: of clips of its classes that last longer
+    than all that it knows, the part is used that is most like the class.
     """
     read: list[Examples] = []
     searched: list[str] = []

@@ -41,7 +41,7 @@ from fewact.classifier.unknown import (
 from fewact.core.errors import ModelError, UserError, warn
 from fewact.core.workers import on_one_core
 from fewact.methods.base import Method, rows
-from fewact.methods.common.known import known_scores
+from fewact.methods.common.known import Scores, known_scores
 from fewact.methods.protocols import (
     Finds,
     Parts,
@@ -64,8 +64,6 @@ FEW_CLIPS = 200
 longer than they compute."""
 
 Result = TypeVar("Result")
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from typing import Final
 from fewact.classifier import file as model_files
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import (
+    CONFIG_KEY,
     HEADER_TEXT,
-    KEY,
     MODEL,
     MODEL_FILE,
-    README,
+    MODEL_README,
     ModelHeader,
     is_model_file,
     model_file,
@@ -57,7 +57,7 @@ from fewact.core.text_table import markdown_text
 from fewact.data import BACKGROUND
 
 HISTORY, UNDONE = "history", "undone"
-CONFIG = "config.json"
+MODEL_CONFIG = "config.json"
 
 JOURNAL: Final = "journal.jsonl"
 """File by which a subfolder of a model says that it belongs to a program which works on the model,
@@ -68,10 +68,10 @@ README_FILE = FileType("README of the model", ModelError, 16 * MIB)
 MOST_VERSIONS, MOST_VERSION_BYTES = 20, 2 * GIB
 """Number of versions that are kept, and their size; the latest is always kept."""
 
-BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
-END = "<!-- fewact: end -->"
+CARD_BEGIN = "<!-- fewact: saving replaces everything between this line and the end marker -->"
+CARD_END = "<!-- fewact: end -->"
 
-USE = """\
+USE_VIDEOS = """\
     print(classifier.predict("clip.mp4").label)
 
 or `fewact predict "this folder" clip.mp4`."""
@@ -265,7 +265,7 @@ def _beside(file: Path, contents: dict[str, bytes]) -> Iterator[None]:
     Files of equal content stay; the others are renamed in this order.
     """
     with ExitStack() as until_end:
-        for name in (MODEL, CONFIG, README):  # also of a killed writer of what is not written now
+        for name in (MODEL, MODEL_CONFIG, MODEL_README):  # also those of a killed writer
             remove_leftovers(file.parent, of=file.with_name(name))
         written = {}
         for name, content in contents.items():
@@ -287,10 +287,10 @@ def _has_content(file: Path, content: bytes) -> bool:
 
 def _texts(folder: Path, header: ModelHeader) -> dict[str, bytes]:
     """Return the files that are written for people, from the header of a model."""
-    card = folder / README
+    card = folder / MODEL_README
     before = README_FILE.content(card).decode(errors="replace") if card.is_file() else None
     config = json.dumps(header.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    return {README: model_card(header, before).encode(), CONFIG: f"{config}\n".encode()}
+    return {MODEL_README: model_card(header, before).encode(), MODEL_CONFIG: f"{config}\n".encode()}
 
 
 def model_card(header: ModelHeader, before: str | None = None) -> str:
@@ -298,11 +298,11 @@ def model_card(header: ModelHeader, before: str | None = None) -> str:
 
     Of an existing text what is outside the markers is kept; without markers all of it is kept.
     """
-    text = f"{BEGIN}\n{_card_facts(header)}\n{END}\n"
+    text = f"{CARD_BEGIN}\n{_card_facts(header)}\n{CARD_END}\n"
     if before is None:
         return text
-    head, begun, after = before.partition(BEGIN)
-    _, ended, tail = after.partition(END)
+    head, begun, after = before.partition(CARD_BEGIN)
+    _, ended, tail = after.partition(CARD_END)
     return head + text + tail.removeprefix("\n") if begun and ended else before
 
 
@@ -352,7 +352,7 @@ The owner of the training clips decides how this folder may be used.{weights}
     import fewact
 
     classifier = fewact.FewShotClassifier.load("this folder")
-{USE_FEATURES if precomputed else USE}"""
+{USE_FEATURES if precomputed else USE_VIDEOS}"""
 
 
 def _origin(header: ModelHeader) -> str:
@@ -429,7 +429,7 @@ def _without(files: list[Path], model: Path) -> list[Path]:
 def _raw(file: Path) -> str:
     """Return the text of the header of a file, which has the hash of all else; empty if missing."""
     try:
-        return read_metadata(MODEL_FILE, file).get(KEY, "")
+        return read_metadata(MODEL_FILE, file).get(CONFIG_KEY, "")
     except ModelError:
         return ""
 

@@ -20,7 +20,7 @@ from fewact.video.source import Span
 Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""
 
-Labels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
+ClipLabels: TypeAlias = Sequence[str] | Sequence[int] | NDArray[Any]
 
 ClipId: TypeAlias = str | int
 """A training clip: its title, the end of its title, or its number among all clips, from 1 on."""
@@ -188,8 +188,8 @@ Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Pixels: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Sides: TypeAlias = tuple[Pixels, Pixels, Positive, Positive]
+Coordinate: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Sides: TypeAlias = tuple[Coordinate, Coordinate, Positive, Positive]
 """Left, top, width and height of a box, in pixels."""
 
 

@@ -7,7 +7,7 @@ from itertools import repeat
 from fewact.classifier.calibration import check_set_rate
 from fewact.classifier.encoding import EncodedClip
 from fewact.classifier.examples import check_finite_scores, check_shapes
-from fewact.classifier.fitted import Fitted, Scores, score
+from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import NONE
 from fewact.classifier.prediction import Prediction, Skipped, display_name
 from fewact.classifier.probabilities import softmax
@@ -16,6 +16,7 @@ from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import VideoError, warn
 from fewact.data import AnyClip
 from fewact.features.extract import Timing, stage
+from fewact.methods.common.known import Scores
 from fewact.video.regions import count_movers
 
 RECORDING_RATIO, SHORTEST_RECORDING = 4.0, 10.0

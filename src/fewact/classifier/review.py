@@ -23,18 +23,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fewact.classifier.calibration import Numbers, hold_out
+from fewact.classifier.calibration import hold_out
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
-from fewact.classifier.fitted import Fitted, Scores, similarities_by_part
+from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.names import Example
 from fewact.classifier.probabilities import log_softmax, softmax
 from fewact.classifier.same_recording import groups_of
 from fewact.data.files import first_few
-from fewact.methods.base import one_hot
+from fewact.methods.base import Labels, one_hot
+from fewact.methods.common.known import Scores
 
 
-def held_out_scores(pairs: Scores, labels: Numbers, n: int) -> Scores:
+def held_out_scores(pairs: Scores, labels: Labels, n: int) -> Scores:
     """Return the score (s n) of each clip for each class, by the other clips.
 
     It is NaN for the class of a clip that is alone in it.
@@ -59,7 +60,7 @@ def held_out_scores(pairs: Scores, labels: Numbers, n: int) -> Scores:
     return np.where(count == 0, np.nan, scores)
 
 
-def log_likelihood(scores: Scores, labels: Numbers, temperature: float) -> float:
+def log_likelihood(scores: Scores, labels: Labels, temperature: float) -> float:
     """Return Σ_i log softmax(g_i / temperature)[label of i], over clips that can be scored."""
     likelihood = log_softmax(_comparable(scores) / temperature)
     of_label = likelihood[np.arange(len(labels)), labels]
@@ -86,7 +87,7 @@ LEAST_GAIN = 1.0
 """Smallest gain in log-likelihood of a label that is doubtful."""
 
 
-def suspicion(pairs: Scores, scores: Scores, labels: Numbers, temperature: float) -> Scores:
+def suspicion(pairs: Scores, scores: Scores, labels: Labels, temperature: float) -> Scores:
     """Return the gain in log-likelihood (s) if a clip had the label of its best other class.
 
     It is −inf where a wrong label cannot be found: in classes of less than ``MIN_SHOTS`` clips, and
@@ -137,11 +138,11 @@ def to_check(gains: Scores) -> tuple[list[int], bool]:
     return ([int(gains.argmax())] if doubtful else []), False
 
 
-def best_other(scores: Scores, labels: Numbers) -> Numbers:
+def best_other(scores: Scores, labels: Labels) -> Labels:
     """Return the best class (s) of each clip other than its own."""
     others = _comparable(scores)
     others[np.arange(len(labels)), labels] = -np.inf
-    best: Numbers = others.argmax(-1)
+    best: Labels = others.argmax(-1)
     return best
 
 
@@ -321,7 +322,7 @@ def review(classifier: FewShotClassifier) -> Review:
 
 def _predicted(
     fitted: Fitted, examples: Examples, nodes: Nodes, groups: Sequence[str | None]
-) -> Numbers:
+) -> Labels:
     """Return the predicted class (s) of some training clips; −1 of those not held out."""
     _, held_out, classes = hold_out(
         fitted.method,
@@ -338,7 +339,7 @@ def _predicted(
     return predicted
 
 
-def need_of_classes(scores: Scores, labels: Numbers, temperature: float) -> Scores:
+def need_of_classes(scores: Scores, labels: Labels, temperature: float) -> Scores:
     """Return how much each class needs another clip (n), 0 or more.
 
     It is the probability that its clips are taken for another class plus that of others taken for
@@ -384,7 +385,7 @@ def _suspects(
 
 
 def _confusions(
-    predicted: Numbers,
+    predicted: Labels,
     by_term: Mapping[str, Scores],
     examples: Examples,
     classes: Sequence[str],
@@ -456,7 +457,7 @@ def _duplicates(pairs: Scores, clips: Sequence[Example]) -> tuple[Duplicate, ...
 def _advice(
     classes: Sequence[str],
     needs: Sequence[float],
-    labels: Numbers,
+    labels: Labels,
     confusions: Sequence[ConfusedClasses],
     suspects: Sequence[Suspect],
     duplicates: Sequence[Duplicate],

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.names import Example
+from fewact.methods.base import Labels
 
 SAME_RECORDING = 0.72
 """Chosen on development clips of five kinds (docs/decisions/unknown-actions.md): of pairs of one
@@ -26,7 +27,6 @@ FOUND_PREFIX = "\0recording "
 
 Similarities = NDArray[np.floating]
 Distances = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 
 def are_sought(clips: Sequence[Example], labels: Labels) -> bool:

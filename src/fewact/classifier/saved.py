@@ -33,7 +33,7 @@ from fewact.networks import Backbone, Card
 from fewact.networks.spec import BackboneSpec
 from fewact.networks.weights import were_read
 
-MOST_BYTES = 8
+LARGEST_NUMBER = 8
 """Largest size of a learned number, in bytes."""
 
 Made = TypeVar("Made")
@@ -42,7 +42,7 @@ NOT_IN_FEATURES = ("weights", "licence", "trained_on", "engine")
 """Fields of the card that a model does not depend on: features of two engines differ by rounding,
 so it can be used with either."""
 
-CARD = TypeAdapter(Card)
+CARD_TYPE = TypeAdapter(Card)
 
 
 class SavedBackbone(BaseModel):
@@ -81,7 +81,7 @@ class SavedBackbone(BaseModel):
     @cached_property
     def _card(self) -> Card:
         facts = {"weights": self.spec.weights, "licence": self.licence, "trained_on": ()}
-        return CARD.validate_python(self.card | facts)
+        return CARD_TYPE.validate_python(self.card | facts)
 
     @model_validator(mode="after")
     def _consistent(self) -> "SavedBackbone":
@@ -261,7 +261,7 @@ class SavedMethod(BaseModel):
 
     def weight_bytes(self, where: str) -> int:
         """Return the largest size of the learned numbers; no memory is allocated for them."""
-        return sum(MOST_BYTES * math.prod(shape) for shape in self._shapes(where).values())
+        return sum(LARGEST_NUMBER * math.prod(shape) for shape in self._shapes(where).values())
 
     def _shapes(self, where: str) -> dict[str, tuple[int, ...]]:
         return self._made(lambda: methods.weight_shapes(self.name, self.options), where)

@@ -59,12 +59,8 @@ def encode_actions(
 ) -> Iterator[EncodedClip]:
     """Return each clip with the nodes of the part that shows an action, see ``encode``.
 
-    Args:
-        clips: Clips, as for ``encode``.
-        fitted: What the classifier has learned.
-        timing: Adds up the time of each stage.
-        taught: Whether the clips are learned: in those of a class, the part that is most like the
-            class is used; in others nothing is searched.
+    Of clips that are ``taught``, the part that is most like their class is used; clips of a new
+    class or of none are not searched.
     """
     keep = frames_to_search(fitted)
 
@@ -147,17 +143,9 @@ def encode_windows(
     """Return the windows of the used part of a clip, each with its nodes (1 …).
 
     There are none if the clip is a recording, too long to be kept in memory, or if windows are
-    shorter than ``FEWEST_FRAMES``.
-
-    Args:
-        clip: The clip.
-        pipeline: Backbone and method that encode a window.
-        lengths: Durations of the windows, in seconds, ascending.
-        used: Part of the clip that has the windows.
-        timing: Adds up the time of each stage.
-        kept: Frames of the clip at the backbone's input size; None to read them.
-        static: Whether the camera of the clip is known to be static, so that its motion is not
-            estimated in each window.
+    shorter than ``FEWEST_FRAMES``. ``lengths`` are in seconds, ascending. ``kept`` are the frames
+    of the clip at the backbone's input size, None to read them. The motion of a camera that is
+    known to be ``static`` is not estimated in each window.
     """
     backbone, rate = pipeline.backbone, _rate(pipeline, lengths)
     if rate is None or not isinstance(backbone, Backbone):

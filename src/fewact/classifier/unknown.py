@@ -52,9 +52,9 @@ from pydantic.dataclasses import dataclass
 
 from fewact.classifier.names import Example
 from fewact.core.errors import OptionError
+from fewact.methods.base import Labels
 from fewact.methods.common.known import (
     NONE_WEIGHT,
-    Labels,
     Mask,
     Scores,
     class_similarities,
@@ -122,7 +122,7 @@ DEFAULT_RATE = 0.1
 """Limit of false alarms if there are clips of no class and no rate is requested; without them,
 fraction of the clips of the classes, of other people and recordings, that are rejected."""
 
-REJECTING, RECORDINGS_OF_PRIOR, PRIOR_STD = 1.35, 4, 0.35
+REJECTING, RECORDINGS_OF_PRIOR, RECORDINGS_PRIOR_STD = 1.35, 4, 0.35
 """Standard deviations from the mean of held-out recordings to the default threshold; the number of
 recordings that the prior counts as; its standard deviation as a fraction of how far known clips are
 above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md), so that on
@@ -261,7 +261,7 @@ class OpenSet:
         mean = fmean(self.known)
         others = max(sum(self.recordings) - len(self.recordings), 1)
         variance = pvariance(self.known) * (others + 1) / others
-        prior = (PRIOR_STD * max(mean - unknown, 0.0)) ** 2 + deviation**2
+        prior = (RECORDINGS_PRIOR_STD * max(mean - unknown, 0.0)) ** 2 + deviation**2
         spread = (others * variance + RECORDINGS_OF_PRIOR * prior) / (others + RECORDINGS_OF_PRIOR)
         threshold = mean - REJECTING * math.sqrt(spread * (1 + 1 / (others + 1)))
         return threshold if self.several_recordings else min(threshold, low)

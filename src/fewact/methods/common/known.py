@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.methods.base import Labels
+
 OTHERS_WEIGHT, NONE_WEIGHT = 0.3, 0.5
 """Weights w₁ and w₂."""
 
 Scores = NDArray[np.float64]
-Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
