@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewact import methods
+from fewact import FewShotClassifier, methods
 from fewact.classifier.pipeline import Pipeline
-from fewact.data import Clip
+from fewact.data import Clip, Frames
 from fewact.features.store import Store
 from fewact.networks import Backbone
 from fewact.recordings.index import Archive
 from fewact.recordings.question import Question, question_of_clips
 from fewact.video import EveryNth, read_frames, write_video
 from tests.classifier.conftest import actions, backbone, examples, queries, quick, render, taught
+from tests.recordings.two_people import FPS, TAUGHT, alone, frames_of
 
 __all__ = ["actions", "backbone", "examples", "queries", "quick", "taught"]
 
@@ -43,3 +44,13 @@ def question(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Qu
     clip = render(tmp_path_factory.mktemp("query") / "right.mp4", "right", 17)
     pipeline = Pipeline(backbone, methods.create("fusion"))
     return question_of_clips([Clip(clip, "right")], pipeline)
+
+
+@pytest.fixture(scope="session")
+def people(assets: Path) -> FewShotClassifier:
+    """A classifier of actions of people, each in the middle of a picture for two."""
+    clips = {
+        label: [Frames(alone(frames_of(assets, label, person)), FPS) for person in (1, 2, 3)]
+        for label in TAUGHT
+    }
+    return FewShotClassifier().fit(clips)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.names import existing_classes
@@ -20,6 +21,8 @@ from fewact.recordings.formats import Event
 from fewact.recordings.stream import Stream
 from fewact.video import EveryNth, read_frames
 from tests.classifier.conftest import render
+from tests.classifier.damage import DARK, dark
+from tests.video.test_source import FPS
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -64,7 +67,7 @@ def test_actions_in_a_recording_are_found(
     assert performed == [label for label, _ in recording]
     assert len(stream._ring) == 0
     assert stream.close() == []
-    with pytest.raises(OptionError, match="closed"):
+    with pytest.raises(OptionError):
         stream.push(recording[0][1][0])
 
 
@@ -175,30 +178,34 @@ def test_threads_may_push_and_look(
     stream.close()
 
 
+@pytest.mark.parametrize("ahead", [0, 2])
 def test_small_steps_use_one_core(
     taught: FewShotClassifier,
     recording: list[tuple[str, np.ndarray]],
     monkeypatch: pytest.MonkeyPatch,
+    ahead: int,
 ) -> None:
     """Threads that wait for each other after each small step take more time than the steps."""
-    stream = Stream.of(taught, fps=12)
+    stream = Stream.of(taught, fps=12, ahead=ahead)
     seen: dict[str, set[int]] = {}
 
     def watched(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         threads = seen.setdefault(name, set())
-        return lambda *call: threads.add(torch.get_num_threads()) or work(*call)
+        return lambda *call: threads.update(blas_threads()) or work(*call)
 
-    for owner, name in ((stream._encoder, "encode"), (stream._ring._backbone, "prepare")):
+    method, backbone = taught.fitted_.pipeline.method, stream._ring._backbone
+    for owner, name in ((method, "encode"), (backbone, "prepare")):
         monkeypatch.setattr(owner, name, watched(name, getattr(owner, name)))
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    try:
+    with threadpool_limits(4, user_api="blas"):
         for _, clip in recording[:3]:
             for frame in clip:
                 stream.push(frame)
-    finally:
-        torch.set_num_threads(before)
+        stream.close()
     assert seen == {"encode": {1}, "prepare": {1}}
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 
 
 def test_windows_ahead_give_the_same_events(
@@ -226,9 +233,9 @@ def test_an_error_of_a_window_ahead_is_raised(
     def fails(features: object) -> None:
         raise MemoryError("none left")
 
-    monkeypatch.setattr(stream._encoder, "encode", fails)
+    monkeypatch.setattr(stream.scorer, "encode", fails)
     frames = [np.zeros((48, 64, 3), np.uint8)] * 100
-    with pytest.raises(MemoryError, match="none left"):
+    with pytest.raises(MemoryError):
         collections.deque((stream.push(frame) for frame in frames), maxlen=0)
 
 
@@ -252,7 +259,7 @@ def test_no_thread_remains(
 
     if how == "error":
         monkeypatch.setattr(stream, "_end", fails)
-        with pytest.raises(MemoryError, match="none left"):
+        with pytest.raises(MemoryError):
             stream.close()
     else:
         stream.stop()
@@ -260,7 +267,7 @@ def test_no_thread_remains(
         thread.join(10)
     assert not any(thread.is_alive() for thread in running)
     assert stream.close() == []
-    with pytest.raises(OptionError, match="closed"):
+    with pytest.raises(OptionError):
         stream.push(frames[0])
 
 
@@ -268,18 +275,17 @@ def test_times_are_checked_and_gaps_begin_again(taught: FewShotClassifier) -> No
     stream = Stream.of(taught)
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
-    for wrong in (1.0, 0.5):
-        with pytest.raises(OptionError, match=r"not after .*more than 1$"):
+    for wrong in (1.0, 0.5, 1e12, 1e308, float("nan"), float("inf"), "2"):
+        with pytest.raises(OptionError) as refused:
             stream.push(frame, wrong)
-    for wrong in (1e12, 1e308, float("nan"), float("inf"), "2"):
-        with pytest.raises(OptionError, match="not a time"):
-            stream.push(frame, wrong)
-    for wrong in ((48, 64), (1, 48, 64, 3), (2, 48, 64, 3)):
-        with pytest.raises(DataError, match="not an image") as caught:
-            stream.push(np.zeros(wrong, np.uint8), 2.0)
+        assert (refused.value.where, refused.value.got) == ("time", repr(wrong))
+    for shape in ((48, 64), (1, 48, 64, 3), (2, 48, 64, 3)):
+        with pytest.raises(DataError) as caught:
+            stream.push(np.zeros(shape, np.uint8), 2.0)
         assert "FeatureClip" not in str(caught.value)
-    with pytest.raises(DataError, match=r"not an image \(got NoneType\)"):
+    with pytest.raises(DataError) as caught:
         stream.push(None, 2.0)
+    assert caught.value.got == "NoneType"
     stream.push(torch.zeros((3, 48, 64), dtype=torch.uint8), 2.0)
     assert not stream.needs(1.01)
     stream.push(frame, 500.0)
@@ -295,8 +301,9 @@ def test_an_end_that_is_no_time_leaves_the_stream_open(
     for frame in frames:
         expected.push(frame)
         stream.push(frame)
-    with pytest.raises(OptionError, match=r"^end: not a time"):
+    with pytest.raises(OptionError) as refused:
         stream.close(end)
+    assert refused.value.where == "end"
     assert stream.close() == expected.close() != []
 
 
@@ -311,36 +318,37 @@ def test_a_caller_may_reuse_the_frame(taught: FewShotClassifier) -> None:
 def test_later_teaching_does_not_change_a_stream(taught: FewShotClassifier) -> None:
     stream = Stream.of(taught)
     taught.remove_class("down")
-    assert stream._fitted.classes == ("down", "left", "right")
+    assert stream._labels == ("down", "left", "right")
 
 
 def test_durations_are_saved(quick: FewShotClassifier, actions: Path, tmp_path: Path) -> None:
     quick.fit(actions).save(tmp_path / "model")
     loaded = FewShotClassifier.load(tmp_path / "model")
-    assert [clip.duration for clip in loaded.clips_] == [1.0] * 9
+    assert [clip.duration for clip in loaded.fitted_.clips] == [1.0] * 9
     assert Stream.of(loaded).lengths == (1.0,)
     part = quick.fit([Clip(p, p.parent.name, 0.25, 0.75) for p in sorted(actions.rglob("*.mp4"))])
-    assert part.clips_[0].duration == pytest.approx(0.5)
+    assert part.fitted_.clips[0].duration == pytest.approx(0.5)
 
 
 def test_wrong_arguments_are_refused(taught: FewShotClassifier) -> None:
     rates = (0.0, -1.0, float("nan"), float("inf"), "25")
     seconds = (-1.0, float("nan"), float("inf"), "2")
     numbers = (-1, "4", 2.0, None)
-    wrong: list[tuple[str, str, tuple[Any, ...]]] = [
-        ("fps", "expected: frames per second, > 0", rates),
-        ("ahead", "expected: an integer, >= 0", numbers),
-        ("merge_gap", "expected: seconds, >= 0", seconds),
-        ("min_duration", "expected: seconds, >= 0", seconds),
-    ]
-    for name, expected, values in wrong:
+    wrong: dict[str, tuple[Any, ...]] = {
+        "fps": rates,
+        "ahead": numbers,
+        "merge_gap": seconds,
+        "min_duration": seconds,
+    }
+    for name, values in wrong.items():
         for value in values:
-            with pytest.raises(OptionError, match=expected) as refused:
+            with pytest.raises(OptionError) as refused:
                 Stream.of(taught, **{name: value})
             assert (refused.value.where, refused.value.got) == (name, repr(value))
-    for only, reason in ((1.5, r"not a label \(got 1\.5\)"), (["dow"], 'Did you mean "down"')):
-        with pytest.raises(DataError, match=reason):
-            Stream.of(taught, only=only)  # type: ignore[arg-type]
+    for only, got, hint in ((1.5, "1.5", ""), (["dow"], "'dow'", 'Did you mean "down"?')):
+        with pytest.raises(DataError) as caught:
+            Stream.of(taught, only=only)
+        assert (caught.value.got, caught.value.hint) == (got, hint)
 
 
 @pytest.mark.parametrize("ends", ["close", "stop", None, KeyError])
@@ -359,7 +367,30 @@ def test_a_block_stops_its_stream(
                 getattr(stream, ends)()
             elif ends is not None:
                 raise ends
-    with pytest.raises(OptionError, match="closed"):
+    with pytest.raises(OptionError):
         stream.push(frame)
     with Stream.of(taught):
         pass  # without a frame no event is lost
+
+
+def test_windows_of_a_dark_recording_are_corrected_too(
+    examples: FewShotClassifier, queries: dict[str, Path]
+) -> None:
+    for label, path in queries.items():
+        stream = Stream.of(examples, fps=FPS)
+        for i, frame in enumerate(dark(path)):
+            stream._ring.add((i + 0.5) / FPS, frame)
+        assert stream._window(0.0, 1.0).result().label == label
+
+
+@pytest.mark.parametrize(("bright", "faults"), [(0, [DARK]), (1, [DARK]), (4, [])])
+def test_a_recording_has_the_faults_of_most_of_its_windows(
+    taught: FewShotClassifier, queries: dict[str, Path], bright: int, faults: list[str]
+) -> None:
+    frames = read_frames(queries["left"], EveryNth(1))
+    stream = Stream.of(taught, fps=FPS)
+    assert stream.faults == ()
+    for frame in [*dark(queries["left"])] * (4 - bright) + [*frames] * bright:
+        stream.push(frame)
+    stream.close()
+    assert stream.faults == tuple(faults)

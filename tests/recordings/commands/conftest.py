@@ -1,5 +1,5 @@
 """Fixtures of the command line, for commands of this wing."""
 
-from tests.cli.conftest import run, clips, model, broken
+from tests.cli.conftest import broken, clips, model, run
 
-__all__ = ["run", "clips", "model", "broken"]
+__all__ = ["broken", "clips", "model", "run"]

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +9,6 @@ import numpy as np
 import pytest
 
 from fewact.cli import main
-from fewact.networks import BackboneSpec
-from fewact.recordings.commands.archive import IndexRecording
 from fewact.recordings.formats import read_events
 from fewact.recordings.index import indexed_files
 from fewact.video import EveryNth, read_frames, write_video
@@ -56,14 +52,6 @@ def test_a_bad_file_is_listed_and_what_is_known_is_not_read(
     assert "Skipped: " in again.err
     assert "bad.mp4" in again.err
     assert "Indexed: 0 new, 1 known, 1 skipped" in again.out
-
-
-def test_a_worker_gets_and_returns_plain_values(index: Path, recordings: Path) -> None:
-    work = pickle.loads(pickle.dumps(IndexRecording(index, BackboneSpec())))
-    outcomes = [work(str(recordings / name)) for name in ("monday.mkv", "bad.mp4")]
-    known, bad = json.loads(json.dumps(outcomes))
-    assert known == {"path": str(recordings / "monday.mkv"), "new": False, "warnings": []}
-    assert "bad.mp4" in bad["error"]
 
 
 @pytest.mark.slow

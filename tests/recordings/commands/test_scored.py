@@ -37,7 +37,7 @@ def test_a_model_is_taught_from_scored_events(run: Run, night: Path) -> None:
     assert taught.code == 3
     assert "scored.csv, line 5: a point event" in taught.err
     classifier = FewShotClassifier.load(night / "model")
-    assert sorted((c.label, c.name) for c in classifier.clips_) == [
+    assert sorted((c.label, c.name) for c in classifier.fitted_.clips) == [
         ("clap", "a.mp4"),
         ("clap", "b.mp4"),
         ("wave", "a.mp4"),
@@ -155,7 +155,7 @@ def test_a_class_is_taught_against_the_rest_where_labels_overlap(run: Run, night
     assert taught.code == 0, taught.err
     assert "wave against the rest: 3 clips of other events" in taught.err
     classifier = FewShotClassifier.load(night / "m")
-    clips = {(c.label, c.start, c.end) for c in classifier.clips_}
+    clips = {(c.label, c.start, c.end) for c in classifier.fitted_.clips}
     rest = {("not wave", *times) for times in ((5, 7), (None, 2), (6, 7.5))}
     assert clips == {("wave", 1, 3), ("wave", 4, 6), *rest}
     found = run("watch", night / "m", night / "b.mp4", "-o", night / "w.csv", "--only", "wave")
