@@ -6,62 +6,72 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from fewact import networks
-from fewact.core.workers import one_core_threads, side_by_side, started_threads
-from fewact.methods.encode import workers
+from fewact.core.machine import usable_cores
+from fewact.core.workers import (
+    _openblas,
+    on_one_core,
+    one_blas_core,
+    one_core_threads,
+    side_by_side,
+    started_threads,
+    thread_count,
+)
 
 
 @pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(request.param))
+    count: int = request.param
+    return count
+
+
+def blas_threads() -> int:
+    """Return the number of threads of a product of matrices."""
+    functions = _openblas()
+    if functions is None:
+        pytest.skip("NumPy brings another BLAS")
+    return functions[0]()
+
+
+def test_the_user_says_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, count in (("3", 3), ("2,4", 2), ("0", usable_cores()), ("many", usable_cores())):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert thread_count() == count
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert thread_count() == usable_cores()
 
 
 def test_results_come_in_the_order_of_the_pieces(threads: int) -> None:
     assert side_by_side(lambda piece: piece**2, range(20)) == [n**2 for n in range(20)]
 
 
-def test_each_thread_uses_one_core_and_others_are_unchanged(threads: int) -> None:
-    inside = side_by_side(lambda _: torch.get_num_threads(), range(6))
-    assert set(inside) == {1}
-    assert torch.get_num_threads() == threads
-    assert cores_of_a_new_thread() == threads
+def test_products_use_one_core_while_pieces_are_computed(threads: int) -> None:
+    before = blas_threads()
+    with one_core_threads(1, "test") as pool:
+        assert pool.submit(blas_threads).result() == 1
+    assert set(side_by_side(lambda _: blas_threads(), range(6))) == {1}
+    assert on_one_core(blas_threads) == 1
+    with one_blas_core(), one_blas_core():
+        pass
+    assert blas_threads() == before
 
 
-def cores_of_a_new_thread() -> int:
-    """Return the number of cores with which a thread begins."""
-    found: list[int] = []
-    other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-    other.start()
-    other.join()
-    return found[0]
-
-
-def start_pools() -> None:
-    with workers(1):
-        one_core_threads(2, "test").shutdown()
-
-
-def test_new_threads_that_start_pools_at_once_change_no_number(threads: int) -> None:
-    """Such as those of a server: one may begin while the pool of another one starts."""
-    for _ in range(20):
-        users = [threading.Thread(target=start_pools) for _ in range(8)]
-        for one in users:
-            one.start()
-        for one in users:
-            one.join()
-    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
-
-
-def test_threads_that_use_several_cores_change_no_number(threads: int) -> None:
+def test_threads_of_several_cores_are_not_limited() -> None:
+    before = blas_threads()
     with started_threads(2, "test", cores=4) as pool:
-        assert pool.submit(torch.get_num_threads).result() == 4
-    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
+        assert pool.submit(blas_threads).result() == before
+
+
+def test_a_thread_calls_a_function_first() -> None:
+    started: list[str] = []
+    with started_threads(
+        3, "test", cores=1, start=lambda: started.append(threading.current_thread().name)
+    ):
+        assert len(set(started)) == 3
 
 
 def test_where_a_thread_cannot_be_started_the_others_do_not_wait_for_it(
@@ -81,13 +91,6 @@ def test_where_a_thread_cannot_be_started_the_others_do_not_wait_for_it(
     with pytest.raises(RuntimeError, match="can't start"):
         started_threads(4, "test", cores=1)
     assert [one.is_alive() for one in started] == [False, False]
-    assert cores_of_a_new_thread() == torch.get_num_threads() == threads
-
-
-def test_a_number_that_is_set_while_a_pool_works_holds(threads: int) -> None:
-    with workers(1):
-        torch.set_num_threads(threads + 1)
-    assert cores_of_a_new_thread() == torch.get_num_threads() == threads + 1
 
 
 def test_an_error_in_a_piece_is_raised_and_the_next_work_is_done(threads: int) -> None:
@@ -99,31 +102,26 @@ def test_an_error_in_a_piece_is_raised_and_the_next_work_is_done(threads: int) -
     assert side_by_side(work, [1, 2]) == [1.0, 0.5]
 
 
-def test_features_do_not_depend_on_the_number_of_threads() -> None:
+def test_features_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = networks.create("efficientnet-lite0")
-    frames = torch.randint(
-        0, 256, (9, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
-    before = torch.get_num_threads()
+    frames = np.random.default_rng(0).integers(0, 256, (9, 3, 224, 224), np.uint8)
     found = []
-    for count in (1, 2):
-        torch.set_num_threads(count)
+    for count in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
         found.append(backbone.features(frames, ["vectors", "middle"]))
-    torch.set_num_threads(before)
-    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_a_thread_of_one_core_is_helped_by_others() -> None:
     both = threading.Barrier(2, timeout=30)
 
-    def meet(_: int) -> tuple[str, int]:
+    def meet(_: int) -> str:
         both.wait()
-        return threading.current_thread().name, torch.get_num_threads()
+        return threading.current_thread().name
 
     with one_core_threads(1, "test", helped_by=1) as pool:
         found = pool.submit(side_by_side, meet, range(2)).result()
-    assert len({name for name, _ in found}) == 2
-    assert [cores for _, cores in found] == [1, 1]
+    assert len(set(found)) == 2
 
 
 def test_a_thread_of_one_core_does_all_itself_where_the_others_are_busy() -> None:
@@ -168,23 +166,6 @@ def test_after_an_error_a_helped_thread_begins_no_other_piece() -> None:
     with one_core_threads(1, "test", helped_by=1) as pool, pytest.raises(LookupError):
         pool.submit(side_by_side, work, range(50)).result()
     assert len(begun) <= 2  # one of each thread
-
-
-@pytest.mark.parametrize("helped_by", [0, 1])
-def test_pieces_are_computed_without_gradients_where_the_caller_has_none(helped_by: int) -> None:
-    def state(_: int) -> tuple[bool, bool]:
-        return torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-
-    def within() -> list[list[tuple[bool, bool]]]:
-        with torch.inference_mode():
-            first = side_by_side(state, range(4))
-        with torch.no_grad():
-            second = side_by_side(state, range(4))
-        return [first, second, side_by_side(state, range(4))]
-
-    with one_core_threads(1, "test", helped_by=helped_by) as pool:
-        found = pool.submit(within).result()
-    assert [set(one) for one in found] == [{(True, False)}, {(False, False)}, {(False, True)}]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

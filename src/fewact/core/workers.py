@@ -9,6 +9,7 @@ NumPy's operations use one core but for products of matrices, which BLAS splits 
 such a thread works, BLAS uses one core too: products of the size that fewact needs are faster so.
 """
 
+import ctypes
 import os
 import threading
 import time
@@ -17,9 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Lock
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from fewact.core.machine import usable_cores
 
@@ -124,39 +126,52 @@ def on_one_core(work: Callable[[], Result]) -> Result:
 
 
 class _Blas:
-    """BLAS of this process, limited to one core while anybody needs that."""
+    """The OpenBLAS that NumPy brings, limited to one core while anybody needs that.
+
+    Another BLAS keeps its threads: results stay the same, but for rounding.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._users = Lock(), 0
-        self._limits: Any = None
+        self._lock, self._users, self._before = Lock(), 0, 0
 
     def limit(self) -> None:
         with self._lock:
             self._users += 1
-            if self._users == 1:
-                self._limits = _blas_controller().limit(limits=1, user_api="blas")
+            if self._users == 1 and (openblas := _openblas()):
+                read, write = openblas
+                self._before = read()
+                write(1)
 
     def release(self) -> None:
         with self._lock:
             self._users = max(0, self._users - 1)
-            if self._users == 0 and self._limits is not None:
-                self._limits.restore_original_limits()
-                self._limits = None
+            if self._users == 0 and (openblas := _openblas()):
+                openblas[1](self._before)
 
     def forget(self) -> None:
         """Forget all users: a forked child has none, and its lock may be held by nobody."""
-        self._lock, self._users, self._limits = Lock(), 0, None
+        self._lock, self._users = Lock(), 0
 
 
 _blas = _Blas()
 
+OPENBLAS = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
+"""Names of the functions of OpenBLAS in builds of NumPy."""
+
 
 @cache
-def _blas_controller() -> Any:
-    import numpy  # noqa: F401 - The controller knows the libraries that are loaded.
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """Return what reads and what sets the number of threads, if NumPy brings OpenBLAS."""
+    compiled = import_module("numpy._core._multiarray_umath").__file__
+    with suppress(OSError):
+        library = ctypes.CDLL(compiled)  # with the libraries that it needs
+        for name in OPENBLAS:
+            if hasattr(library, name.format("set_num_threads")):
+                read, write = (
+                    library[name.format(f"{verb}_num_threads")] for verb in ("get", "set")
+                )
+                return read, write
+    return None
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewact import align, methods
+from fewact import align
 from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.core.options import flatten_options, make_options
 from fewact.features.request import FeatureRequest, Request, View
+from fewact.lab import methods
 from fewact.lab.methods.a2m2 import A2M2, A2M2Options, MomentOptions, problems
-from fewact.methods.base import TrainingBatch
+from fewact.lab.methods.base import TrainingBatch
 from fewact.methods.cards import made_up_card
 from tests.methods.made_up import drawn
 

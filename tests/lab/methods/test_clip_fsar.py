@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewact import align, methods
+from fewact import align
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import TrainingBatch
 from fewact.lab.methods.clip_fsar import ClipFsar
-from fewact.methods.base import TrainingBatch
 from tests.lab.methods.text_episodes import REQUEST, D, T, score
 from tests.lab.methods.weights import load, transformer, under
 from tests.methods.made_up import drawn

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import align, methods
+from fewact import align
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods import clip_spm
+from fewact.lab.methods.base import TrainingBatch
 from fewact.lab.methods.clip_spm import PRESETS, ClipSpm, distance, refine
-from fewact.methods.base import TrainingBatch
 from tests.lab.methods.text_episodes import REQUEST, D, T, score
 from tests.methods.made_up import drawn
 

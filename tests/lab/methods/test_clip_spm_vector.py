@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import TrainingBatch
 from fewact.lab.methods.clip_spm import REGULARISATION, ClipSpm, distance
 from fewact.lab.methods.common.inputs import of_videos
-from fewact.methods.base import TrainingBatch
 from tests.conftest import read_cases, vectors_folder
 from tests.lab.methods.weights import load, tensors, transformer, under
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewact import methods
 from fewact.core.errors import OptionError
+from fewact.lab import methods
+from fewact.lab.methods.base import Nodes, TorchMethod
 from fewact.lab.methods.combined import (
     STEPS,
     TEMPERATURES,
@@ -19,14 +20,13 @@ from fewact.lab.methods.combined import (
     weights_of_support,
 )
 from fewact.lab.methods.promises import PROMISES, Subject
-from fewact.methods.base import Method, Nodes
 from fewact.methods.cards import made_up_card
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT
 
-PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion", {}))
+PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion_vectors", {}))
 
 
-def parts(*names: str) -> list[Method]:
+def parts(*names: str) -> list[TorchMethod]:
     options: Mapping[str, Mapping[str, object]] = dict(PARTS)
     return [methods.create(name, **options[name]).eval() for name in names]
 
@@ -47,7 +47,7 @@ def labels(b: int = 3, shots: int = 3) -> Tensor:
     return torch.arange(4).repeat(shots).expand(b, -1)
 
 
-def accuracy(method: Method, support: Nodes, query: Nodes, b: int, shots: int) -> float:
+def accuracy(method: TorchMethod, support: Nodes, query: Nodes, b: int, shots: int) -> float:
     logits = method.score(method.support(support, labels(b, shots), 4), query)
     return float((logits.argmax(-1) == labels(b, 5)).float().mean())
 
@@ -56,7 +56,7 @@ OF_OPTIONS = ("options_documented", "scoring_options")
 """Promises on methods that are made from options alone."""
 
 
-@pytest.mark.parametrize("names", [("otam", "otam"), ("fusion", "a2m2")])
+@pytest.mark.parametrize("names", [("otam", "otam"), ("fusion_vectors", "a2m2")])
 @pytest.mark.parametrize("promise", [name for name in PROMISES if name not in OF_OPTIONS])
 def test_every_promise(promise: str, names: tuple[str, ...]) -> None:
     made = Subject(lambda: Combined(parts(*names)).eval(), made_up_card(maps=False))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import Nodes, TrainingBatch
 from fewact.lab.methods.cpm import CPM, CPMState, similarities
-from fewact.methods.base import Nodes, TrainingBatch
 from tests.methods.made_up import drawn
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])

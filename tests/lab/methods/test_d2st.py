@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewact import methods
 from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.d2st import D2ST
-from fewact.methods.base import Method
 from tests.methods.made_up import drawn
 
 Array = NDArray[np.float64]
@@ -131,7 +131,7 @@ def frames_by_hand(method: D2ST, maps: Array) -> Array:
     return adapted.mean((-2, -1)).T
 
 
-def encoded(method: Method, maps: Tensor) -> Tensor:
+def encoded(method: TorchMethod, maps: Tensor) -> Tensor:
     """Return the frames of maps (v t c h w)."""
     with torch.no_grad():
         return method.encode({FeatureRequest("maps", View(maps.shape[1])): maps})["frames"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from torch.nn import functional
 
-from fewact import methods
+from fewact.lab import methods
 from fewact.lab.methods.hyrsm import HyRSM
 from fewact.lab.methods.promises.subject import Subject, make
 from fewact.methods.cards import made_up_card

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.base import Method, TrainingBatch
-from fewact.methods.common.temporal import position_table
+from fewact.lab import methods
+from fewact.lab.methods.base import TorchMethod, TrainingBatch
+from fewact.lab.methods.common.attention import position_table
 from tests.lab.methods.weights import load, tensors, transformer, under
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
-def episode(case: dict[str, Any], method: Method, dtype: torch.dtype) -> tuple[Any, Any, Any]:
+def episode(case: dict[str, Any], method: TorchMethod, dtype: torch.dtype) -> tuple[Any, Any, Any]:
     """Nodes of support and queries, and the support's labels."""
     support, query = (
         torch.tensor(case["inputs"][name], dtype=dtype)[None] for name in ("support", "query")
@@ -105,12 +105,12 @@ def videos(*leading: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*leading, 5, 16, generator=torch.Generator().manual_seed(seed)).double()
 
 
-def small(**options: Any) -> Method:
+def small(**options: Any) -> TorchMethod:
     method = methods.create("hyrsm", frames=5, vector_width=16, heads=4, **options)
     return method.double().eval()
 
 
-def logits(method: Method, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+def logits(method: TorchMethod, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
     labels = torch.tensor([[0, 1, 2, 0, 1, 2][: support.shape[1]]])
     with torch.no_grad():
         state = method.support(method.encode({REQUEST: support}), labels, 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures
 from fewact.lab.training.optimising import StepStatistics
 

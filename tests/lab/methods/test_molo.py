@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, Features, View
-from fewact.methods.base import Method, TrainingBatch
+from fewact.lab import methods
+from fewact.lab.methods.base import TorchMethod, TrainingBatch
 from fewact.methods.cards import made_up_card
 
 MAPS, PIXELS = (FeatureRequest(level, View(4)) for level in ("maps", "pixels"))
@@ -51,7 +51,7 @@ def test_molo_vector(
     compare(case, got, float32=dtype == torch.float32)
 
 
-def small(**options: Any) -> Method:
+def small(**options: Any) -> TorchMethod:
     return methods.create("molo", frames=4, map_channels=16, heads=2, hidden=8, **options).eval()
 
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from fewact import align, methods
+from fewact import align
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.methods.cards import made_up_card
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import logits_of, losses_of, on_device
-from fewact import methods
+from fewact.lab import methods
 from fewact.lab.methods.promises.subject import Subject, make
 from fewact.methods.cards import made_up_card
 from tests.pretend_device import DEVICE, without

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.methods.cards import made_up_card
 
 REQUEST = FeatureRequest("pixels", View(8))

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 
 RULES = {
     "cos_to_prototype": {},

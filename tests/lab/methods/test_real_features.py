@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from benchmarks.datasets import read_index
-from fewact import methods, networks
+from fewact import networks
 from fewact.core.errors import VideoError
 from fewact.data import FeatureDataset, VideoList
 from fewact.features.request import Features
+from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, VideoFeatures, evaluate_method, scoring
 from fewact.lab.evaluation.episodes import Protocol, draw
-from fewact.methods.base import Method, support_state
+from fewact.lab.methods.base import TorchMethod, support_state
 
 TRIED = [
     name
@@ -24,7 +25,12 @@ CHANNELS = 128
 
 
 def logits(
-    method: Method, features: Features, text: torch.Tensor, labels: torch.Tensor, *, alone: bool
+    method: TorchMethod,
+    features: Features,
+    text: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    alone: bool,
 ) -> torch.Tensor:
     """Of one episode: (s+q …), (n d), (s) → (q n)."""
     s, n = len(labels), len(text)

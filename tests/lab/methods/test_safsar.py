@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from fewact import methods
+from fewact.lab import methods
+from fewact.lab.methods.base import TrainingBatch
 from fewact.lab.methods.safsar import SAFSAR
-from fewact.methods.base import TrainingBatch
 
-VECTOR = Path(__file__).parents[1] / "vectors" / "safsar.json"
+VECTOR = Path(__file__).parents[2] / "vectors" / "safsar.json"
 
 
 def slow(

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fewact import align, methods
+from fewact import align
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.semantic_prompt import SemanticPrompt
 from tests.lab.methods.text_episodes import REQUEST, D, T, score
 from tests.lab.methods.weights import load, tensors, transformer, under

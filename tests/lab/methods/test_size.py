@@ -2,8 +2,8 @@
 
 import pytest
 
-from fewact import methods
 from fewact.core.errors import OptionError
+from fewact.lab import methods
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fewact import methods
 from fewact.features.request import SmallFrameRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.promises.subject import made_up_features
 from fewact.methods.cards import made_up_card
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import ShapeError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import Nodes, TrainingBatch
 from fewact.lab.methods.common import shots, tuples
 from fewact.lab.methods.strm import STRM
-from fewact.methods.base import Nodes, TrainingBatch
 from tests.lab.methods.test_trx import attention
 from tests.lab.methods.weights import load, tensors, under
 from tests.methods.made_up import drawn

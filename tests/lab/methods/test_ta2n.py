@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
+from fewact.lab.methods.base import TrainingBatch
 from fewact.lab.methods.common import shots
 from fewact.lab.methods.ta2n import TA2N
-from fewact.methods.base import TrainingBatch
 from tests.methods.made_up import drawn
 
 C = 6

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.team import TEAM
 from tests.lab.methods.weights import load, tensors
 from tests.methods.made_up import drawn

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.common import shots
 from fewact.lab.methods.trx import TRX
 from tests.lab.methods.weights import load, tensors, under

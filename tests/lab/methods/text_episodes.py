@@ -3,7 +3,7 @@
 import torch
 
 from fewact.features.request import FeatureRequest, View
-from fewact.methods.base import TextMethod
+from fewact.lab.methods.base import TextMethod
 
 T, D = 8, 16
 REQUEST = FeatureRequest("vectors", View(T))

@@ -1,14 +1,20 @@
 """Class scores from pair similarities, against loops over pairs."""
 
+from typing import Any
+
+import numpy as np
+import pytest
 import torch
 
 from fewact.methods.common.kernel import (
     KernelState,
+    PairTable,
     intra_class_similarity,
     leave_one_out,
     likeliest_leave_one_out,
     mean_over_shots,
 )
+from tests.methods.made_up import assert_close
 
 
 def pair_similarities() -> torch.Tensor:
@@ -92,3 +98,42 @@ def test_each_episode_has_its_own_likeliest_temperature() -> None:
     assert low[1] < high[1]
     found = likeliest_leave_one_out(pairs, labels, 2, (0.1, 5.0))
     torch.testing.assert_close(found, torch.stack([low[0], high[1]]))
+
+
+def test_arrays_give_what_tensors_give() -> None:
+    pairs, labels, found = pair_similarities(), LABELS, looked_up()
+    table, numbers = pairs.numpy(), np.broadcast_to(np.arange(8), (2, 8))
+
+    def similarity(videos: dict[str, Any], episodes: Any) -> Any:
+        at = videos["number"]
+        return table[episodes[:, None, None], at[:, :, None], at[:, None, :]]
+
+    inside = intra_class_similarity(similarity, {"number": numbers}, labels.numpy(), 3)
+    assert_close(inside, found.numpy())
+    state = KernelState({}, labels.numpy(), inside)
+    expected = KernelState({}, labels, found).logits(pairs, torch.full((2, 8), 0.3))  # type: ignore[arg-type]
+    assert_close(state.logits(table, np.full((2, 8), 0.3)), expected.numpy(), rtol=1e-6)
+    for function, given in ((leave_one_out, 0.2), (likeliest_leave_one_out, (0.1, 5.0))):
+        arrays, tensors = (
+            function(x, y, 3, given) for x, y in ((table, labels.numpy()), (pairs, labels))
+        )
+        assert_close(arrays, tensors.numpy())
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_table_of_pairs_has_what_is_compared(symmetric: bool) -> None:
+    values, calls = np.random.default_rng(0).random((100, 100)), []
+    values = values + values.T
+
+    def compare(first: Any, second: Any) -> Any:
+        calls.append(first.shape[1] * second.shape[1])
+        return values[first[:, :, None], second[:, None]]
+
+    number = np.arange(100)
+    queries, support = np.array([[3, 99], [50, 2]]), np.array([[1, 2, 70], [9, 8, 7]])
+    expected = values[queries[:, :, None], support[:, None]]
+    for comparisons in (10, 10**5):
+        table = PairTable(compare, number, number, symmetric=symmetric, comparisons=comparisons)
+        before = len(calls)
+        assert np.array_equal(table(queries, support), expected)
+        assert (len(calls) == before) is (comparisons > 10)

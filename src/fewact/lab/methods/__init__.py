@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fewact.methods import fitting, name_of, names, register, resolve
+from fewact.methods import REGISTRY, fitting, name_of, names, register, resolve
 
 if TYPE_CHECKING:
     from fewact.lab.methods.base import TorchMethod
     from fewact.networks.card import Card
 
-__all__ = ["create", "fitting", "name_of", "names", "register", "resolve", "stand_in"]
+__all__ = ["REGISTRY", "create", "fitting", "name_of", "names", "register", "resolve", "stand_in"]
 
 
 def create(name: str = "auto", card: "Card | None" = None, /, **options: Any) -> "TorchMethod":

@@ -89,7 +89,11 @@ def _class(adapter: type, wrapped: type) -> type:
     functions |= {"bank_scorer": _bank_scorer, "tabulated": _tabulated}
     members = {name: value for name, value in functions.items() if hasattr(wrapped, name)}
     members |= {name: getattr(wrapped, name) for name in OF_CLASS if hasattr(wrapped, name)}
-    return type(wrapped.__name__, (adapter,), {"__doc__": wrapped.__doc__, **members})
+    return type(
+        wrapped.__name__,
+        (adapter,),
+        {**members, "__module__": wrapped.__module__, "__doc__": wrapped.__doc__},
+    )
 
 
 def _copy_properties(source: object, target: object) -> None:
@@ -227,7 +231,8 @@ def on_tensors(method: base.Method | TorchMethod) -> TorchMethod:
 
 def differentiable(method: TorchMethod) -> bool:
     """Return whether a method, or what it reads, can be trained."""
-    return not isinstance(method, OnTensors) or method.differentiable
+    parts = (part for part in method.modules() if isinstance(part, OnTensors))
+    return all(part.differentiable for part in parts)
 
 
 def as_arrays(value: Any) -> Any:

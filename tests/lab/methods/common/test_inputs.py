@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import OptionError, ShapeError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.common.inputs import of_videos, seeded
 from fewact.methods.cards import made_up_card
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewact import methods
+from fewact.lab import methods
 from fewact.lab.methods.common.linear_head import BankProducts, of_vectors
 
 ROWS = torch.tensor([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])

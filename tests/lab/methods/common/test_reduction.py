@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.methods.common.reduction import ChannelReduction, orthogonal_projection
 
 MAPS = torch.rand(2, 4, 6, 3, 3, generator=torch.Generator().manual_seed(0))

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods
+from fewact.lab import methods
+from fewact.lab.methods.base import TorchMethod
+from fewact.lab.methods.common.attention import TemporalAttention
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.lab.methods.common.tuples import matched_frames
 from fewact.lab.methods.hyrsm import Attention
-from fewact.lab.methods.promises.subject import made_up_card, made_up_features
-from fewact.methods.base import Method
-from fewact.methods.common.temporal import TemporalAttention
+from fewact.lab.methods.promises.subject import made_up_features
+from fewact.methods.cards import made_up_card
 
 ATTENDING: dict[str, dict[str, Any]] = {
     "a2m2": {
@@ -29,7 +30,7 @@ MATCHING: dict[str, dict[str, Any]] = {
 }
 
 
-def create(name: str, options: dict[str, Any]) -> Method:
+def create(name: str, options: dict[str, Any]) -> TorchMethod:
     return methods.create(name, **methods.fitting(name, made_up_card()), **options).eval()
 
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import methods
 from fewact.cli.app import main
 from fewact.core.errors import ExtensionError, UnknownNameError
 from fewact.features.request import FeatureRequest, View
+from fewact.lab import methods
 from fewact.lab.evaluation.identity import method_facts
+from fewact.lab.methods.base import TextMethod, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import class_text, of_videos
 from fewact.lab.methods.promises import PROMISES, check_method
-from fewact.methods.base import Method, TextMethod, one_hot_mean
 from fewact.methods.files import code_of, imported_file, method_of, place_in_file
 
 
@@ -37,7 +37,7 @@ class Options:
     scale: float = 1.0
 
 
-class Nearest(Method):
+class Nearest(TorchMethod):
     """The method that keeps all promises."""
 
     Options = Options
@@ -283,7 +283,7 @@ BROKEN = {
 }
 
 
-def broken(method: type[Method]) -> dict[str, str]:
+def broken(method: type[TorchMethod]) -> dict[str, str]:
     names = {promise.text: name for name, promise in PROMISES.items()}
     return {names[o.promise.text]: str(o.error) for o in check_method(method) if o.error}
 
@@ -317,7 +317,9 @@ def test_a_broken_promise_is_one_sentence_that_says_where_to_look(name: str) -> 
         (ChangesAnArray, "table"),
     ],
 )
-def test_what_is_kept_in_containers_and_parts_is_found(method: type[Method], names: str) -> None:
+def test_what_is_kept_in_containers_and_parts_is_found(
+    method: type[TorchMethod], names: str
+) -> None:
     found = broken(method)
     assert found.keys() == {"nothing_kept"}
     assert f"(got {names})" in found["nothing_kept"]
@@ -331,7 +333,9 @@ def test_a_weight_that_no_loss_reaches_is_found() -> None:
 
 
 @pytest.mark.parametrize("method", [OfTheBaseClasses, WithAGate, Fixed])
-def test_a_weight_of_the_base_classes_or_behind_a_gate_is_trained(method: type[Method]) -> None:
+def test_a_weight_of_the_base_classes_or_behind_a_gate_is_trained(
+    method: type[TorchMethod],
+) -> None:
     assert broken(method) == {}
 
 
@@ -366,7 +370,7 @@ def test_a_transductive_method_may_use_other_queries() -> None:
 GOOD = """
 from dataclasses import dataclass
 from fewact import methods
-from tests.methods.test_checks import Nearest, Transposed
+from tests.lab.methods.test_checks import Nearest, Transposed
 
 @methods.register("mine")
 class Mine(Nearest):
@@ -526,7 +530,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "bad = some_broken:Bad\notam = some_broken:O\n"
     )
     (tmp_path / "some_methods.py").write_text(
-        "from tests.methods.test_checks import Nearest\nclass Mine(Nearest): pass\n"
+        "from tests.lab.methods.test_checks import Nearest\nclass Mine(Nearest): pass\n"
     )
     (tmp_path / "some_broken.py").write_text("import a_module_that_is_not_there\n")
     monkeypatch.syspath_prepend(str(tmp_path))

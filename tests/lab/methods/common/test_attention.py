@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.methods.common.temporal import TemporalAttention, time_code
+from fewact.lab import methods
+from fewact.lab.methods.common.attention import TemporalAttention, time_code
 
 
 def trained(width: int) -> TemporalAttention:

@@ -1,4 +1,4 @@
-"""Linear detrending against least squares."""
+"""Linear detrending against least squares, of tensors and arrays."""
 
 import itertools
 
@@ -6,19 +6,22 @@ import pytest
 import torch
 
 from fewact.methods.common.temporal import linear_detrend
+from tests.methods.made_up import assert_close
 
 
-@pytest.mark.parametrize("dim", [0, 1, -2])
-def test_the_least_squares_line_is_removed_and_the_mean_stays(dim: int) -> None:
+@pytest.mark.parametrize("axis", [0, 1, -2])
+def test_the_least_squares_line_is_removed_and_the_mean_stays(axis: int) -> None:
     values = torch.rand(5, 7, 4, dtype=torch.float64)
-    detrended = linear_detrend(values, dim)
-    time = torch.arange(values.shape[dim], dtype=torch.float64)
-    moved, left = (v.movedim(dim, -1) for v in (values, detrended))
+    detrended = linear_detrend(values, axis)
+    time = torch.arange(values.shape[axis], dtype=torch.float64)
+    moved, left = (v.movedim(axis, -1) for v in (values, detrended))
     for index in itertools.product(*map(range, moved.shape[:-1])):
         columns = torch.stack([time - time.mean(), torch.ones_like(time)], 1)
         slope = torch.linalg.lstsq(columns, moved[index][:, None]).solution[0]
         expected = moved[index] - slope * (time - time.mean())
         torch.testing.assert_close(left[index], expected)
+
+    assert_close(linear_detrend(values.numpy(), axis), detrended.numpy())
 
 
 def test_one_frame_has_no_trend() -> None:
