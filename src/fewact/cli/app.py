@@ -24,6 +24,7 @@ from fewact.cli.command import Command
 from fewact.cli.run import FAULT, SKIPPED, USER_FAULT, flush_output, guarded, say
 from fewact.core.errors import SkippedWarning
 from fewact.core.extras import import_lab, is_lab
+from fewact.core.machine import share_freed_memory
 from fewact.core.paths import home_expanded
 from fewact.core.version import __version__
 
@@ -330,8 +331,9 @@ def entry_point() -> None:
     """Run the command line, and end the process with its exit code.
 
     The process ends after the functions of ``atexit``, without freeing every object: for those of
-    torch that takes 0.1 s.
+    the lab that takes 0.1 s.
     """
+    share_freed_memory()
     codes: list[int] = []
 
     def leave() -> None:
