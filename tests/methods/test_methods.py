@@ -25,6 +25,12 @@ def test_a_backbone_decides_what_the_default_method_is(name: str, card: Card, ch
         assert request.shape(card)
 
 
+def test_the_option_of_joints_names_them_where_the_features_do_not() -> None:
+    method = methods.create("fusion", CARDS[1], joints="4(0-1,2-3):xyc")
+    assert methods.name_of(method) == "fusion_joints"
+    assert methods.name_of(methods.create("auto", joints="kinect20:xyz")) == "fusion_joints"
+
+
 def test_without_a_backbone_the_default_method_is_for_maps() -> None:
     assert methods.resolve("auto") == "fusion"
     assert methods.name_of(methods.create()) == "fusion"

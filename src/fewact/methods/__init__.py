@@ -80,17 +80,20 @@ def registered(method: Any, refusal: type[UserError] = WeightsError) -> tuple[st
     return name, flatten_options(method.options)
 
 
-def resolve(name: str, card: "Card | None" = None) -> str:
+def resolve(
+    name: str, card: "Card | None" = None, options: Mapping[str, Any] | None = None
+) -> str:
     """Return the name of the method that the default method is for a backbone.
 
     Args:
         name: One of ``names()``, or ``auto``. ``auto`` and ``fusion`` are ``fusion_joints`` for
             joints, and ``fusion_vectors`` for a backbone without the maps that ``fusion`` compares.
         card: Card of the backbone; None for one with maps.
+        options: Options that are set; ``joints`` names the layout of joints too.
     """
     if name not in ("auto", AUTO):
         return name
-    if card is not None and card.joints:
+    if (options or {}).get("joints") or (card is not None and card.joints):
         return "fusion_joints"
     if card is not None and not (card.has("middle") and card.has("maps")):
         return "fusion_vectors"
@@ -128,7 +131,7 @@ def fitting(
 
     of = "the method"
     if isinstance(method, str):
-        name = resolve(method, card)
+        name = resolve(method, card, options)
         of, method = f'method "{name}"', REGISTRY.get(name)
     channels = card.maps[0] if card.maps else card.vectors
     needed: dict[str, Any] = {"vector_width": card.vectors, "map_channels": channels}
@@ -168,7 +171,7 @@ def make(name: str = "auto", card: "Card | None" = None, /, **options: Any) -> A
     """Create a method as its class is: over arrays, or over tensors for those of the lab."""
     from fewact.methods.protocols import LabClass
 
-    name = resolve(name, card)
+    name = resolve(name, card, options)
     if card is not None:
         options = {**fitting(name, card, options=options), **options}
     method, of = REGISTRY.get(name), f'method "{name}"'
