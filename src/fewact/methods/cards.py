@@ -1,7 +1,9 @@
 """Cards of the methods: what a list, a page and a user need to know of each."""
 
+import ast
 import inspect
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Protocol, runtime_checkable
 
 from fewact import methods
@@ -37,7 +39,7 @@ class MethodCard:
         paper: Paper or other source.
         package: Package and version of a method that is not fewact's own; empty otherwise.
         needs: Feature levels in scoring, such as ``maps, or vectors`` where a backbone without maps
-            will do.
+            will do; the extra of fewact, if it is not installed.
         training_needs: Further levels that its training losses need.
         trained: False if it must be trained first.
         uses_text: Whether it uses the names of the classes.
@@ -76,7 +78,11 @@ def card_of(name: str) -> MethodCard:
     package = methods.REGISTRY.package_of(name)
     try:
         method = methods.create(name)
-    except (ExtensionError, ExtraError) as error:
+    except ExtraError as error:
+        return MethodCard(
+            name, _summary_in_source(name), needs=f"fewact[{error.extra}]", error=str(error)
+        )
+    except ExtensionError as error:
         return MethodCard(name, package=package, error=str(error))
     with_maps, without, of_joints = (_levels(name, card) for card in CARDS)
     needs = with_maps or of_joints
@@ -96,6 +102,16 @@ def card_of(name: str) -> MethodCard:
         uses_text=method.uses_text,
         transductive=method.transductive,
     )
+
+
+def _summary_in_source(name: str) -> str:
+    """Return the first line about a method whose module cannot be imported."""
+    module = methods.REGISTRY.module_of(name)
+    if not module:
+        return ""
+    _, *folders, file = module.split(".")
+    source = files("fewact").joinpath(*folders, f"{file}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _levels(name: str, card: Card, *, training: bool = False) -> tuple[str, ...]:

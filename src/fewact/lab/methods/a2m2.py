@@ -599,10 +599,10 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         within = table if same else inner
 
         def score(rows: Tensor, labels: Tensor, n: int, queries: Tensor) -> Tensor:
-            logits = mean_over_shots(table(queries, rows), labels, n)  # (b q n)
+            logits: Tensor = mean_over_shots(table(queries, rows), labels, n)  # (b q n)
             if weight == 0:
                 return logits
-            inside = intra_class_similarity(
+            inside: Tensor = intra_class_similarity(
                 lambda members, _: within(members["rows"], members["rows"]),
                 {"rows": rows},
                 labels,
@@ -612,7 +612,9 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
 
         return score
 
-    def match(self, query: Tensor, support: Tensor, state: A2M2State | None = None) -> Alignment:
+    def match(
+        self, query: Tensor, support: Tensor, state: A2M2State | None = None
+    ) -> Alignment[Tensor]:
         """Align the nodes of two videos with the configured aligner.
 
         Args:
@@ -748,7 +750,7 @@ class A2M2(TextMethod[A2M2Options, A2M2State]):
         times = window_times(
             self.options.frames, moments.lengths, moments.grid, dtype=like.dtype, device=like.device
         )
-        apart = times[:, None] - times.repeat(columns // len(times))[None, :]
+        apart: Tensor = times[:, None] - times.repeat(columns // len(times))[None, :]
         return weight * apart.abs()
 
     def _scaled(self, similarity: Tensor) -> Tensor:

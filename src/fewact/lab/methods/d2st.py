@@ -177,4 +177,5 @@ class D2ST(TorchMethod[D2STOptions, SupportFrames]):
 
     def score(self, state: SupportFrames, nodes: Nodes) -> Tensor:
         cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, 0.0)
-        return -align.bi_mhm(cost, plan=False).value
+        logits: Tensor = -align.bi_mhm(cost, plan=False).value
+        return logits

@@ -267,7 +267,8 @@ class HyRSM(TorchMethod[HyRSMOptions, SupportFrames | Task]):
     def score(self, state: SupportFrames | Task, nodes: Nodes) -> Tensor:
         if isinstance(state, SupportFrames):
             cost = align.pairwise_cosine_cost(nodes["frames"], state.frames, self.options.eps)
-            return state.average(-self._distance(cost))
+            logits: Tensor = state.average(-self._distance(cost))
+            return logits
         b, q, t, d = nodes["mapped"].shape
         p = state.classes.shape[-1]
         distance = in_chunks(
