@@ -12,7 +12,6 @@ import numpy as np
 
 from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError, VideoError
 from fewact.core.workers import thread_count
 from fewact.data import AnyClip, FeatureClip, VideoClip
@@ -229,7 +228,7 @@ def _nodes(
 
 def _finite(nodes: Nodes | VideoError, clip: AnyClip) -> Nodes | VideoError:
     if not isinstance(nodes, VideoError):
-        check_finite_nodes(nodes, display_name(clip))
+        check_finite_nodes(nodes, clip.display_name)
     return nodes
 
 

@@ -205,7 +205,7 @@ class Fitted:
     @property
     def sorted_labels(self) -> NDArray[Any]:
         """Classes as they were given, in the order of NumPy, which is that of scikit-learn."""
-        return np.unique(label_array(self.labels))
+        return np.sort(label_array(self.labels))
 
     def check_scores(self) -> None:
         """Refuse what cannot score a clip of its own; no video is read."""

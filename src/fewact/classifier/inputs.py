@@ -10,8 +10,8 @@ from typing import IO, Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact import data
 from fewact.classifier.names import check_label
-from fewact.classifier.prediction import display_name
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data import (
@@ -21,21 +21,13 @@ from fewact.data import (
     FeatureClip,
     Frames,
     VideoBytes,
-    clips_of_no_class,
     expand_paths,
     is_background,
     is_clip,
     is_features,
-    is_table,
-    labelled_features,
-    list_background,
-    list_clips,
-    read_features,
-    read_table,
 )
 from fewact.data.files import legible, no_clips
 from fewact.data.images import OF_FEATURES, check_dense, is_frames, is_image
-from fewact.data.poses import is_poses, read_poses
 
 
 class TensorLike(Protocol):
@@ -156,7 +148,7 @@ def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
         return [as_clip(value)], True
     path = user_path(value, DataError)
     if is_features(path):
-        return [*read_features(path)], False
+        return [*data.read_features(path)], False
     if path.is_dir():
         holds_clips = not is_clip(path)
     else:
@@ -260,12 +252,12 @@ def _with_none(clips: list[TrainingClip], none: Source | None) -> list[TrainingC
 def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
     """Return the clips of a folder, table or file of features, and what names are relative to."""
     if is_features(path):
-        examples = labelled_features(path)
-        return [*examples, *labelled_features(path, background=True)], None
+        examples = data.labelled_features(path)
+        return [*examples, *data.labelled_features(path, background=True)], None
     if path.is_file():
-        return [*read_table(path), *read_table(path, background=True)], path.parent
-    examples_of_folder = list_clips(path)
-    return [*examples_of_folder, *map(_without_class, list_background(path))], path
+        return [*data.read_table(path), *data.read_table(path, background=True)], path.parent
+    examples_of_folder = data.list_clips(path)
+    return [*examples_of_folder, *map(_without_class, data.list_background(path))], path
 
 
 def _without_class(clip: AnyClip) -> AnyClip:
@@ -297,20 +289,24 @@ def of_class(source: Source, label: str) -> list[TrainingClip]:
 
 def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
     """Return the clips that a path names, with their groups if these are known."""
+    from fewact.data.poses import is_poses, read_poses  # not to predict
+
     if is_poses(path):
         return [replace(c, name=f"{label}/{Path(c.name).name}") for c in read_poses([path])]
     if is_features(path):
-        return read_features(path)
-    if is_table(path):
+        return data.read_features(path)
+    if data.is_table(path):
         is_none = label == BACKGROUND
         rows = [
-            clip for clip in read_table(path, background=is_none) if is_none or clip.label == label
+            clip
+            for clip in data.read_table(path, background=is_none)
+            if is_none or clip.label == label
         ]
         if not rows:
             raise DataError("no row has this label", where=str(path), got=repr(label))
         return rows
     if label == BACKGROUND and path.is_dir():
-        outside = clips_of_no_class(path)
+        outside = data.clips_of_no_class(path)
         if not outside:
             raise no_clips([str(path)])
         return outside
@@ -323,34 +319,31 @@ def _named(clips: Sequence[AnyClip], root: Path | None, below: str = "") -> list
         if clip.label is None:
             raise DataError(
                 "a training clip needs a label",
-                where=display_name(clip),
+                where=clip.display_name,
                 hint="Pass labels, or a folder with one subfolder of clips per class.",
             )
         label = clip.label
         if label != BACKGROUND:
-            label = check_label(label, where=display_name(clip))
+            label = check_label(label, where=clip.display_name)
         checked.append(replace(clip, label=label))
     files = [Path(os.path.abspath(clip.path)) for clip in checked if isinstance(clip, Clip)]
     names = (below + legible(name) for name in _names(files, root))
     return [
-        TrainingClip(c, next(names) if isinstance(c, Clip) else legible(display_name(c)))
+        TrainingClip(c, next(names) if isinstance(c, Clip) else legible(c.display_name))
         for c in checked
     ]
 
 
 def _refuse_repeats(clips: Iterable[TrainingClip]) -> None:
-    titles: dict[tuple[object, ...], str] = {}
+    names: dict[tuple[object, ...], str] = {}
     for clip, _ in clips:
-        if isinstance(clip, Clip):
-            key = os.path.realpath(clip.path)
-        else:
-            key = clip.name if isinstance(clip, FeatureClip) else clip.fingerprint()
-        name, place = display_name(clip), (key, clip.start, clip.end, getattr(clip, "box", None))
-        if place in titles:
+        if clip.key in names:
             raise DataError(
-                "the clip appears twice", where=name, got=f"the same as {titles[place]}"
+                "the clip appears twice",
+                where=clip.display_name,
+                got=f"the same as {names[clip.key]}",
             )
-        titles[place] = name
+        names[clip.key] = clip.display_name
 
 
 def _names(paths: list[Path], root: Path | None) -> list[str]:

@@ -13,7 +13,6 @@ from fewact.classifier.fitted import batch_of
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pictures import strip
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.prediction import display_name
 from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
 from fewact.data import FeatureClip
 from fewact.methods.base import Method
@@ -67,7 +66,7 @@ def match_clips(
         nodes.append(clip.nodes)
     matches = {name: _match(method, *nodes) for name, method in compared.items()}
     frames = [strip(clip.source, clip.active) for clip in encoded if clip.source is not None]
-    titles = [display_name(clip) for clip in clips]
+    titles = [clip.display_name for clip in clips]
     return MatchedClips(titles[0], titles[1], matches, frames[0], frames[1])
 
 

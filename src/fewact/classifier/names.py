@@ -1,5 +1,6 @@
 """Names of classes and of training clips, as users give them."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,14 +9,15 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
-from fewact.data import BACKGROUND, Clip, is_background, is_none
+from fewact.data import BACKGROUND, Clip, ClipReference, is_background, is_none
 from fewact.data.clips import as_box
 from fewact.data.images import check_dense
 from fewact.video.source import Span
+from fewact.video.track import Box
 
 Label: TypeAlias = str | int
 """Name of a class: a text, or an integer if the classes were given as integers."""
@@ -188,8 +190,15 @@ Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Coordinate: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Sides: TypeAlias = tuple[Coordinate, Coordinate, Positive, Positive]
+
+
+def _checked(box: Box) -> Box:
+    if not all(map(math.isfinite, box)) or box.width <= 0 or box.height <= 0:
+        raise ValueError("no box")
+    return box
+
+
+Sides: TypeAlias = Annotated[Box, AfterValidator(_checked)]
 """Left, top, width and height of a box, in pixels."""
 
 
@@ -199,7 +208,7 @@ def nfc(text: str) -> str:
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Example:
+class Example(ClipReference):
     """A training clip without its nodes.
 
     Args:
@@ -238,22 +247,17 @@ class Example:
         return Clip(path, start=self.start, end=self.end, box=as_box(self.box, self.title))
 
     @property
-    def title(self) -> str:
-        """Name of the clip, with its time span if it is a segment of the file, and its box.
+    def display_name(self) -> str:
+        """Name of the clip.
 
         >>> Example("game.mp4", "goal", start=12.5).title
         'game.mp4 [12.5 s …]'
-        >>> Example("game.mp4", "goal", box=(310, 80, 90, 200)).title
-        'game.mp4 [310,80 90x200]'
         """
-        parts = []
-        if self.start is not None or self.end is not None:
-            end = "…" if self.end is None else f"… {self.end:g} s"
-            parts.append(f"{self.start or 0:g} s {end}")
-        if self.box is not None:
-            x, y, width, height = self.box
-            parts.append(f"{x:g},{y:g} {width:g}x{height:g}")
-        return f"{self.name} [{', '.join(parts)}]" if parts else self.name
+        return self.name
+
+    @property
+    def _source_key(self) -> str:
+        return self.stored_file or self.name
 
 
 def find_clips(

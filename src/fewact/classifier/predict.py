@@ -9,7 +9,7 @@ from fewact.classifier.encoding import EncodedClip
 from fewact.classifier.examples import check_finite_scores, check_shapes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import NONE
-from fewact.classifier.prediction import Prediction, Skipped, display_name
+from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.probabilities import softmax
 from fewact.classifier.search import encode_actions
 from fewact.classifier.unknown import OpenSetDecision
@@ -86,7 +86,7 @@ def _warn_of_recording(encoded: EncodedClip, fitted: Fitted) -> None:
         and duration > max(RECORDING_RATIO * max(durations), SHORTEST_RECORDING)
     ):
         warn(
-            f"{display_name(encoded.clip)} is {duration:.0f} s long, the training clips at most "
+            f"{encoded.clip.display_name} is {duration:.0f} s long, the training clips at most "
             f"{max(durations):.0f} s: it gets one answer only. `fewact watch MODEL VIDEO`, "
             "in Python fewact.recordings.Stream, finds the actions in a long recording",
         )
@@ -101,7 +101,7 @@ def _classify(
 ) -> Prediction:
     """Predict the class of one clip, or that it has none; find the most similar training clip."""
     rows, similarity, scores = scored
-    check_finite_scores(rows, [display_name(encoded.clip)])
+    check_finite_scores(rows, [encoded.clip.display_name])
     logits, classes, known = rows[0], fitted.labels, float(scores[0])
     probabilities = softmax(logits).tolist()
     best = int(logits.argmax())

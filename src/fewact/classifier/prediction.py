@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewact.classifier.names import Label, label_array
 from fewact.core.errors import OptionError, VideoError
-from fewact.data import AnyClip, Clip, FeatureClip
+from fewact.data import AnyClip
 from fewact.video.source import Span
 from fewact.video.track import Box
 
@@ -65,7 +65,7 @@ class Prediction:
     @property
     def name(self) -> str:
         """Path of the clip; for features, their name."""
-        return display_name(self.clip)
+        return self.clip.display_name
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as values of JSON, the most probable class first."""
@@ -152,7 +152,7 @@ class Skipped:
     @property
     def name(self) -> str:
         """Path of the clip; for features, their name."""
-        return display_name(self.clip)
+        return self.clip.display_name
 
     @property
     def reason(self) -> str:
@@ -162,10 +162,3 @@ class Skipped:
     def to_dict(self) -> dict[str, str]:
         """Return the name of the clip and the reason as values of JSON."""
         return {"path": self.name, "reason": self.reason}
-
-
-def display_name(clip: AnyClip) -> str:
-    """Return the path of a clip, or the name of features or of a clip in memory."""
-    if isinstance(clip, Clip):
-        return str(clip.path)
-    return clip.name if isinstance(clip, FeatureClip) else clip.title

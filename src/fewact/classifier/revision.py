@@ -62,9 +62,9 @@ def keys_of(examples: Iterable[Example]) -> list[Key]:
     counts: Counter[tuple[object, ...]] = Counter()
     keys = list[Key]()
     for example in examples:
-        source = example.stored_file or example.name, example.start, example.end
-        keys.append((*source, counts[*source, example.box], example.box))
-        counts[*source, example.box] += 1
+        source = example.stored_file or example.name
+        keys.append((source, example.start, example.end, counts[example.key], example.box))
+        counts[example.key] += 1
     return keys
 
 

@@ -244,10 +244,8 @@ def _writer(
     by_subject: bool = False,
 ) -> Callable[["Prediction"], None]:
     """Return a function that writes one prediction; a header is written immediately."""
-    from fewact.classifier.prediction import display_name
-
     if format == "table":
-        paths = [display_name(clip) for clip in clips]
+        paths = [clip.display_name for clip in clips]
         return _table_writer(paths, classifier, top or 1, by_subject=by_subject)
     if format == "csv":
         ranks = min(top or 1, len(classifier.classes_))

@@ -12,7 +12,6 @@ from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import EachAClass, Fitted
 from fewact.classifier.pipeline import Pipeline
-from fewact.classifier.prediction import display_name
 from fewact.classifier.windows import window_lengths
 from fewact.core.errors import DataError, VideoError, warn
 from fewact.data import BACKGROUND, Clip, VideoClip
@@ -112,7 +111,7 @@ def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Questio
     encoded = list(encode(clips, pipeline))
     for clip in encoded:
         for fault in clip.faults:
-            warn(f"{display_name(clip.clip)}: {fault}")
+            warn(f"{clip.clip.display_name}: {fault}")
     return _question_of(encoded, pipeline)
 
 
