@@ -3,6 +3,8 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,15 +14,24 @@ from fewact.cli.options import Quiet, output_option
 from fewact.cli.output import print_table, progress
 from fewact.cli.run import exit_skipped, say, saying_warnings
 from fewact.core.atomic import check_output_folder
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, ExtraError
 
 if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Prediction
     from fewact.data import Clip
 
-METHODS = ("fusion", "a2m2")
-EXAMPLES, NEW = 3, 4
-"""Number of clips per class to teach, and to predict."""
+DEFAULT = "fusion"
+COMPARED = {
+    "a2m2": "a2m2 matches windows of frames, and their order counts little",
+    "protonet": "protonet compares the mean of the frames, and their order does not count",
+}
+"""Methods to compare with, the first that is installed, and what each makes of the order."""
+
+EXAMPLES = 3
+"""Clips of each class to teach."""
+
+NEW = 4
+"""Clips of each class to predict."""
 
 CLASSES = (
     "falls, then slides left",
@@ -36,8 +47,7 @@ CLASSES = (
 
 NOTE = (
     "The clips are rendered: pairs of the same motions in the opposite order; shapes, colours and "
-    "backgrounds are random. a2m2 matches windows of frames, and their order counts little; fusion "
-    "compares frames in order."
+    "backgrounds are random."
 )
 PARTS = ("training", "new", "model")
 
@@ -56,46 +66,82 @@ def demo(
     """Teach and predict on rendered clips, or on your own.
 
     The demo renders clips of eight actions, teaches three clips of each and predicts four others,
-    by the default method and by a2m2, and saves a model.
+    by the default method and by a2m2 (by protonet where the lab is not installed), and saves a
+    model.
     """
-    from fewact import FewShotClassifier
     from fewact.data import list_clips
 
     listed = None if clips is None else _hold_out(list_clips(clips), clips)
     _check_output(output)
     examples, new = _rendered(output, quiet=quiet) if listed is None else listed
-    rows, skipped = [], 0
-    for name in METHODS:
-        classifier = FewShotClassifier(method=name)
-        with progress(f"Teaching {name}", quiet=quiet) as show, saying_warnings():
-            classifier.fit(examples, progress=show)
-        predictions = _predictions(classifier, new, f"Predicting by {name}", quiet=quiet)
-        correct = sum(answer.label == clip.label for clip, answer in predictions)
-        accuracy = 100 * correct / max(1, len(predictions))
-        rows.append((name, f"{correct} of {len(predictions)}", f"{accuracy:.0f} %"))
-        if name == METHODS[0]:
-            skipped = len(classifier.fitted_.skipped) + len(new) - len(predictions)
-            classifier.save(output / "model", thumbnails=False)
-            count = len(classifier.classes_)
-            mistakes = [
-                (f"{clip.label}/{clip.path.name}", str(answer.label), f"{answer.probability:.0%}")
-                for clip, answer in predictions
-                if answer.label != clip.label
-            ]
+    compared = _compared()
+    tried = [_try(name, examples, new, quiet=quiet) for name in (DEFAULT, compared)]
+    default = tried[0]
+    default.classifier.save(output / "model", thumbnails=False)
+    count = len(default.classifier.classes_)
     print(f"{len(examples)} training clips of {count} classes, {len(new)} new clips.\n")
-    print_table(("method", "correct", "accuracy"), [*rows, ("chance", "", f"{100 / count:.3g} %")])
-    if mistakes:
-        print(f"\nMistakes of {METHODS[0]}")
-        print_table(("clip", "predicted", "probability"), mistakes)
+    chance = "chance", "", f"{100 / count:.3g} %"
+    print_table(("method", "correct", "accuracy"), [*(one.row for one in tried), chance])
+    if default.mistakes:
+        print(f"\nMistakes of {DEFAULT}")
+        print_table(("clip", "predicted", "probability"), default.mistakes)
     if clips is None:
-        print(f"\n{NOTE}")
+        print(f"\n{NOTE} {COMPARED[compared]}; {DEFAULT} compares frames in order.")
     model, query = (shlex.quote(str(path)) for path in (output / "model", new[0].path))
     print(f"\nModel: {output / 'model'}. Try: fewact predict {model} {query}")
     if clips is None:
         print("Next: fewact demo --clips FOLDER -o mine, with one subfolder of clips per class")
     else:
         print("Next: fewact teach FOLDER -o MODEL, with all clips of each class")
-    exit_skipped(skipped)
+    unread = len(new) - len(default.predictions)
+    exit_skipped(len(default.classifier.fitted_.skipped) + unread)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A taught method, and what it predicts of the clips that can be read."""
+
+    name: str
+    classifier: "FewShotClassifier"
+    predictions: "list[tuple[Clip, Prediction]]"
+
+    @property
+    def mistakes(self) -> list[tuple[str, str, str]]:
+        """Clip, predicted class and probability of each wrong prediction."""
+        return [
+            (f"{clip.label}/{clip.path.name}", str(answer.label), f"{answer.probability:.0%}")
+            for clip, answer in self.predictions
+            if answer.label != clip.label
+        ]
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Name, number and fraction of right predictions."""
+        total = len(self.predictions)
+        right = total - len(self.mistakes)
+        return self.name, f"{right} of {total}", f"{100 * right / max(1, total):.0f} %"
+
+
+def _compared() -> str:
+    """Return the first of the methods to compare with that is installed."""
+    from fewact import methods
+
+    for name in COMPARED:
+        with suppress(ExtraError):
+            methods.create(name)
+            break
+    return name
+
+
+def _try(name: str, examples: "list[Clip]", new: "list[Clip]", *, quiet: bool) -> Trial:
+    """Teach by a method, and predict."""
+    from fewact import FewShotClassifier
+
+    classifier = FewShotClassifier(method=name)
+    with progress(f"Teaching {name}", quiet=quiet) as show, saying_warnings():
+        classifier.fit(examples, progress=show)
+    title = f"Predicting by {name}"
+    return Trial(name, classifier, _predictions(classifier, new, title, quiet=quiet))
 
 
 def _predictions(

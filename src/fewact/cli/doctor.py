@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, print_json
+from fewact.core.errors import ExtraError
+from fewact.core.extras import import_lab
 from fewact.core.machine import usable_cores
 
 PACKAGES = ("numpy", "onnxruntime", "av", "safetensors", "pydantic", "typer")
@@ -48,6 +50,7 @@ def examine() -> dict[str, Any]:
         "transport": {"engine": solver, "why": why},
         "camera": {"engine": "numpy" if library() is None else "compiled"},
         "cache": _cache(),
+        "lab": _lab(),
     }
     return {**report, "advice": _advice(report)}
 
@@ -117,6 +120,7 @@ def _gib(size: int) -> float:
 
 def _weights() -> dict[str, Any]:
     from fewact import UserError, networks
+    from fewact.networks.reference import TOLERANCES, difference
 
     facts: dict[str, Any] = {"backbone": networks.AUTO}
     try:
@@ -127,6 +131,7 @@ def _weights() -> dict[str, Any]:
     return {
         **facts,
         "found": True,
+        "computed_right": difference(backbone) <= TOLERANCES[card.precision],
         "source": card.weights,
         "sha256": card.weights_sha256,
         "licence": card.licence,
@@ -134,6 +139,15 @@ def _weights() -> dict[str, Any]:
         "engine": card.engine,
         "why": backbone.why,
     }
+
+
+def _lab() -> dict[str, Any]:
+    """Return what PyTorch finds; it may be installed and not load."""
+    try:
+        devices = import_lab("the lab", "fewact.lab.networks.devices")
+    except ExtraError as error:
+        return {"works": False, "why": str(error)}
+    return {"works": True, **devices.facts()}
 
 
 def _cache() -> dict[str, Any]:
@@ -163,14 +177,19 @@ def _advice(report: dict[str, Any]) -> list[str]:
             "unless other weights are passed.",
         ),
         (
+            not report["default_weights"].get("computed_right", True),
+            "The features of the default weights differ from those of other computers, and so may "
+            "the answers: reinstall onnxruntime.",
+        ),
+        (
             bool(missing),
             f"Videos of these codecs cannot be read: {', '.join(missing)}. "
             "pip install --force-reinstall av",
         ),
         (
-            report["transport"]["engine"] in ("torch", "numpy"),
-            "The transport problem is solved by NumPy. For the faster compiled solver, install a "
-            "C++ compiler and reinstall fewact.",
+            "numpy" in (report["transport"]["engine"], report["camera"]["engine"]),
+            "A part that can be compiled is computed by NumPy, which is slower: install a C++ "
+            "compiler and reinstall fewact.",
         ),
         (
             machine["threads"] < machine["cores"],
@@ -181,12 +200,17 @@ def _advice(report: dict[str, Any]) -> list[str]:
             "The cache folder is not writable: set FEWACT_CACHE to a writable folder.",
         ),
         (
+            report["versions"]["torch"] is not None and not report["lab"]["works"],
+            "PyTorch is installed and cannot be loaded, see above; teaching and predicting do not "
+            "need it. To repair it: pip install --force-reinstall torch",
+        ),
+        (
             report["versions"]["torch"] is None,
             "For training, evaluation, and the methods and networks of papers, run: "
             'pip install "fewact[lab]"',
         ),
         (
-            sys.stdout.encoding.lower().replace("-", "") != "utf8",
+            (sys.stdout.encoding or "utf8").lower().replace("-", "") != "utf8",
             "The output is not UTF-8, so some names are shown incorrectly: set PYTHONUTF8=1.",
         ),
         (

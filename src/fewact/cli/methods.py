@@ -53,7 +53,7 @@ def _cell(method: dict[str, Any]) -> Callable[[str], str]:
     shown = {
         "name": method["name"] + " (auto)" * method["auto"],
         "paper": method["paper"] or method["package"],
-        "summary": method["error"] or method["summary"],
+        "summary": method["summary"] or method["error"],
     }
     return lambda column: str(shown.get(column, method[column]))
 

@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         self._group = group
 
     def names(self) -> tuple[str, ...]:
-        """Return all names: registered ones in their order, then those of other packages."""
+        """Return all names: registered names in their order, then names of other packages."""
         return tuple(dict.fromkeys((*self._entries, *self._extensions)))
 
     @cached_property
@@ -49,6 +49,11 @@ class Registry(Generic[T]):
         """Return the package that added a name by an entry point, and its version, or ""."""
         point = None if name in self._entries else self._extensions.get(name)
         return "" if point is None else _package(point)
+
+    def module_of(self, name: str) -> str:
+        """Return the module of an entry that has not been imported, or ""."""
+        entry = self._entries.get(name)
+        return entry.partition(":")[0] if isinstance(entry, str) else ""
 
     def name_of(self, entry: T) -> str | None:
         """Return the name of a class or function; None if it is not registered.
@@ -68,9 +73,9 @@ class Registry(Generic[T]):
         """Return the entry of a name, imported on first use.
 
         Raises:
-            UnknownNameError: The name is not registered; the message lists those that are.
+            UnknownNameError: The name is not registered; the message lists the registered names.
             ExtensionError: Another package registers the name, and cannot be imported.
-            ExtraError: The entry is the lab's, whose packages are not installed.
+            ExtraError: The entry is part of the lab, and packages of the lab are not installed.
         """
         if name not in self._entries and name in self._extensions:
             return self._load(self._extensions[name])

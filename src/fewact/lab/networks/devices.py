@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -60,6 +60,20 @@ def multiplies_bfloat16() -> bool:
         except (AttributeError, RuntimeError):
             continue  # Private functions, which are missing in other versions of torch.
     return False
+
+
+def facts() -> dict[str, Any]:
+    """Return what PyTorch finds on this machine, for ``fewact doctor``."""
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return {
+        "torch": torch.__version__,  # with the build
+        "threads": torch.get_num_threads(),
+        "gpus": [
+            {"name": gpu.name, "memory_gib": round(gpu.total_memory / 2**30, 1)} for gpu in gpus
+        ],
+        "mps": torch.backends.mps.is_available(),
+        "cpu_bfloat16": multiplies_bfloat16(),
+    }
 
 
 class _Exact:
