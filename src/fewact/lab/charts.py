@@ -9,7 +9,7 @@ WIDTH, HEIGHT = 7.2, 4.0
 """Size of a panel in inches."""
 
 BAND_OPACITY = 0.15
-SETTINGS = {"svg.hashsalt": "fewact", "svg.fonttype": "none", "axes.grid": True, "font.size": 10}
+SETTINGS: Any = {"svg.hashsalt": "fewact", "svg.fonttype": "none", "axes.grid": True, "font.size": 10}
 """Settings of Matplotlib: equal charts have equal bytes, and their text stays text."""
 
 Numbers = Sequence[float]

@@ -268,8 +268,9 @@ def _lists(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     """Return the facts of the lists, of their features, text embeddings, and a custom method."""
     sources = (data.train_source, data.val_source)
     name = methods.AUTO if recipe.method.name == "auto" else recipe.method.name
+    method: Any = methods.REGISTRY.get(name)
     return {
-        "method": code_of(methods.REGISTRY.get(name)),
+        "method": code_of(method),
         "train": _facts(data.train),
         "val": _facts(data.val),
         "features": [None if source is None else source.digest for source in sources],
