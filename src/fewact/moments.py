@@ -1,6 +1,7 @@
 """Moments of a video's feature maps over windows of several lengths: the descriptors of its nodes.
 
-Second order with its matrix square root, and the part that changes sign with time.
+``multi_scale_moments`` computes second-order moments and their matrix square roots.
+``cross_frame`` computes the covariance between windows that changes sign when time is reversed.
 """
 
 from collections.abc import Sequence
@@ -251,9 +252,9 @@ def multi_scale_moments(
     Covariances of frames are computed once and reused for all windows, by the law of total
     covariance: P of a window = mean of its frames' P + covariance of its frames' means.
 
-    A window without variation, up to the rounding error of its samples, has the descriptor zero;
-    so has a window whose mean is a rounding error. A root is also zero where the trace of P is at
-    most 1e-12, as of features around 1e-7, which need to be scaled.
+    The descriptor is zero if the window's variation is within the rounding error of its samples.
+    The descriptor ``mean`` is zero if the mean is within that error. The root is also zero if the
+    trace of P is at most 1e-12: scale features that are as small as 1e-7.
 
     Vectors (… t d) of a backbone without maps are maps with one cell (… t d 1 1). The samples of a
     window are then its frames, and a window of one frame, which has no covariance, has the outer
@@ -269,13 +270,13 @@ def multi_scale_moments(
             samples, D = d.
         grid: 1, or 2 to add the four quarters of the maps as nodes of each window.
         subtract_clip_mean: Whether to subtract the clip's mean map from each frame first, which
-            removes what does not move.
+            removes the static background.
 
     Returns:
-        (… m D), D = d(d+1)/2. Nodes: the windows of the first length in order of time, then those
-        of the next. With ``grid=2`` these are followed by four nodes for each window in the same
-        order: top left, top right, bottom left, bottom right (an odd middle row or column belongs
-        to the bottom or right).
+        (… m D), D = d(d+1)/2. Nodes are windows: all of the first length in order of time, then all
+        of the next length. With ``grid=2`` four nodes for each window follow, in the same order:
+        top left, top right, bottom left, bottom right. An odd middle row or column belongs to the
+        bottom or right.
 
     Raises:
         ShapeError: The maps have other axes, or ``grid=2`` and h or w is 1.
@@ -417,8 +418,8 @@ def cross_frame(maps: Array, lengths: Sequence[int] = (1, 2, 4), *, root: bool =
     It changes sign when time is reversed. With C the covariance of a window's samples with the
     samples of the next window of its length, at the same cells of corresponding frames,
     R = ½ (C − Cᵀ) and S = R / (tr P · tr P')^¼, where P and P' are the covariances of the two
-    windows (ours). The last window of a length has the S of the pair that it ends; the only window
-    of a length has zeros, and so have pairs without variation.
+    windows (ours). The last window of a length gets the S of the pair before it. S is zero for the
+    only window of a length and for pairs without variation.
 
     Args:
         maps: (… t d h w). Types narrower than float32, and any type inside autocast, are computed

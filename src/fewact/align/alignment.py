@@ -50,9 +50,9 @@ def finite_costs(cost: Any, *, square: bool = False) -> Any:
     return cost
 
 
-def first_index(which: Any) -> tuple[int, ...]:
-    """Return the index of the first one of a mask."""
-    return tuple(map(int, np.argwhere(as_numpy(which))[0]))
+def first_index(mask: Any) -> tuple[int, ...]:
+    """Return the index of the first true entry of a mask."""
+    return tuple(map(int, np.argwhere(as_numpy(mask))[0]))
 
 
 def _refuse_first(cost: Any) -> None:
@@ -123,7 +123,7 @@ def _chunk_size(flat: Any) -> int:
 
 
 def larger_of(cost: Any, *, soft: bool) -> Callable[..., Any]:
-    """Return a function (x, y, out) to the larger one, or softly to log(exp x + exp y)."""
+    """Return the function max(x, y), or log(exp x + exp y) for ``soft``, with argument ``out``."""
     if not soft:
         return namespace(cost).maximum  # type: ignore[no-any-return]
     return namespace(cost).logaddexp if is_tensor(cost) else _log_add_exp

@@ -41,21 +41,21 @@ def bi_mhm(
     matched = plan or needs_gradient(costs)
     value, matches = 0.0, 0.0
     for axis in (-1, -2) if bidirectional else (-1,):
-        least, nearest = _nearest(costs if axis == -1 else costs.mT, matched)
-        factor = 1 / least.shape[-1] if reduction == "mean" else 1.0
-        value = value + factor * namespace(costs).sum(least, axis=-1)
+        minima, nearest = _nearest(costs if axis == -1 else costs.mT, matched)
+        factor = 1 / minima.shape[-1] if reduction == "mean" else 1.0
+        value = value + factor * namespace(costs).sum(minima, axis=-1)
         if plan:
             matches = matches + factor * (nearest if axis == -1 else nearest.mT)
     return Alignment(as_array(value), matches if plan else None)
 
 
 def _nearest(costs: Any, matched: bool) -> tuple[Any, Any]:
-    """Return the least costs (… m) and, with ``matched``, which they are (… m m')."""
+    """Return the smallest cost of each row (… m) and, with ``matched``, its mask (… m m')."""
     xp = namespace(costs)
     if not matched:
         return xp.min(costs, axis=-1), None
-    *leading, m, others = costs.shape
-    index = xp.argmin(xp.reshape(costs, (-1, others)), axis=-1)
+    *leading, m, columns = costs.shape
+    index = xp.argmin(xp.reshape(costs, (-1, columns)), axis=-1)
     index = xp.reshape(index, (*leading, m, 1))
-    which = xp.astype(xp.arange(others, device=costs.device) == index, costs.dtype)
-    return xp.take_along_axis(costs, index, axis=-1)[..., 0], which
+    mask = xp.astype(xp.arange(columns, device=costs.device) == index, costs.dtype)
+    return xp.take_along_axis(costs, index, axis=-1)[..., 0], mask

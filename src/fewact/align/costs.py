@@ -1,4 +1,4 @@
-"""Costs of matching the nodes of videos: one minus their cosine; and their inner products."""
+"""Costs of matching the nodes of videos: one minus cosine similarity. Inner products of nodes."""
 
 import ctypes
 from functools import cache
@@ -41,7 +41,7 @@ def cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
     Args:
         x: (… m d). Types narrower than float32, and any type inside autocast, are computed in
             float32; float64 stays float64.
-        y: (… m' d), leading axes broadcastable with those of x.
+        y: (… m' d). Leading axes broadcast.
         eps: ε ≥ 0, added to the product of the norms; published code has 0.01 or 0.
 
     Returns:
@@ -96,7 +96,7 @@ def cosine_cost_of_products(products: Array, first: Any, second: Any, eps: float
     Args:
         products: (… m m').
         first: Squared norms of the first vectors, broadcastable with the products.
-        second: Those of the second vectors.
+        second: Squared norms of the second vectors, likewise.
         eps: As for ``cosine_cost``.
 
     Returns:
@@ -177,9 +177,9 @@ COPIED_BYTES = 32 * 2**20
 def block_products(first: Array, first_rows: Any, second: Array, second_rows: Any) -> Array:
     """Compute the products of the nodes of each first video of a block with each second one.
 
-    Nodes of float32 on the CPU are read where they are, by a compiled kernel in the calling
-    thread: a product does not depend on the other videos of its block, nor on the block's size.
-    Other nodes, and those that need a gradient, are copied for a matrix product.
+    A compiled kernel reads float32 nodes on the CPU without a copy, in the calling thread. A
+    product then depends neither on the other videos of its block nor on the block's size. All
+    other nodes are copied for a matrix product, including nodes that need a gradient.
 
     Args:
         first: (v m D) nodes of videos.
@@ -230,7 +230,7 @@ def _by_copies(first: Any, first_rows: Any, second: Any, second_rows: Any) -> An
 
 
 def _instruction_set() -> int | None:
-    """Return the instruction set of the compiled kernel, the solver's; None where there is none."""
+    """Return the instruction set of the compiled kernel; None without a kernel or a solver."""
     name, _ = engine()
     if name == NOT_COMPILED:
         return None

@@ -21,7 +21,7 @@ def warp(cost: Any, smoothing: float, plan: bool, diagonal: float = 1.0) -> Alig
         cost: (… m m'), finite, float32 or float64.
         smoothing: λ of the soft minimum; 0 is the hard minimum.
         plan: Whether to return the path.
-        diagonal: How often the cost of a cell counts that a diagonal step leads to.
+        diagonal: Weight of a cell's cost after a diagonal step.
 
     Returns:
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost.
@@ -56,8 +56,8 @@ def _solve(cost: Any, smoothing: float, with_path: bool, diagonal: float) -> tup
 def _tables(cost: Any, fill: float) -> tuple[Any, Any]:
     """Return a table (m+1 m'+1 batch) and its anti-diagonals (m+m'+1 m+1 batch), in one memory.
 
-    A row of the table is followed by m + 1 other numbers. In rows that are one number shorter,
-    each begins one number later, so that columns are anti-diagonals.
+    The table's rows are padded to m + m' + 2 numbers. Read with one number less per row, the same
+    memory has the anti-diagonals as columns.
     """
     xp = namespace(cost)
     batch, m, columns = cost.shape
@@ -81,8 +81,8 @@ def _path(cost: Any, steps: Any, moves: Any, soft: bool, diagonal: float) -> Any
     else:
         is_across = across >= xp.maximum(beside, above)
         is_beside = ~is_across & (beside >= above)
-        each = (is_beside, ~is_across & ~is_beside, is_across)
-        fractions = [xp.astype(which, cost.dtype) for which in each]
+        chosen = (is_beside, ~is_across & ~is_beside, is_across)
+        fractions = [xp.astype(mask, cost.dtype) for mask in chosen]
     table, path = _tables(cost, 0.0)
     path[-1, -1] = 1
     for k in range(path.shape[0] - 1, 1, -1):
@@ -102,13 +102,13 @@ def dtw(cost: Array, *, diagonal: float = 1.0, plan: bool = True) -> Alignment[A
 
     Args:
         cost: (… m m').
-        diagonal: How often the cost of a cell counts that a diagonal step leads to. With 2, the
-            symmetric form, the costs of each path have the total weight m + m'.
+        diagonal: Weight of a cell's cost after a diagonal step. With 2, the symmetric form, the
+            weights along each path add up to m + m'.
         plan: Whether to return the path.
 
     Returns:
-        ``value`` (…); ``plan`` (… m m'), ∂value/∂cost: on the path 1, or ``diagonal`` after such a
-        step; 0 elsewhere. A tie prefers the diagonal step.
+        ``value`` (…); ``plan`` (… m m'), ∂value/∂cost: 1 on the path, ``diagonal`` after a diagonal
+        step, 0 elsewhere. A tie prefers the diagonal step.
 
     Raises:
         ShapeError: The costs have fewer than two axes, or one is empty.

@@ -32,7 +32,7 @@ class AlignerCard:
         paired: Whether row i is compared with column i, so that m = m' is required.
         terms: Number of costs that the value adds up for (m, m'), with weights of total m:
             ``value / terms`` is the mean cost of a matched pair.
-        options: Options of the aligner for which ``terms`` holds, where they are not the defaults.
+        options: Options other than the defaults that ``terms`` requires.
     """
 
     weights: bool = False

@@ -79,8 +79,7 @@ def check(problems: Problems) -> Any:
     xp = namespace(problems.cost)
     cost, a, b = (xp.astype(part, xp.float64) for part in problems)
     total_a, total_b = xp.sum(a, axis=-1), xp.sum(b, axis=-1)  # (…)
-    # The sum is NaN or infinite where a part of it is, or where the costs are so large that the
-    # solvers would overflow.
+    # The sum is NaN or infinite if a summand is, or if the solvers would overflow.
     cells = cost.shape[-2] * cost.shape[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         size = 8 * cells * xp.max(xp.abs(cost), axis=(-2, -1)) + total_a + total_b  # (…)
@@ -89,13 +88,13 @@ def check(problems: Problems) -> Any:
     negative = xp.any(a < 0, axis=-1) | xp.any(b < 0, axis=-1)
     status = xp.zeros_like(size, dtype=xp.int32)
     # The last condition that holds is reported.
-    for which, found in (
+    for mask, outcome in (
         (unequal, Status.TOTALS_DIFFER),
         ((total_a <= 0) | (total_b <= 0), Status.ZERO_TOTAL),
         (negative, Status.NEGATIVE_WEIGHT),
         (~xp.isfinite(size), Status.NOT_FINITE),
     ):
-        status = xp.where(which, int(found), status)
+        status = xp.where(mask, int(outcome), status)
     return xp.astype(status, xp.int32)
 
 
@@ -182,9 +181,9 @@ class _Bases:
     u: Any
     v: Any
 
-    def take(self, which: Any) -> "_Bases":
+    def take(self, mask: Any) -> "_Bases":
         """Return the problems of a mask (B)."""
-        return _Bases(*(getattr(self, field.name)[which] for field in fields(self)))
+        return _Bases(*(getattr(self, field.name)[mask] for field in fields(self)))
 
     def price(self) -> tuple[Any, Any]:
         """Return the smallest reduced cost (B) of each problem and its cell (B)."""
@@ -233,7 +232,7 @@ class _Bases:
 
 
 def _optimise(bases: _Bases, keep: Callable[[_Bases], None]) -> Any:
-    """Pivot, passing each optimal problem to ``keep``; return those that reach the pivot limit."""
+    """Pivot and pass each optimal problem to ``keep``; return the indices of unsolved problems."""
     xp = namespace(bases.cost)
     n, m = bases.cost.shape[1:]
     for _ in range(pivot_limit(n, m)):
@@ -271,8 +270,8 @@ def _units(a: Any, b: Any) -> tuple[Any, Any]:
 def _start(index: Any, cost: Any, a: Any, b: Any) -> _Bases:
     """Build a greedy first basis: the cheapest cell of the doubly centred cost first.
 
-    A cell takes the smaller remaining weight of its row and column. The one of the two that is used
-    up is struck out and becomes, with its subtree, a child of the other.
+    A cell takes the smaller remaining weight of its row and column. The side with that weight is
+    struck out. It becomes a child of the other side, with its subtree.
     """
     xp = namespace(cost)
     count, n, m = cost.shape

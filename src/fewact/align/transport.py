@@ -38,7 +38,7 @@ class EmdAlignment(Alignment[Array]):
         value: (…) Σ_ij c_ij F_ij.
         plan: (… m m') an optimal flow F, with at most m + m' − 1 cells that are not zero.
         u: (… m) duals of the rows.
-        v: (… m') duals of the columns. Duals u + t, v − t are as good for any t; t is unspecified.
+        v: (… m') duals of the columns. The duals u + t, v − t are optimal for every t.
     """
 
     u: Array
@@ -50,22 +50,22 @@ def emd(
 ) -> EmdAlignment[Array]:
     """Solve the transport problem exactly, batched over all leading axes (after DeepEMD).
 
-    Differentiable once: the gradients of the value are the plan for ``cost``, u for ``a`` and v for
-    ``b``; subgradients where the optimum is not unique. The constant shift between u and v
-    cancels where totals are fixed: compute ``a = m * w / w.sum()`` from raw weights.
+    Differentiable once: the gradient of the value is the plan for ``cost``, u for ``a`` and v for
+    ``b``. If the optimum is not unique, these are subgradients. The constant shift between u and v
+    cancels if totals are fixed: compute ``a = m * w / w.sum()`` from raw weights.
 
     Args:
         cost: (… m m') float32 or float64, finite.
         a: (… m) weights of the rows, ≥ 0. Leading axes broadcast.
         b: (… m') weights of the columns, ≥ 0, of the same total, within a relative difference
             of 1e-9 (float32: 1e-5), which is removed by scaling.
-        threads: Number of threads (default: OMP_NUM_THREADS, or all cores; for tensors those of
-            PyTorch).
+        threads: Number of threads (default: OMP_NUM_THREADS or all cores for arrays,
+            ``torch.get_num_threads()`` for tensors).
         plan: Whether to return the flow; without it there is no gradient for ``cost``.
 
     Returns:
-        Numbers computed in float64, in the dtype of the costs. A node of weight zero carries no
-        flow; its dual is the largest feasible one.
+        Results in the dtype of the costs, computed in float64. A node of weight zero carries no
+        flow and has the largest feasible dual.
 
     Raises:
         AlignmentError: A problem cannot be solved; ``index`` is the first such problem.
@@ -140,7 +140,7 @@ FLOAT64 = ("cpu", "cuda")
 """Devices with float64."""
 
 NOT_COMPILED = "numpy"
-"""Name of the solver that is not compiled; tensors are solved by PyTorch in the same way."""
+"""Name of the solver that is not compiled. It solves tensors by PyTorch's operations."""
 
 
 @cache
@@ -168,7 +168,7 @@ def engine() -> tuple[str, str]:
 
 
 def solve(problems: Problems, *, threads: int, plan: bool) -> Solution:
-    """Solve problems on the CPU; on their device if it has float64 and nothing is compiled here."""
+    """Solve problems by the compiled solver on the CPU; without it, on a device with float64."""
     xp, device = namespace(problems.cost), problems.cost.device
     has_float64 = not is_tensor(problems.cost) or device.type in FLOAT64
     name, _ = engine()

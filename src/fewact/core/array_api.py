@@ -1,7 +1,7 @@
-"""Arrays of NumPy, and tensors of PyTorch where these come in, by one set of operations.
+"""Operations of the array API for NumPy arrays and for PyTorch tensors.
 
-NumPy is a namespace of the array API itself. What tensors need, their namespace among it, is in a
-module of the lab, which is imported by its name.
+NumPy is itself such a namespace. The namespace of tensors is in a module of the lab, which is
+imported by name when a tensor comes in.
 """
 
 import sys
@@ -59,7 +59,7 @@ def with_gradients(value: Array, inputs: tuple[Any, ...], gradients: tuple[Any, 
 
 
 def detached(array: Any) -> Any:
-    """Return the numbers of an array, which have no gradient."""
+    """Return the same numbers without a gradient."""
     return array.detach() if is_tensor(array) else array
 
 
@@ -69,7 +69,7 @@ def without_gradient(array: Any) -> AbstractContextManager[object]:
 
 
 def without_autocast(array: Any) -> AbstractContextManager[object]:
-    """Return a context in which each type of number is computed as such, inside autocast too."""
+    """Return a context in which autocast does not change the types of numbers."""
     return _context(array, "without_autocast")
 
 
@@ -85,7 +85,7 @@ def widened(array: Any) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """Return a number of NumPy as an array (): what operations return that leave no axes."""
+    """Return a NumPy scalar as an array (): operations that leave no axes return scalars."""
     return value if is_tensor(value) else np.asarray(value)
 
 

@@ -51,7 +51,7 @@ def read_tensors(type: FileType, path: Path) -> tuple[dict[str, NDArray[Any]], d
     """Return the arrays of a safetensors file, and its metadata.
 
     The arrays are mapped to the file: a page is read when it is used, and copied when it is written
-    to. Those in bfloat16 are copies in float32.
+    to. Arrays in bfloat16 become copies in float32.
     """
     with type.open(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -97,7 +97,7 @@ def _copied(
 
 
 def _array(facts: Mapping[str, Any], content: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return the array of these facts whose numbers are these bytes."""
+    """Return the array that the facts of a header declare, with the content of its numbers."""
     numbers = content.view(TYPES[facts["dtype"]])
     if facts["dtype"] == BFLOAT16:
         numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
@@ -169,9 +169,7 @@ def _check_header(
             type.refuse(f"{where}, {name[:80]}", fault, f"numbers from {begin} to {end}")
         position = end
     if position != available:
-        type.refuse(
-            where, fault, f"{available} bytes of numbers, of which the header knows {position}"
-        )
+        type.refuse(where, fault, f"{available} bytes of numbers; the header declares {position}")
     return metadata, ordered
 
 

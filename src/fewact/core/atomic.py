@@ -1,9 +1,9 @@
 """Atomic files: written completely or not at all, and checked before the work begins.
 
 A file is written under a temporary name beside its target, synced to disk and renamed. A writer
-locks what it writes, and the system releases the lock when the writer ends, however it ends.
-What is not locked is therefore a leftover, if this machine would see the lock: the name says that
-this machine wrote it since it was started, or the disk is this machine's alone. Nothing else is
+locks its temporary file, and the system releases the lock when the writer ends, even if it is
+killed. A temporary file without a lock is therefore stale if this machine would see the lock:
+if this boot of this machine wrote it, as its name says, or if the disk is local. No other file is
 removed: in a shared folder another machine may be writing.
 """
 
@@ -198,8 +198,8 @@ def holding(folder: Path) -> Iterator[None]:
 def temporary(target: Path) -> Iterator[Path]:
     """Yield a new, locked file beside a target; at the end it is removed if it is there.
 
-    It has the permissions of the target, if there is one, and its owner can write it. What killed
-    writers of the same target left is removed before.
+    It has the permissions of the target, if there is one, and its owner can write it. Temporary
+    files that killed writers of the same target left are removed first.
     """
     remove_leftovers(target.parent, of=target)
     new, lock = _create(target)
@@ -213,7 +213,7 @@ def temporary(target: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, *, of: Path | None = None) -> None:
-    """Remove what killed writers left in a folder, of one target or of all, if they are dead."""
+    """Remove the temporary files of killed writers from a folder, for one target or for all."""
     start = "." if of is None else _start(of)
     try:
         with os.scandir(folder) as entries:
@@ -231,7 +231,7 @@ def is_empty(folder: Path) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is one of a temporary file."""
+    """Return whether a name has the form of a temporary file's."""
     return NAME.fullmatch(name) is not None
 
 
@@ -261,7 +261,7 @@ def _start(target: Path) -> str:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the handle of the lock; None if this file cannot be locked by any process.
+    """Return the handle of the lock; None if the disk cannot lock this file.
 
     Raises:
         BlockingIOError: Another process holds it.
@@ -283,7 +283,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _is(path: Path, handle: int) -> bool:
-    """Return whether a handle is of the file that has this path now."""
+    """Return whether the file of a handle still has this path."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(handle))
     except OSError:
@@ -313,9 +313,9 @@ def _remove(path: Path) -> None:
 
 @cache
 def _machine() -> str:
-    """Return eight hexadecimal digits of this machine since it was started.
+    """Return eight hexadecimal digits for this boot of this machine.
 
-    The containers on a machine have the same, and see each other's locks.
+    Containers on one machine have the same digits, and see each other's locks.
     """
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
@@ -324,7 +324,7 @@ def _machine() -> str:
 
 
 def _on_own_disk(folder: Path) -> bool:
-    """Return whether a folder is known to be on a disk that no other machine writes to (Linux)."""
+    """Return whether a folder is on a disk that no other machine writes to (Linux only)."""
     try:
         mounts = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
         resolved = folder.resolve()

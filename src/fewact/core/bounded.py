@@ -97,7 +97,7 @@ class FileType:
             self.refuse(where, self.other, reason_of(error))
 
     def _refuse_newer(self, content: Any, model: type[BaseModel], where: str) -> None:
-        """Refuse content whose version is newer than the one that the model describes."""
+        """Refuse content of a newer version than the model's."""
         field = model.model_fields.get("version")
         versions = (
             [literal for literal in get_args(field.annotation) if type(literal) is int]
@@ -150,7 +150,7 @@ class FileType:
             self.refuse(where, self.other, "bytes that are not text in UTF-8")
 
     def limited(self, read: Callable[[int], bytes], where: str) -> bytes:
-        """Return all that a function reads, such as one that decompresses a file."""
+        """Return all bytes that a function reads, up to the ceiling; it may decompress a file."""
         chunks, size = [], 0
         while chunk := read(_CHUNK):
             chunks.append(chunk)

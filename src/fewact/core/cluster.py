@@ -1,6 +1,6 @@
 """Work on a Ray cluster: Ray Data maps items over actors.
 
-If an actor dies, another one does its item again.
+If an actor dies, a new actor repeats its item.
 """
 
 import json
@@ -26,7 +26,8 @@ At 0, Ray's processes listen on the loopback interface alone.
 class _Actor:
     """Does the work for one item after the other.
 
-    An error of the user goes back in the row, for Ray would wrap it in a traceback of its own.
+    The text of an error that the user can fix goes back in the row: Ray would wrap the error itself
+    in a traceback.
     """
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
@@ -44,7 +45,7 @@ class _Actor:
 def map_on_ray(
     work: Callable[[Item], Result], items: Sequence[Item], *, address: str
 ) -> Iterator[Result]:
-    """Yield results in the order in which they come, of one actor for each GPU, or for each CPU.
+    """Yield results as they are completed, by one actor for each GPU, or else for each CPU.
 
     Args:
         work: Work on one item. It is pickled; each actor has one copy, which keeps its attributes

@@ -1,4 +1,4 @@
-"""Extras: packages that only a part of fewact needs, and modules of the lab, which needs PyTorch."""
+"""Extras: packages that only a part of fewact needs, such as PyTorch for the lab."""
 
 import importlib
 import importlib.util

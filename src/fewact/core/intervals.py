@@ -37,11 +37,11 @@ def half_width(accuracies: NDArray[np.float64]) -> float | None:
 def half_width_of_ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> float | None:
     """Return the half-width of the 95 % interval of Σ parts / Σ wholes, in per cent.
 
-    Queries of an episode share its support, so that the episodes are drawn, not the queries.
+    Queries of an episode share its support: the sampling unit is the episode, not the query.
 
     Args:
-        parts: (N) number of counted queries of an episode that are right.
-        wholes: (N) number of its counted queries, at least one.
+        parts: (N) number of correct queries of each episode.
+        wholes: (N) number of counted queries of each episode, at least one.
     """
     residuals = parts - parts.sum() / wholes.sum() * wholes  # (N), of mean 0
     return half_width(100 * residuals / wholes.mean())

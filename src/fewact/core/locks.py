@@ -1,4 +1,4 @@
-"""Locks between processes; the system releases those of a process that is killed.
+"""Locks between processes; the system releases the locks of a killed process.
 
 ``Claims`` only save work: two processes that compute the features of one video get the same result.
 So their lock files may be removed at any time. ``exclusive`` keeps other processes out.
@@ -61,7 +61,7 @@ def exclusive(path: Path) -> int | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file during the block; it is removed then. Yields False if another one holds it.
+    """Hold a lock file during the block, then remove it. Yields False if another process holds it.
 
     A file that was removed between opening and locking is no lock: it is opened again.
     """
@@ -109,7 +109,7 @@ class Claims:
         with output_errors(path):
             make_folder(path.parent)
             for leftover in path.parent.iterdir():  # what killed processes left
-                # Processes that have just started have this one open, and no block locked yet.
+                # Other processes may have opened this path and have no block locked yet.
                 if leftover != path:
                     _remove_unused(leftover)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

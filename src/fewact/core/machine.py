@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use, such as those of a batch job."""
+    """Return the number of cores that this process may use; a batch job may have few of them."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -20,8 +20,8 @@ ARENAS_OPTION, ARENAS = -8, 1
 def share_freed_memory() -> None:
     """Let all threads of this process reuse the memory that any of them has freed.
 
-    By default glibc keeps an arena a thread: a fifth of the memory of ``predict``. Other systems
-    are left as they are.
+    By default glibc keeps one arena for each thread: a fifth of the memory of ``predict``. Does
+    nothing on other systems.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none

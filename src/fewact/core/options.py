@@ -1,6 +1,6 @@
 """Options of methods, backbones and aligners, and specs: frozen values that users request.
 
-Both are checked where they are made. A spec is also what the command line is made from.
+Both are checked when they are made. The command line is derived from the specs.
 """
 
 import inspect
@@ -49,7 +49,7 @@ def option_groups(options: type) -> dict[str, type]:
 
 
 def option_names(options: type) -> tuple[str, ...]:
-    """Return the names of all options; those of groups are dotted."""
+    """Return the names of all options; options of groups have dotted names."""
     groups: dict[str, Any] = option_groups(options)
     names: list[str] = []
     for field in fields(options):
@@ -74,7 +74,7 @@ def option_descriptions(options: type) -> dict[str, str]:
 
 
 def flatten_options(options: Any) -> dict[str, Any]:
-    """Return options as JSON values by name; those of groups have dotted names."""
+    """Return options as JSON values by name; options of groups have dotted names."""
     values: dict[str, Any] = TypeAdapter(type(options)).dump_python(options, mode="json")
     groups = option_groups(type(options))
     flat: dict[str, Any] = {}
@@ -183,8 +183,8 @@ class Flag:
     """How the command line writes a field of a spec; it is in the field's ``Annotated`` type.
 
     Args:
-        name: Name of the option without dashes; empty for that of the field.
-        metavar: Name of the value on help pages; empty for that of the type.
+        name: Name of the option without dashes; empty for the name of the field.
+        metavar: Name of the value on help pages; empty for the name of the type.
     """
 
     name: str = ""
@@ -192,9 +192,9 @@ class Flag:
 
 
 class Spec(BaseModel):
-    """Base of all specs: no unknown field, no change, and errors of the user's.
+    """Base of all specs: frozen, without unknown fields, with a ``UserError`` for invalid values.
 
-    A field that was not set has its default; ``model_fields_set`` names those that were.
+    ``model_fields_set`` has the names of the fields that were set; other fields have defaults.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -207,7 +207,7 @@ class Spec(BaseModel):
             raise _spec_refusal(error, type(self).__name__) from None
 
     def check(self) -> None:
-        """Refuse values that do not fit each other, as far as that is known without torch."""
+        """Refuse values that do not fit each other, as far as this is known without PyTorch."""
 
     @property
     def requested(self) -> dict[str, Any]:
@@ -234,10 +234,9 @@ def flag_of(spec: type[Spec], name: str) -> str:
 
 
 def words_of(spec: Spec) -> list[str]:
-    """Return the words of the command line for a spec: those of fields that were set.
+    """Return the words of the command line for the fields of a spec that were set.
 
-    A value that is the default is left out, unless the spec takes over what it does not set from
-    another one (``over``).
+    Default values are left out, unless the spec changes another spec, its field ``over``.
     """
     words: list[str] = []
     for name, flag in flags(type(spec)).items():

@@ -24,11 +24,11 @@ def user_path(
     Args:
         path: Path as the user wrote it.
         refusal: Error for a path that cannot be expanded.
-        hint: What to pass instead of what is no path.
+        hint: How to fix a value that is no path, as a sentence.
 
     Raises:
-        UserError: It is no path, or an empty one; it starts with ``~`` and there is no such home
-            folder; it has characters that no name of a file has, or a name in it is too long.
+        UserError: The value is no path or empty; it starts with ``~`` and there is no such home
+            folder; it has characters that file names cannot have, or a name in it is too long.
     """
     if not isinstance(path, str | os.PathLike):
         expected = "the name of a file or folder"

@@ -5,19 +5,19 @@ import io
 from collections.abc import Iterable, Sequence
 
 WIDTH = 100
-"""Number of columns of a table as text, where the terminal does not say more."""
+"""Default width of a table as text, in columns of a terminal."""
 
 GAP = 2
 """Number of spaces between columns."""
 
 READABLE = range(12, 21)
-"""Numbers of characters that a column has at least: those of its longest word, within limits."""
+"""Limits of the smallest width of a column, in characters: its longest word within these limits."""
 
 TIED = "\ue000"
 """Replaces a space where no line may break: around ±."""
 
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
-"""Characters that Markdown would take for its own, escaped."""
+"""Characters with a meaning in Markdown, escaped."""
 
 
 def text_table(

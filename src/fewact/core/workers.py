@@ -51,9 +51,8 @@ def thread_count() -> int:
 def side_by_side(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
     """Run ``work`` on every piece, in ``thread_count`` threads; results keep their order.
 
-    A thread of ``one_core_threads`` that may use other cores works on the pieces itself, and the
-    threads of those cores help where they have nothing else to do: it never waits for them to
-    begin.
+    A thread of ``one_core_threads`` works on the pieces itself. If it may use other cores, the
+    threads of those help where they have nothing else to do: it never waits for them to begin.
     """
     return in_threads(work, pieces, _workers, thread_count())
 
@@ -72,14 +71,13 @@ def in_threads(
         workers: Function from a number of threads to the threads.
         threads: Number of threads.
     """
-    cores = getattr(_this, "cores", 1)
-    count = max(cores, threads)
-    if count == 1:
+    cores: int = getattr(_this, "cores", 0)
+    if (cores or threads) == 1:
         with one_blas_core():
             return [work(piece) for piece in pieces]
-    if cores == 1:
-        return list(workers(count).map(work, pieces))
-    return _helped(work, list(pieces), workers(count), count - 1)
+    if cores == 0:
+        return list(workers(threads).map(work, pieces))
+    return _helped(work, list(pieces), workers(cores), cores - 1)
 
 
 def _helped(
@@ -112,7 +110,7 @@ def _helped(
 
 
 def in_pool() -> bool:
-    """Return whether this is a thread of a pool, which may use one core."""
+    """Return whether this is a thread of a pool that uses one core."""
     return hasattr(_this, "cores")
 
 
@@ -228,7 +226,8 @@ def started_threads(
 
     def initialise() -> None:
         _started[threading.get_native_id()] = threading.current_thread()
-        _this.cores = 1 + helped_by
+        if cores == 1:
+            _this.cores = 1 + helped_by
         if start is not None:
             start()
         with suppress(BrokenBarrierError):
