@@ -147,6 +147,14 @@ def test_a_thread_of_one_core_does_all_itself_where_the_others_are_busy() -> Non
     assert [name.startswith("test") for name in found] == [True] * 5
 
 
+def test_a_thread_of_one_core_works_alone_unless_others_may_help() -> None:
+    def names() -> set[str]:
+        return set(side_by_side(lambda _: threading.current_thread().name, range(20)))
+
+    with one_core_threads(1, "test") as pool:
+        assert pool.submit(names).result() == {"test_0"}
+
+
 def test_work_inside_of_work_ends_and_keeps_its_order() -> None:
     def inner(piece: int) -> list[int]:
         return side_by_side(lambda other: 10 * piece + other, range(4))
