@@ -33,11 +33,11 @@ from fewact.core.intervals import half_width
 from fewact.data import VideoList
 from fewact.data.videos import SPLITS
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.features.sources import check_same_list
 from fewact.lab import methods
 from fewact.lab.evaluation import RunOptions, checkpoint, evaluate_method, load
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
+from fewact.lab.store.sources import check_same_list
 from fewact.lab.store.stored import StoredFeatures
 from fewact.lab.training import TrainingData, train
 from fewact.lab.training.recipe import parse

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 from fewact.core.errors import VideoError
 from fewact.core.intervals import half_width
 from fewact.features.request import Features, Request
-from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation import Result
 from fewact.lab.evaluation.comparison import check_same_episodes
+from fewact.lab.store.sources import FeatureSource
 
 
 def heading(*columns: str) -> str:

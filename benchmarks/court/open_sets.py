@@ -14,12 +14,12 @@ from benchmarks.shared import table
 from benchmarks.skeletons import SETS as SKELETONS
 from fewact.data import FeatureDataset
 from fewact.data.videos import VideoList
-from fewact.features.sources import FeatureSource
 from fewact.lab import methods
 from fewact.lab.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.lab.evaluation.open_set import SCORES
 from fewact.lab.methods.base import TorchMethod
+from fewact.lab.store.sources import FeatureSource
 
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "protonet, mean frame": ("protonet", {}),

@@ -13,7 +13,7 @@ from fewact.classifier.fitted import Fitted, fit_examples, score
 from fewact.classifier.names import Example
 from fewact.classifier.pipeline import Pipeline
 from fewact.data import BACKGROUND
-from fewact.features.sources import Precomputed
+from fewact.features.precomputed import Precomputed
 
 
 @dataclass(frozen=True)

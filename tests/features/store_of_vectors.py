@@ -9,11 +9,11 @@ import pytest
 
 from fewact.data import VideoList
 from fewact.features.request import FeatureRequest, View
-from fewact.features.sources import ArrayFeatures
 from fewact.features.store import Store
 from fewact.features.store.store import KnownVideo
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.lab.store import Job
+from fewact.lab.store.sources import ArrayFeatures
 from fewact.networks import Card
 from tests.lab.evaluation.episodes.made_up import videos_of
 

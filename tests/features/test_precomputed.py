@@ -7,8 +7,8 @@ from fewact import methods
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import FeatureClip
 from fewact.data.clips import LARGEST_FEATURE, usable_features
+from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
-from fewact.features.sources import ArrayFeatures, Precomputed
 
 VECTORS = np.random.default_rng(0).standard_normal((4, 6))
 
@@ -31,7 +31,7 @@ def test_vectors_are_returned_as_float32(kind: type, layout: type) -> None:
     vectors = layout(VECTORS.astype(kind))
     vectors.flags.writeable = False
     request = FeatureRequest("vectors", View(4))
-    (features,) = ArrayFeatures(vectors[None]).features([0], [request])
+    features = Precomputed(4, 6).features(FeatureClip("a", vectors), [request])
     assert not isinstance(features, VideoError)
     assert list(features) == [request]
     assert features[request].dtype == np.float32
@@ -42,13 +42,9 @@ def test_vectors_are_returned_as_float32(kind: type, layout: type) -> None:
 def test_numbers_that_are_not_finite_or_too_large(value: float) -> None:
     vectors = VECTORS.copy()
     vectors[1, 2] = value
-    both = ArrayFeatures(np.stack([VECTORS, vectors]), ids=["wave/0", "wave/1"], skip_invalid=True)
-    fine, error = both.features([0, 1], [FeatureRequest("vectors", View(4))])
-    assert not isinstance(fine, VideoError)
-    with pytest.raises(VideoError, match=r"wave/1: .*not finite.*expected: .*up to 1e\+15"):
-        raise error
-    with pytest.raises(DataError, match=r"features, video 1: .*not finite.*up to 1e\+15"):
-        ArrayFeatures(np.stack([VECTORS, vectors]))
+    error = Precomputed(4, 6).features(FeatureClip("wave/1", vectors), [])
+    assert isinstance(error, VideoError)
+    assert error.where == "wave/1"
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])

@@ -16,8 +16,8 @@ from fewact.classifier.probabilities import log_softmax, unit
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.extras import import_lab
 from fewact.core.machine import cache_folder
+from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
-from fewact.features.sources import Precomputed
 from fewact.networks import Backbone
 
 TextMode = Literal["auto", "off", "on"]

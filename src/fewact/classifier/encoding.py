@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import DataError, VideoError
 from fewact.core.workers import thread_count
 from fewact.data import AnyClip, FeatureClip, VideoClip
 from fewact.features.extract import Extracted, Timing, extract, stage
+from fewact.features.precomputed import Precomputed
 from fewact.features.request import CameraRequest, Features, Request
-from fewact.features.sources import ArrayFeatures, Precomputed
 from fewact.methods.encode import encode_each, workers
 from fewact.methods.protocols import Explained
 from fewact.networks import Backbone, Card
@@ -105,7 +103,7 @@ def encode(
     run: Callable[[Iterable[Any]], Iterator[EncodedClip]]
     if isinstance(backbone, Precomputed):
         check = partial(_features, size=backbone)
-        run = partial(_of_features, encoder=encoder)
+        run = partial(_of_features, encoder=encoder, size=backbone)
     else:
         check = _video
         run = partial(
@@ -168,14 +166,12 @@ def _until_error(
         raise errors[0]
 
 
-def _of_features(clips: Iterable[FeatureClip], encoder: _Encoder) -> Iterator[EncodedClip]:
-    def with_features(clip: FeatureClip) -> tuple[FeatureClip, Features | VideoError]:
-        with np.errstate(over="ignore"):  # The source reports what overflows.
-            array = clip.vectors.astype(np.float32)[None]  # (1 t d)
-        source = ArrayFeatures(array, ids=[clip.name], skip_invalid=True)
-        return clip, next(source.features([0], encoder.pipeline.requests))
-
-    for clip, nodes in _nodes(encoder, map(with_features, clips)):
+def _of_features(
+    clips: Iterable[FeatureClip], encoder: _Encoder, size: Precomputed
+) -> Iterator[EncodedClip]:
+    requests = encoder.pipeline.requests
+    features = ((clip, size.features(clip, requests)) for clip in clips)
+    for clip, nodes in _nodes(encoder, features):
         yield EncodedClip(clip, _finite(nodes, clip))
 
 

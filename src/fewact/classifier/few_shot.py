@@ -43,7 +43,7 @@ from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.files import first_few
 from fewact.data.images import as_array
 from fewact.features.extract import Timing
-from fewact.features.sources import Precomputed
+from fewact.features.precomputed import Precomputed
 from fewact.networks import Backbone
 from fewact.networks.hub import check_answers, download, hub_client, is_repository
 from fewact.video.source import TrimMode, check_trim

@@ -47,7 +47,7 @@ from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data import BACKGROUND, VideoClip
 from fewact.data.files import legible
-from fewact.features.sources import Precomputed
+from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.video.source import TrimMode
 

@@ -13,8 +13,8 @@ from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes, as_float32
 from fewact.core.errors import OptionError
 from fewact.data import AnyClip, FeatureClip
+from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
-from fewact.features.sources import Precomputed
 from fewact.methods.base import Method
 from fewact.methods.protocols import LabMethod, unwrapped
 from fewact.networks import Backbone

@@ -25,7 +25,7 @@ from fewact.core.errors import (
     warn,
 )
 from fewact.core.paths import user_path
-from fewact.features.sources import PRECOMPUTED, Precomputed
+from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.methods.files import package_of
 from fewact.methods.protocols import Weights

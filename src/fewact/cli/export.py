@@ -78,7 +78,7 @@ def export(
 def _export_network(model: Path, onnx: Path) -> None:
     from fewact import FewShotClassifier
     from fewact.classifier.file import read_header
-    from fewact.features.sources import Precomputed
+    from fewact.features.precomputed import Precomputed
 
     exporting = import_lab("--onnx", "fewact.lab.networks.export")
     exporting.check_exported(read_header(model).backbone.spec.precision, str(model))

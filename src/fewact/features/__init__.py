@@ -1,7 +1,8 @@
-"""Features of videos: what is requested, how it is computed, where it comes from.
+"""Features of videos: what is requested, how it is computed and stored.
 
 ``request`` names features, ``views`` decodes and stabilises frames, ``extract`` runs the backbone,
-and ``sources`` gives features of videos, arrays or a store. Importing this module loads no torch.
+``store`` keeps features in a folder, and ``precomputed`` describes features that were computed
+elsewhere.
 """
 
 from fewact.features.request import (

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import Video, VideoList
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.features.sources import ArrayFeatures
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.methods.adapters import on_arrays
+from fewact.lab.store.sources import ArrayFeatures
 from fewact.methods.encode import AHEAD, encode_each, workers
 from tests.lab.evaluation.made_up import Nearest
 

@@ -7,7 +7,7 @@ import torch
 
 from fewact.core.errors import OptionError
 from fewact.data import Video, VideoList
-from fewact.features.sources import precomputed_card
+from fewact.features.precomputed import precomputed_card
 from fewact.lab.evaluation.checkpoint import (
     Checkpoint,
     Header,

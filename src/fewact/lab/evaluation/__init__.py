@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
     from fewact.lab.evaluation.comparison import (
         Comparison,
         Confusion,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         EvaluationSpec,
         ReadingSpec,
     )
+    from fewact.lab.store.sources import ArrayFeatures, FeatureSource, VideoFeatures
 
 __all__ = [
     "ArrayFeatures",
@@ -83,7 +83,7 @@ _HOMES = {
     "lab.evaluation.run": "evaluate open_features open_videos sweep",
     "lab.evaluation.scoring": "Progress RunOptions evaluate_method",
     "lab.evaluation.spec": "CameraSpec ConditionSpec DataSpec EpisodeFile EvaluationSpec ReadingSpec",
-    "features.sources": "ArrayFeatures FeatureSource VideoFeatures",
+    "lab.store.sources": "ArrayFeatures FeatureSource VideoFeatures",
 }
 
 

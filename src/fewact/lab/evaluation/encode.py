@@ -13,7 +13,6 @@ from torch import Tensor
 from fewact.core.errors import DataError, VideoError
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation.identity import (
     FeatureFacts,
     MethodFacts,
@@ -23,6 +22,7 @@ from fewact.lab.evaluation.identity import (
 from fewact.lab.methods.adapters import on_arrays
 from fewact.lab.methods.base import TextMethod, TorchMethod, evaluating
 from fewact.lab.methods.combined import Combined, combined_nodes
+from fewact.lab.store.sources import FeatureSource
 from fewact.lab.workers import torch_workers
 from fewact.methods.encode import encode_each
 

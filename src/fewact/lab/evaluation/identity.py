@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fewact import methods
 from fewact.core.options import flatten_options
-from fewact.features.sources import FeatureSource
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.combined import Combined
 from fewact.lab.networks.torch_weights import digest
+from fewact.lab.store.sources import FeatureSource
 from fewact.methods.files import package_of
 
 

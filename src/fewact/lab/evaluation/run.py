@@ -17,7 +17,6 @@ from fewact.data import FeatureDataset, is_features, list_folder, list_table
 from fewact.data.files import first_few, stem_and_suffix
 from fewact.data.tables import name_left_out
 from fewact.data.videos import Split, Video, VideoList
-from fewact.features.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.features.store import Store
 from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks import load_benchmark
@@ -40,6 +39,7 @@ from fewact.lab.evaluation.texts import class_texts
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.combined import Combined, CombinedOptions
 from fewact.lab.networks.text import ClassTexts
+from fewact.lab.store.sources import ArrayFeatures, FeatureSource, VideoFeatures
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.lab.synthetic.conditions import with_condition
 from fewact.lab.synthetic.simulated_cameras import with_simulated_camera

@@ -30,7 +30,6 @@ from fewact.core.paths import user_path
 from fewact.core.random import permutations
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation import open_set
 from fewact.lab.evaluation.encode import Encodings, NodeBank
 from fewact.lab.evaluation.episodes import EpisodeSet
@@ -53,6 +52,7 @@ from fewact.lab.evaluation.result import (
 from fewact.lab.methods.adapters import on_tensors
 from fewact.lab.methods.base import Rejects, TextMethod, TorchMethod, evaluating, support_state
 from fewact.lab.networks.text import ClassTexts, known_texts
+from fewact.lab.store.sources import FeatureSource
 from fewact.lab.workers import torch_workers
 from fewact.methods.base import Method
 from fewact.methods.protocols import bank_scorer

@@ -17,7 +17,6 @@ from fewact.features.request import (
     Features,
     Request,
 )
-from fewact.features.sources import check_same_list
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.store import KnownVideo, stamp
 from fewact.lab.store.embedding import (
@@ -26,6 +25,7 @@ from fewact.lab.store.embedding import (
     feature_facts,
     widen,
 )
+from fewact.lab.store.sources import check_same_list
 from fewact.networks import BackboneSpec, Card
 from fewact.networks.card import READING
 from fewact.video.samplers import sampler_of

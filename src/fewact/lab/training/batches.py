@@ -21,8 +21,8 @@ from fewact.core.errors import VideoError
 from fewact.core.random import RandomStream
 from fewact.data.videos import GroupScope, VideoList
 from fewact.features.request import Request
-from fewact.features.sources import FeatureSource
 from fewact.lab.evaluation.episodes import LARGEST_SEED, Protocol, drawer
+from fewact.lab.store.sources import FeatureSource
 from fewact.lab.training.augment import draw_crop, flips
 from fewact.lab.training.recipe import Augment, ClassifyStage, EpisodesStage
 from fewact.networks.card import Card

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from fewact.core.errors import TrainingError
 from fewact.data.videos import Split, VideoList
-from fewact.features.sources import FeatureSource
 from fewact.lab.benchmarks.leak import find_leak
 from fewact.lab.evaluation.texts import embedded
 from fewact.lab.methods import stand_in
 from fewact.lab.methods.base import TextMethod
 from fewact.lab.networks.text import PRECOMPUTED, ClassTexts, known_texts
+from fewact.lab.store.sources import FeatureSource
 from fewact.lab.training.recipe import Recipe
 
 

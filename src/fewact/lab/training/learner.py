@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from fewact import methods
 from fewact.core.errors import TrainingError
 from fewact.features.request import FeatureRequest, Request
-from fewact.features.sources import ArrayFeatures
 from fewact.lab import methods as lab_methods
 from fewact.lab.methods.base import (
     Features,
@@ -22,6 +21,7 @@ from fewact.lab.methods.base import (
 )
 from fewact.lab.networks import TorchBackbone
 from fewact.lab.networks.text import known_texts
+from fewact.lab.store.sources import ArrayFeatures
 from fewact.lab.training.augment import apply
 from fewact.lab.training.batches import Batch, Drawn
 from fewact.lab.training.data import TrainingData

@@ -1,4 +1,4 @@
-"""Features of real clips: extracted once, kept when requested, refused when missing."""
+"""Feature sources: real clips are extracted once and kept; missing ones are named."""
 
 import csv
 from dataclasses import replace
@@ -10,10 +10,14 @@ import pytest
 from fewact import networks
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, Video, VideoList
-from fewact.features import sources
 from fewact.features.extract import extract
 from fewact.features.request import FeatureRequest, View
-from fewact.features.sources import VideoFeatures
+from fewact.lab import methods
+from fewact.lab.evaluation import evaluate_method
+from fewact.lab.evaluation.encode import encode_list
+from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.store import sources
+from fewact.lab.store.sources import ArrayFeatures, VideoFeatures
 from fewact.networks import Backbone
 
 CLASSES = ("Basketball", "Biking", "PlayingGuitar")
@@ -71,9 +75,14 @@ def test_missing_and_unreadable_videos_are_named(
     absent = replace(videos.videos[0], source=None)
     damaged = replace(videos, videos=(videos.videos[0], broken, *videos.videos[2:]))
     requests = [FeatureRequest("vectors", View(2))]
-    fine, unreadable = VideoFeatures(damaged, backbone).features([0, 1], requests)
+    source = VideoFeatures(damaged, backbone)
+    fine, unreadable = source.features([0, 1], requests)
     assert not isinstance(fine, VideoError)
     assert isinstance(unreadable, VideoError)
+    method = methods.create("protonet", frames=2)
+    with pytest.raises(DataError) as caught:
+        encode_list(method, source, damaged, np.array([0, 1], dtype=np.int32))
+    assert broken.id in str(caught.value)
     incomplete = replace(videos, videos=(absent, *videos.videos[1:]))
     with pytest.raises(DataError, match=f"there are no files of.*{absent.id}"):
         list(VideoFeatures(incomplete, backbone).features([1, 0], requests))
@@ -85,3 +94,36 @@ def test_another_list_is_refused(videos: VideoList, backbone: Backbone) -> None:
     source.check_list(videos)
     with pytest.raises(DataError):
         source.check_list(fewer)
+    drawn = draw(fewer, Protocol(ways=2, count=1))
+    with pytest.raises(DataError):
+        evaluate_method(methods.create("protonet"), source, fewer, drawn)
+
+
+def test_real_clips_are_classified(videos: VideoList, backbone: Backbone) -> None:
+    """From files on, with the weights that come with the package."""
+    drawn = draw(videos, Protocol(ways=3, queries=2, count=100, groups="within-class"))
+    source = VideoFeatures(videos, backbone, keep=True)
+    result = evaluate_method(methods.create("protonet", frames=2), source, videos, drawn)
+    assert result.accuracy > 70
+    assert result.setup.features.backbone_sha256 == backbone.card.digest
+    assert result.setup.features.trained_on == ("ImageNet-1k",)
+    concatenated = methods.create("protonet", frames=2, frame_matching="concatenated")
+    assert evaluate_method(concatenated, source, videos, drawn).accuracy > 70
+
+
+@pytest.mark.parametrize("type_", [np.float16, np.float32, np.float64])
+def test_an_array_is_read_as_float32(type_: type) -> None:
+    vectors = np.asfortranarray(np.random.default_rng(0).standard_normal((2, 4, 6)).astype(type_))
+    vectors.flags.writeable = False
+    request = FeatureRequest("vectors", View(4))
+    (features,) = ArrayFeatures(vectors).features([1], [request])
+    assert features[request].dtype == np.float32
+    np.testing.assert_array_equal(features[request], vectors[1].astype(np.float32))
+
+
+def test_an_array_that_is_not_finite_is_refused() -> None:
+    vectors = np.ones((2, 4, 6))
+    vectors[1, 2, 3] = np.nan
+    with pytest.raises(DataError) as caught:
+        ArrayFeatures(vectors, "mine")
+    assert caught.value.where == "mine, video 1"
