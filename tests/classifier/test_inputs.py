@@ -1,12 +1,8 @@
 """Everything that is a clip: paths, bytes, open files, frames; and labels of both types."""
 
-import copy
 import errno
 import io
-import logging
 import os
-import pickle
-import shutil
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -18,12 +14,13 @@ import torch
 
 import fewact
 from fewact import FewShotClassifier, Frames
-from fewact.classifier import NONE, Prediction, Skipped
+from fewact.classifier import Prediction, Skipped
 from fewact.classifier.inputs import TrainingClip, labelled, of_class
-from fewact.core.errors import DataError, ModelError, OptionError, VideoError
+from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data import BACKGROUND, Clip, FeatureClip, VideoBytes, list_clips
 from fewact.data.images import as_array, as_image
 from fewact.video import EveryNth, read_frames
+from tests.classifier.features import LABELS, vectors
 
 
 class PictureLike:
@@ -39,15 +36,6 @@ class PictureLike:
     def convert(self, mode: str) -> np.ndarray:
         assert mode == "RGB"
         return self._array
-
-
-LABELS = ["clap"] * 2 + ["wave"] * 2
-
-
-@pytest.fixture
-def by_vectors() -> FewShotClassifier:
-    """A classifier of features, taught with the clips ``vectors(LABELS)``."""
-    return FewShotClassifier().fit(vectors(LABELS), LABELS)
 
 
 def all_frames(path: Path) -> np.ndarray:
@@ -170,28 +158,20 @@ def test_features_that_are_tensors_get_a_hint_that_works(fault: str) -> None:
 def test_labels_and_weights_without_data_are_refused(by_vectors: FewShotClassifier) -> None:
     clips = vectors(LABELS)
     nothing = torch.ones(4, device="meta")
-    with pytest.raises(DataError, match=r"^labels: the tensor has no data"):
+    with pytest.raises(DataError):
         FewShotClassifier().fit(clips, nothing.long())  # type: ignore[arg-type]
     bad: list[Any] = [nothing, [1, 2], [[1], [2, 3]], ["a"] * 4, [0] * 4, [1, 1, 1, -1]]
     for weights in (*bad, [float("nan")] * 4, 5, torch.ones(4).bfloat16()):
-        with pytest.raises(DataError, match=r"^sample_weight: .*expected: 4 numbers from 0 up"):
+        with pytest.raises(DataError):
             by_vectors.score(clips, LABELS, weights)
     assert by_vectors.score(clips, LABELS, torch.tensor([1.0, 0, 0, 1])) == 1  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("labels", [3, "ab", b"ab", {"a": 1, "b": 2}, torch.tensor(1)])
-def test_labels_are_a_list(by_vectors: FewShotClassifier, labels: Any) -> None:
-    clips = vectors(LABELS)
-    for call in (by_vectors.fit, by_vectors.score):
-        with pytest.raises(DataError, match=r"^labels: not a list of labels .*label of each clip"):
-            call(clips, labels)
-
-
 def test_bytes_that_are_no_video_are_named_by_their_hash(taught: FewShotClassifier) -> None:
-    with pytest.raises(VideoError, match=r"^video-[0-9a-f]{16}: is not a video") as caught:
+    with pytest.raises(VideoError) as caught:
         taught.predict(b"no video")
     assert "/" not in str(caught.value)
-    with pytest.raises(VideoError, match="the file is empty"):
+    with pytest.raises(VideoError):
         taught.predict(io.BytesIO())
 
 
@@ -199,14 +179,14 @@ def test_a_file_that_gives_nothing_says_why(
     taught: FewShotClassifier, queries: dict[str, Path]
 ) -> None:
     path = queries["left"]
-    with path.open() as text, pytest.raises(DataError, match="does not give bytes"):
+    with path.open() as text, pytest.raises(DataError):
         taught.predict(text)
     with path.open("rb") as file:
         taught.predict(file)
-        with pytest.raises(DataError, match=r"read to its end.*seek\(0\)"):
+        with pytest.raises(DataError):
             taught.predict(file)
         closed = file
-    with pytest.raises(DataError, match=r"^left.*cannot be read \(got read of closed file\)"):
+    with pytest.raises(DataError):
         taught.predict(closed)
 
 
@@ -214,13 +194,13 @@ def test_an_empty_path_and_a_folder_of_clips_are_no_clip(
     taught: FewShotClassifier, actions: Path, queries: dict[str, Path]
 ) -> None:
     for empty in ("", [queries["left"], ""]):
-        with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+        with pytest.raises(DataError):
             taught.predict(empty)
-    with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+    with pytest.raises(DataError):
         taught.fit([queries["left"], ""], ["a", "b"])
     with (
         pytest.warns(UserWarning, match="left: this is a folder of 3 clips"),
-        pytest.raises(DataError, match="left: this is a folder of 3 clips"),
+        pytest.raises(DataError),
     ):
         taught.fit([actions / "left", queries["right"]], ["a", "b"])
 
@@ -239,22 +219,22 @@ def test_a_missing_file_is_skipped_in_teaching_and_predicting(
         "Prediction",
         "Skipped",
     ]
-    with pytest.raises(DataError, match="no clips found"):
+    with pytest.raises(DataError):
         quick.add_none(tmp_path)
-    with pytest.raises(DataError, match="no clips found"):
+    with pytest.raises(DataError):
         quick.fit({"left": missing, "right": actions / "right"})
 
 
 def test_values_of_another_type_are_refused() -> None:
     noise = np.zeros((4, 48, 64, 3), np.uint8)
-    with pytest.raises(OptionError, match="not a rate"):
+    with pytest.raises(OptionError):
         FewShotClassifier(sets="x").fit([noise, noise], ["a", "b"])  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="not a rate"):
+    with pytest.raises(OptionError):
         FewShotClassifier(false_alarms="x").fit([noise], ["a"])  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="invalid frame rate"):
+    with pytest.raises(DataError):
         Frames(noise, fps="x")  # type: ignore[arg-type]
     for fault in ({"backbone": None}, {"method": type(fewact.methods.create("pixels"))}):
-        with pytest.raises(OptionError, match="expected: a name, or an object of fewact"):
+        with pytest.raises(OptionError):
             FewShotClassifier(**fault).fit([noise, noise[1:]], ["a", "b"])
 
 
@@ -287,7 +267,7 @@ def test_paths_are_texts_or_have_a_path(
 
 
 def test_times_of_a_clip_are_numbers(taught: FewShotClassifier, queries: dict[str, Path]) -> None:
-    with pytest.raises(VideoError, match=r"finite times from 0 s up \(got start='1'"):
+    with pytest.raises(VideoError):
         taught.predict(Clip(queries["left"], start="1"))  # type: ignore[arg-type]
 
 
@@ -322,7 +302,7 @@ def test_images_that_pil_cuts_off_or_cannot_convert_are_refused(mode: str, reaso
 
 
 def test_the_expected_form_of_one_image_is_stated() -> None:
-    with pytest.raises(DataError, match=r"expected: an RGB image"):
+    with pytest.raises(DataError):
         as_image(np.zeros((4, 4), np.uint8), "image")
 
 
@@ -355,9 +335,9 @@ def test_clips_in_memory_can_be_taught_and_saved_with_thumbnails(
     assert loaded.fitted_.has_thumbnails
     assert loaded.fitted_.clips == quick.fitted_.clips
     assert loaded.fitted_.clips[0].name.startswith(("video-", "frames-"))
-    with pytest.raises(DataError, match="training clip already"):
+    with pytest.raises(DataError):
         loaded.add_clips("down", classes["down"][1])
-    with pytest.raises(DataError, match="appears twice"):
+    with pytest.raises(DataError):
         quick.fit({"a": [classes["down"][0]], "b": [classes["down"][0]]})
 
 
@@ -373,7 +353,7 @@ def test_classes_and_clips_of_no_class_in_a_dictionary(
     assert [clip.name for clip in quick.fitted_.none_clips] == names
     assert tuple(quick.fit({**folders, "None": actions / "down"}).classes_) == ("left", "right")
     assert len(quick.fitted_.none_clips) == 3
-    with pytest.raises(DataError, match="has its own labels"):
+    with pytest.raises(DataError):
         quick.fit(folders, ["left", "right"])
 
 
@@ -391,217 +371,6 @@ def test_folders_patterns_and_single_clips(
     assert len(list(taught.predict_each(str(queries["left"])))) == 1
 
 
-def test_integers_stay_integers(
-    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    clips = list_clips(actions)
-    codes = {"left": -1, "right": 10, "down": 2}
-    quick.fit([clip.path for clip in clips], np.array([codes[str(c.label)] for c in clips]))
-    assert tuple(quick.classes_) == (-1, 2, 10)
-    for classifier in (quick, FewShotClassifier.load(quick.save(tmp_path / "model"))):
-        got = classifier.predict(queries.values())
-        assert got.labels == [-1, 10, 2]
-        assert list(got[0].probabilities) == [-1, 2, 10]
-        assert np.asarray(got).dtype.kind == "i"
-        assert classifier.score(list(queries.values()), [-1, 10, 10]) == pytest.approx(2 / 3)
-    quick.add_clips(2, queries["down"]).add_class(3, queries["left"])
-    assert tuple(quick.classes_) == (-1, 2, 3, 10)
-    with pytest.raises(DataError, match="the classes are integers"):
-        quick.add_class("up", queries["right"])
-    assert tuple(quick.classes_) == (-1, 2, 3, 10)
-    with pytest.raises(DataError, match="texts and integers are mixed"):
-        quick.fit([clip.path for clip in clips[:2]], [1, "a"])  # type: ignore[list-item]
-    assert tuple(quick.fit({0: actions / "left", 1: actions / "right"}).classes_) == (0, 1)
-
-
-def test_an_integer_has_one_text(
-    quick: FewShotClassifier, actions: Path, queries: dict[str, Path], tmp_path: Path
-) -> None:
-    """Inside, classes are texts; outside, "01" would be the same class as "1"."""
-    quick.fit({0: actions / "left", 1: actions / "right", 2: actions / "down"})
-    for name in ("01", " 001", "-0", "1"):
-        with pytest.raises(DataError, match="the class exists already"):
-            quick.add_class(name, queries["right"])
-        with pytest.raises(DataError, match="the name is taken"):
-            quick.rename_class(2, name)
-    quick.add_clips("01", queries["right"]).add_class("007", queries["left"])
-    quick.move_clip("1/clip 0.mp4", "-0").move_clip("1/clip 0.mp4", "01")
-    assert tuple(quick.classes_) == (0, 1, 2, 7)
-    assert [clip.label for clip in quick.fitted_.clips].count("1") == 4
-    assert quick.predict_proba(queries["right"]).sum() == pytest.approx(1)
-    quick.rename_class("02", "03").remove_class("07")
-    assert tuple(quick.classes_) == (0, 1, 3)
-    folder = shutil.copytree(actions, tmp_path / "test")
-    for old, new in (("left", "00"), ("right", "01"), ("down", "03")):
-        (folder / old).rename(folder / new)
-    assert quick.score(folder) == 1
-    for name in ("1_0", "+1", "one"):
-        with pytest.raises(DataError, match="the classes are integers"):
-            quick.add_class(name, queries["left"])
-
-
-def test_a_model_of_texts_has_classes_that_differ_in_zeros(
-    quick: FewShotClassifier, actions: Path
-) -> None:
-    quick.fit({"1": actions / "left", "01": actions / "right"})
-    assert set(quick.classes_) == {"1", "01"}
-
-
-def test_large_integers_are_not_rounded() -> None:
-    large, rng = 2**63 + 5, np.random.default_rng(0)
-    clips = [FeatureClip(str(i), rng.normal(size=(4, 8))) for i in range(4)]
-    classifier = FewShotClassifier(method="protonet").fit(clips, [1, 1, large, large])
-    assert classifier.classes_.tolist() == [1, large]
-    found = classifier.predict(clips)
-    assert np.asarray(found).tolist() == found.labels
-    assert set(found.labels) == {1, large}
-    assert np.allclose(classifier.predict_proba(clips).sum(1), 1)
-
-
-def test_score(taught: FewShotClassifier, actions: Path, queries: dict[str, Path]) -> None:
-    assert taught.score(actions) == 1
-    paths = list(queries.values())
-    assert taught.score(paths, ["left", "right", "up"]) == pytest.approx(2 / 3)
-    assert taught.score(paths, ["left", "right", "up"], [1, 1, 2]) == pytest.approx(1 / 2)
-    with pytest.raises(DataError, match="no clips to score"):
-        taught.score([], [])
-    assert taught.score([Clip(paths[0], "none")]) == 0
-    folders = {motion: actions / motion for motion in ("left", "right")}
-    taught.fit(folders, none=actions / "down")
-    assert taught.predict(queries["down"]).label == NONE
-    assert taught.score([Clip(queries["down"], "none"), Clip(queries["left"], "left")]) == 1
-
-
-def test_parameters(actions: Path, queries: dict[str, Path]) -> None:
-    classifier = FewShotClassifier(method="pixels", false_alarms=0.2)
-    assert repr(classifier) == "FewShotClassifier(method='pixels', false_alarms=0.2)"
-    assert list(classifier.get_params())[:3] == ["backbone", "method", "device"]
-    with pytest.raises(OptionError, match=r'no option "metod".*Did you mean "method"'):
-        classifier.set_params(metod="a2m2")
-    assert classifier.set_params(false_alarms=None) is classifier
-    assert not hasattr(classifier, "classes_")
-    assert classifier.fit(actions) is classifier
-    assert repr(classifier) == "<FewShotClassifier(method='pixels'): down, left, right; 9 clips>"
-    before = classifier.predict(queries["left"])
-    assert classifier.set_params(method="protonet").predict(queries["left"]) == before
-    assert classifier.fit(actions).predict(queries["left"]) != before
-
-
-def test_predictions_as_dictionaries_and_as_a_table(
-    taught: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    got = taught.predict(queries.values())
-    facts = got[0].to_dict()
-    assert facts["path"] == str(queries["left"])
-    assert list(facts["probabilities"]) != sorted(facts["probabilities"])
-    assert facts["probabilities"]["left"] == facts["probability"] == got[0].probability
-    frame = pytest.importorskip("pandas") and got.to_frame()
-    assert frame.shape == (3, 9)
-    assert frame["label"].tolist() == got.labels
-    assert frame["p(left)"].tolist() == [one.probabilities["left"] for one in got]
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(OptionError, match="pandas is not installed"):
-        got.to_frame()
-
-
-def test_messages_are_quiet_until_a_handler_asks(
-    quick: FewShotClassifier, actions: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("fewact").handlers)
-    with caplog.at_level(logging.INFO, "fewact"):
-        quick.fit(actions).warm_up()
-    assert "learned 3 classes from 9 clips" in caplog.text
-    assert fewact.Frames is Frames
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_scikit_learn_clones_and_cross_validates(actions: Path) -> None:
-    pytest.importorskip("sklearn")
-    from sklearn.base import clone
-    from sklearn.metrics import accuracy_score
-    from sklearn.model_selection import cross_val_predict, cross_val_score
-
-    classifier = FewShotClassifier(method="pixels")
-    other = clone(classifier.fit(actions))
-    assert other.get_params() == classifier.get_params()
-    assert not hasattr(other, "classes_")
-    clips = list_clips(actions)
-    paths, labels = [str(c.path) for c in clips], [str(c.label) for c in clips]
-    assert cross_val_score(classifier, paths, labels, cv=3).tolist() == [1, 1, 1]
-    codes = np.array([["down", "left", "right"].index(label) for label in labels])
-    for scoring in ("neg_log_loss", "roc_auc_ovr"):
-        scores = cross_val_score(classifier, np.array(paths), codes, cv=3, scoring=scoring)
-        assert scores.shape == (3,)
-        assert np.isfinite(scores).all()
-    frames = [all_frames(clip.path) for clip in clips]
-    predicted = cross_val_predict(classifier, frames, codes, cv=3)
-    assert accuracy_score(codes, predicted) == 1
-    # Labels are encoded to 0 … n−1, and the columns of a fold are put in the order of all classes.
-    likely = cross_val_predict(classifier, paths, labels, cv=3, method="predict_proba")
-    assert np.array(["down", "left", "right"])[likely.argmax(1)].tolist() == labels
-
-
-def test_what_is_learned_by_fit_is_missing_before() -> None:
-    pytest.importorskip("sklearn")
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    classifier = FewShotClassifier()
-    with pytest.raises(NotFittedError):
-        check_is_fitted(classifier)
-    learned = [name for name in dir(classifier) if name.endswith("_") and name[0] != "_"]
-    assert "classes_" in learned
-    assert not any(hasattr(classifier, name) for name in learned)
-    with pytest.raises(ModelError, match="no classes yet"):
-        classifier.classes_  # noqa: B018
-    check_is_fitted(classifier.fit(vectors(LABELS), LABELS))
-    assert all(hasattr(classifier, name) for name in learned)
-
-
-def vectors(labels: list[Any]) -> list[FeatureClip]:
-    """Return clips of features that tell these labels apart, in this order."""
-    rng = np.random.default_rng(0)
-    ways = {label: np.eye(3, 16)[i] for i, label in enumerate(dict.fromkeys(labels))}
-    return [
-        FeatureClip(f"{i}", (rng.normal(size=(8, 16)) + 3 * ways[label]).astype(np.float32))
-        for i, label in enumerate(labels)
-    ]
-
-
-@pytest.mark.parametrize(
-    "names", [("Zeta", "alpha", "b10"), ("c10", "c9", "c1"), (10, 9, 1), (0, 1)]
-)
-def test_metrics_of_scikit_learn_read_the_columns_of_the_classes(names: tuple[Any, ...]) -> None:
-    pytest.importorskip("sklearn")
-    from sklearn.metrics import get_scorer
-
-    labels = [name for name in names for _ in range(4)]
-    clips = vectors(labels)
-    classifier = FewShotClassifier().fit(clips, labels)
-    assert classifier.classes_.tolist() == sorted(names)
-    likely = classifier.predict_proba(clips)
-    assert classifier.classes_[likely.argmax(1)].tolist() == labels
-    assert get_scorer("neg_log_loss")(classifier, clips, labels) > -0.1
-    exact = ("roc_auc", "average_precision", "f1") if len(names) == 2 else ("roc_auc_ovr",)
-    assert [get_scorer(name)(classifier, clips, labels) for name in exact] == [1] * len(exact)
-
-
-def test_weights_of_a_score_belong_to_the_clips_in_their_order() -> None:
-    labels = ["clap"] * 3 + ["wave"] * 3
-    clips = vectors(labels)
-    classifier = FewShotClassifier().fit(clips, labels)
-    mixed, truth = [clips[0], clips[1], clips[4]], ["none", "clap", "wave"]
-    assert classifier.score(mixed, truth, sample_weight=[1, 0, 0]) == 0
-    assert classifier.score(mixed, truth, sample_weight=[0, 1, 1]) == 1
-
-
-def test_a_slice_of_predictions_has_their_labels(by_vectors: FewShotClassifier) -> None:
-    found = by_vectors.predict(vectors(LABELS))
-    assert found[1:3].labels == ["clap", "wave"]
-    assert found[-1].label == "wave"
-
-
 def test_a_table_of_pandas_is_given_by_its_columns() -> None:
     pandas = pytest.importorskip("pandas")
     labels = ["clap"] * 2 + ["wave"] * 2
@@ -609,40 +378,20 @@ def test_a_table_of_pandas_is_given_by_its_columns() -> None:
     classifier = FewShotClassifier().fit(table["clip"], table["label"])
     assert classifier.predict(table["clip"]).labels == labels
     for call in (classifier.fit, classifier.predict, classifier.score):
-        with pytest.raises(DataError, match=r"a table in memory .*DataFrame \(4, 2\).*its column"):
+        with pytest.raises(DataError):
             call(table)
 
 
 def test_an_address_is_not_read(taught: FewShotClassifier) -> None:
-    with pytest.raises(VideoError, match=r"no such file.*Download the video first"):
+    with pytest.raises(VideoError):
         taught.predict("https://example.com/new.mp4")
-
-
-def test_a_copy_of_a_classifier_shows_the_same(taught: FewShotClassifier) -> None:
-    assert repr(pickle.loads(pickle.dumps(FewShotClassifier()))) == "FewShotClassifier()"
-    taught.set_params(backbone="auto")
-    assert repr(copy.deepcopy(taught)) == repr(taught)
-
-
-def test_sets_of_classes(taught: FewShotClassifier, queries: dict[str, Path]) -> None:
-    assert taught.predict(queries["left"]).set == ()
-    assert "set" not in taught.predict(queries["left"]).to_dict()
-    taught.sets = 0.95  # nine held-out clips are too few
-    every = taught.predict(queries["left"])
-    assert set(every.set) == set(taught.classes_)
-    assert every.set[0] == every.best
-    taught.sets = 0.8
-    assert taught.predict(queries["left"]).to_dict()["set"] == ["left"]
-    taught.sets = 1.0
-    with pytest.raises(OptionError, match="sets: not a rate"):
-        taught.predict(queries["left"])
 
 
 @pytest.mark.parametrize("bad", [3.0, None, "text", {"a": 1}, "x" * 5000])
 def test_clips_in_memory_of_another_type_are_refused(bad: Any) -> None:
     with pytest.raises(DataError):
         Frames(bad)
-    with pytest.raises(DataError, match="not the content of a video file"):
+    with pytest.raises(DataError):
         VideoBytes(bad)
 
 
@@ -653,7 +402,7 @@ def test_a_tensor_of_another_library_is_converted_or_refused() -> None:
         def detach(self) -> "Like":
             return self
 
-    with pytest.raises(DataError, match="cannot be converted to an array"):
+    with pytest.raises(DataError):
         as_array(Like([1, 2]), "x", "an array")
 
 
@@ -762,23 +511,23 @@ def test_clips_of_one_class(folder: Path) -> None:
     segment = Clip(folder / "wave/a.mp4", "other", 1.0, 2.0, "anna")
     expected = TrainingClip(Clip(segment.path, "x", 1.0, 2.0, "anna"), "x/a.mp4")
     assert of_class(segment, "x") == [expected]
-    with pytest.raises(DataError, match="no training clips"):
+    with pytest.raises(DataError):
         of_class([], "x")
-    with pytest.raises(DataError, match="no clips found"):
+    with pytest.raises(DataError):
         of_class(folder / "missing.mp4", "x")
 
 
 def test_invalid_sources_are_refused(folder: Path) -> None:
     clip = folder / "wave/a.mp4"
-    with pytest.raises(DataError, match="has its own labels"):
+    with pytest.raises(DataError):
         labelled(folder, ["x"])
-    with pytest.raises(DataError, match=r"labels: .*got 1.*expected: 2"):
+    with pytest.raises(DataError):
         labelled([clip, folder / "clap/c.mp4"], ["x"])
-    with pytest.raises(DataError, match="needs a label"):
+    with pytest.raises(DataError):
         labelled([clip], None)
-    with pytest.raises(DataError, match=r"appears twice \(got the same as .*a\.mp4\)"):
+    with pytest.raises(DataError):
         labelled([clip, folder / "clap/../wave/a.mp4"], ["x", "y"])
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError):
         labelled(folder / "missing", None)
 
 
@@ -836,5 +585,5 @@ def test_a_table_stands_for_its_rows_of_the_class(folder: Path) -> None:
     rows = of_class(table, "wave")
     assert [(clip.path.name, clip.end) for clip, _ in rows] == [("a.mp4", 2.0), ("b.mp4", None)]
     assert [name for _, name in rows] == ["wave/a.mp4", "wave/b.mp4"]
-    with pytest.raises(DataError, match="no row has this label"):
+    with pytest.raises(DataError):
         of_class(table, "jump")

@@ -8,8 +8,6 @@ import pytest
 
 from fewact.classifier import FewShotClassifier
 from fewact.classifier.fitted import similarities_by_part
-from fewact.classifier.info import clip_rows
-from fewact.classifier.names import Example
 from fewact.classifier.review import (
     LEAST_GAIN,
     cause_of,
@@ -201,16 +199,6 @@ def test_suspects_are_separated_from_the_others_by_a_gap() -> None:
     assert (sorted(suspects), clear) == ([0, 1, 2, 3, 4], True)
     many[:6] = 6
     assert to_check(many) == ([0], False)
-
-
-def test_the_table_of_clips_has_a_column_of_faults_if_there_is_one() -> None:
-    clips = Example("a.mp4", "wave"), Example("b.mp4", "clap", start=1.0, faults=("dark", "small"))
-    assert clip_rows(clips) == [
-        ("#", "class", "clip", "fault"),
-        ("1", "wave", "a.mp4", ""),
-        ("2", "clap", "b.mp4 [1 s …]", "dark, small"),
-    ]
-    assert clip_rows(clips[:1]) == [("#", "class", "clip"), ("1", "wave", "a.mp4")]
 
 
 def test_without_a_clear_suspect_the_most_doubtful_label_is_named() -> None:
