@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fewact.align._emd as native
-from benchmarks.shared import use_cores
+from benchmarks.shared import cores
 from fewact.align import simplex
 from fewact.align.simplex import Problems
 from fewact.align.transport import engine
@@ -153,6 +153,7 @@ def size(text: str) -> tuple[int, int]:
     return int(n), int(m)
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="number of rounds")
@@ -160,7 +161,6 @@ def main() -> None:
         "--sizes", default="14x14,14x70,64x64,256x256", help="sizes of the problems"
     )
     options = parser.parse_args()
-    use_cores(1)
     print("solver: {} ({})".format(*engine()))
     table([size(text) for text in options.sizes.split(",")], options.rounds)
 

@@ -22,10 +22,9 @@ from random import Random
 from statistics import median
 
 from benchmarks.datasets import read_index
-from benchmarks.shared import table, use_cores
+from benchmarks.shared import cores, table
 from benchmarks.watch import draw, record, script
 from fewact import FewShotClassifier, methods, networks
-from fewact.core.workers import thread_count
 from fewact.data import Clip, Video, VideoList
 from fewact.features.extract import Stage, Timing
 from fewact.features.request import FeatureRequest
@@ -84,14 +83,13 @@ def one_clip(
 ) -> tuple[Seconds, list[float]]:
     """Return the seconds of a prediction; of its stages, of bare decoding and bare network."""
     spent = timed(partial(list, classifier.predict_each([path])))
-    timing, threads = ProcessorTime(), thread_count()
-    use_cores(1)
-    list(classifier.predict_each([path], timing=timing))
-    reading = read_frame_sets(path, [Segments(FRAMES)])
-    decode = timed(lambda: read_frame_sets(path, [Segments(FRAMES)]))[1]
-    prepared = backbone.prepare(reading.frames[0])
-    network = timed(lambda: backbone.features(prepared, ["vectors", "middle"]))[1]
-    use_cores(threads)
+    timing = ProcessorTime()
+    with cores(1):
+        list(classifier.predict_each([path], timing=timing))
+        reading = read_frame_sets(path, [Segments(FRAMES)])
+        decode = timed(lambda: read_frame_sets(path, [Segments(FRAMES)]))[1]
+        prepared = backbone.prepare(reading.frames[0])
+        network = timed(lambda: backbone.features(prepared, ["vectors", "middle"]))[1]
     return spent, [*(timing.seconds[stage] for stage in STAGES), decode, network]
 
 
@@ -122,7 +120,12 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--many", type=int, default=20, help="clips of the case of many")
     options = parser.parse_args()
-    use_cores(options.threads)
+    with cores(options.threads):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print the times."""
     videos = read_index(options.assets)[SET]
     by_class: dict[str, list[Path]] = {}
     for video in videos.videos:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.datasets import read_index
-from benchmarks.shared import table, use_cores
+from benchmarks.shared import cores, table
 from fewact import methods, networks
 from fewact.data import Clip, VideoList
 from fewact.features.extract import extract
@@ -156,6 +156,7 @@ PHONES = (
 """Clips whose cost is measured."""
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
@@ -163,7 +164,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="duration of a clip")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    use_cores(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     backbone = networks.create()
     video = read_index(options.assets)["utd5_rgb"].videos[0]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets import is_development, read_index
-from benchmarks.shared import heading, line, use_cores
+from benchmarks.shared import cores, heading, line
 from fewact.lab.synthetic.simulated_cameras import CAMERAS, camera_path, crop_size, record, seed_of
 from fewact.video import Segments
 from fewact.video.camera.motion import estimate_camera_motion
@@ -175,12 +175,12 @@ def measure(frames: NDArray[np.uint8], name: str, background: str, measured: Mea
             measured.add((title, background, camera), errors(found, truth, columns), seconds)
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    use_cores(1)
     measured = Measured()
     for name, textureless, textured in clips(options.assets):
         measure(textureless, name, "textureless background", measured)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.datasets import read_rows
-from benchmarks.shared import table, use_cores
+from benchmarks.shared import cores, table
 from benchmarks.store_scale import megabytes
 from fewact import methods, networks
 from fewact.core.bounded import size_text
@@ -88,13 +88,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path)
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--cores", type=int, default=8, help="cores of a machine")
     options = parser.parse_args()
-    use_cores(1)
     start, memory, sent = listing(options.assets)
     spent, decoded, size = embedding(options.assets, options.clips)
     print(f"{spent:.2f} s of processor time a video, of which decoding {decoded:.2f} s\n")

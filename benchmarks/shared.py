@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from fewact.core.errors import VideoError
 from fewact.core.intervals import half_width
+from fewact.core.workers import one_blas_core
 from fewact.features.request import Features, Request
 from fewact.lab.evaluation import Result
 from fewact.lab.evaluation.comparison import check_same_episodes
@@ -71,7 +73,9 @@ def features_of(
         yield found
 
 
-def use_cores(count: int) -> None:
-    """Let the core of fewact, and products of matrices, use so many threads."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    threadpool_limits(count, user_api="blas")
+@contextmanager
+def cores(count: int) -> Iterator[None]:
+    """Let the core of fewact use so many threads inside of ``with``, or in a function."""
+    blas = one_blas_core() if count == 1 else nullcontext()
+    with patch.dict(os.environ, OMP_NUM_THREADS=str(count)), blas:
+        yield

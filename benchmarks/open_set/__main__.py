@@ -27,7 +27,7 @@ from benchmarks.open_set.reliability import (
 )
 from benchmarks.open_set.scores import CANDIDATES, auroc, score_draw
 from benchmarks.open_set.tables import ClipSet, clip_lists, file_name, load_set
-from benchmarks.shared import accuracies_cell, table, use_cores
+from benchmarks.shared import accuracies_cell, cores, table
 from fewact.core.atomic import write_text
 
 SHOTS = (1, 2, 3, 5)
@@ -204,6 +204,7 @@ def separation_table(sets: Sequence[str], found: Sequence[dict[str, Any]]) -> st
     return table([" / ".join(map(str, SHOTS)) + " shots", *sets], rows)
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
@@ -211,7 +212,6 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--only", nargs="+", help="words in the names of some sets; prints nothing")
     options = parser.parse_args()
-    use_cores(1)
     scores, rows = [], list[dict[str, Any]]()
     for development in (True, False):
         lists = clip_lists(options.assets, development=development)

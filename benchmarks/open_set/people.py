@@ -18,7 +18,7 @@ from benchmarks.open_set.promises import fit_draw
 from benchmarks.open_set.reliability import calibration_error
 from benchmarks.open_set.scores import Array
 from benchmarks.open_set.tables import ClipSet, clip_lists, load_set
-from benchmarks.shared import table, use_cores
+from benchmarks.shared import cores, table
 from fewact.classifier.fitted import score
 from fewact.data import list_table
 
@@ -125,13 +125,13 @@ def rows_of(clips: ClipSet, draws: int) -> Iterator[list[str]]:
         yield [clips.name, str(people), str(repetitions), *cells, f"{error:.1f}"]
 
 
+@cores(1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("assets", type=Path, help="folder of the clips")
     parser.add_argument("--cache", type=Path, required=True, help="folder for similarities")
     parser.add_argument("--draws", type=int, default=60)
     options = parser.parse_args()
-    use_cores(1)
     for development in (True, False):
         lists = clip_lists(options.assets, development=development)
         lists = {name: videos for name, videos in lists.items() if "motions" not in name}
