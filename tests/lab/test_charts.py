@@ -21,7 +21,7 @@ def drawn_line(chart: str, points_count: int) -> list[tuple[float, float]]:
     return next(
         points(path)
         for path in paths
-        if "clip-path" in path.keys() and len(points(path)) == points_count
+        if path.get("clip-path") and len(points(path)) == points_count
     )
 
 

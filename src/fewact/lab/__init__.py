@@ -1,1 +1,1 @@
-"""Research: training, evaluation over episodes, and the methods and networks of papers, by PyTorch."""
+"""Research with PyTorch: training, evaluation over episodes, methods and networks of papers."""

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Literal
 
+import numpy as np
+
 WIDTH, HEIGHT = 7.2, 4.0
 """Size of a panel in inches."""
 
 BAND_OPACITY = 0.15
-SETTINGS: Any = {"svg.hashsalt": "fewact", "svg.fonttype": "none", "axes.grid": True, "font.size": 10}
+SETTINGS: Any = {
+    "svg.hashsalt": "fewact",
+    "svg.fonttype": "none",
+    "axes.grid": True,
+    "font.size": 10,
+}
 """Settings of Matplotlib: equal charts have equal bytes, and their text stays text."""
 
 Numbers = Sequence[float]
@@ -70,7 +77,7 @@ def _draw(panel: Panel, axes: Any) -> None:
     for line in panel.lines:
         (drawn,) = axes.plot(line.x, line.y, label=line.name)
         if line.half:
-            low, high = zip(*((y - h, y + h) for y, h in zip(line.y, line.half, strict=True)))
+            low, high = np.subtract(line.y, line.half), np.add(line.y, line.half)
             axes.fill_between(line.x, low, high, color=drawn.get_color(), alpha=BAND_OPACITY)
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y, xscale=panel.scale)
     # Below the chart: inside, a legend would lie across the lines.

@@ -2,4 +2,4 @@
 
 from tests.cli.conftest import broken, clips, model, run
 
-__all__ = ["run", "clips", "model", "broken"]
+__all__ = ["broken", "clips", "model", "run"]

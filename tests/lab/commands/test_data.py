@@ -10,7 +10,6 @@ import pytest
 
 from fewact import synthetic as motions
 from fewact.lab import benchmarks
-from fewact.lab.benchmarks import videos
 from fewact.lab.benchmarks import Availability, videos
 from fewact.video import write_video
 from tests.data.small import SSV2, SSV2_NAMES, make_benchmark, write_table

@@ -58,7 +58,7 @@ class Constant(Nearest):
 
 
 class ByPosition(Nearest):
-    """TorchMethod that predicts from the position of a query, as if queries were sorted by class."""
+    """Method that predicts by the position of a query, as if queries were sorted by class."""
 
     def score(self, state: Any, nodes: Nodes) -> Tensor:
         b, q = nodes["nodes"].shape[:2]

@@ -82,7 +82,8 @@ _HOMES = {
     "lab.evaluation.result": "EvaluationSetup Result load save to_text",
     "lab.evaluation.run": "evaluate open_features open_videos sweep",
     "lab.evaluation.scoring": "Progress RunOptions evaluate_method",
-    "lab.evaluation.spec": "CameraSpec ConditionSpec DataSpec EpisodeFile EvaluationSpec ReadingSpec",
+    "lab.evaluation.spec": "CameraSpec ConditionSpec DataSpec EpisodeFile EvaluationSpec "
+    "ReadingSpec",
     "lab.store.sources": "ArrayFeatures FeatureSource VideoFeatures",
 }
 
