@@ -4,9 +4,11 @@ Cao et al., "Few-Shot Video Classification via Temporal Alignment", CVPR 2020, i
 public reimplementations. Rows are frames of the query, columns of the support, with one free column
 added on each side. With smin(a…) = −λ log Σ exp(−a/λ) and costs C (t u):
 
-- First row and column: γ(0, j) = C(0, 1) + … + C(0, j) and γ(i, 0) = 0.
-- Columns 2 … u: γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i, j−1)).
-- Column 1, and column u+1 with C = 0: γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i−1, j), γ(i, j−1)).
+    First row and column: γ(0, j) = C(0, 1) + … + C(0, j) and γ(i, 0) = 0.
+
+    Columns 2 … u: γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i, j−1)).
+
+    Column 1, and u+1 with C = 0: γ(i, j) = C(i, j) + smin(γ(i−1, j−1), γ(i−1, j), γ(i, j−1)).
 
 The value is γ(t−1, u+1). Only columns 1 and u+1 have vertical moves, so one vector operation
 computes each column between them. Column u+1 is a log-sum-exp over column u, because its cost is

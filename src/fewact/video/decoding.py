@@ -47,7 +47,7 @@ _CAN_SKIP = ("h264", "hevc")
 def decode(
     path: Path, index: FrameIndex, positions: Ints, threads: Threads, damage: Damage
 ) -> Iterator[IndexedFrame]:
-    """Decode the requested frames; the nearest frame replaces one that does not decode.
+    """Decode the requested frames; the nearest frame replaces a frame that does not decode.
 
     Args:
         path: Video file.
@@ -104,7 +104,7 @@ def _decode_exact(
                     if not trusted:
                         break
                     first = None
-                done += int(np.searchsorted(positions[done:], position))  # those do not decode
+                done += int(np.searchsorted(positions[done:], position))  # these do not decode
                 if done < len(positions) and positions[done] == position:
                     yield position, frame
                     done += 1
@@ -120,15 +120,15 @@ def _decode_exact(
 
 
 def _is_reached(first: VideoPacket, frame: VideoFrame) -> bool:
-    """Return whether a frame is that of the first packet after a seek, or shown later."""
+    """Return whether a frame belongs to the first packet after a seek, or is shown later."""
     return first.pts is not None and frame.pts is not None and frame.pts >= first.pts
 
 
 def _is_key(first: VideoPacket, frame: VideoFrame, index: FrameIndex) -> bool:
     """Return whether a packet gave a frame without references, at which decoding could start.
 
-    Files without a table of key frames declare that all frames are. After a seek in a video with
-    periodic intra refresh, the first frames are missing.
+    Files without a table of key frames declare every frame a key frame. After a seek in a video
+    with periodic intra refresh, the first frames are missing.
     """
     if frame.pict_type == PictureType.NONE:  # this decoder does not say
         return len(index.keyframes) < len(index.pts) or bool(frame.key_frame)
@@ -139,7 +139,7 @@ def _decode_nearest(
     path: Path, index: FrameIndex, positions: Ints, threads: Threads
 ) -> Iterator[IndexedFrame]:
     """Yield for each position the nearest frame that decodes; nothing if none decodes."""
-    # Decode all frames, from one key frame earlier than necessary: the nearest may be damaged.
+    # Start one key frame earlier than necessary: the nearest key frame may be damaged.
     begin = index.keyframe_before(index.keyframe_before(int(positions[0])) - 1)
     for start in (begin, 0) if begin else (0,):
         before: IndexedFrame | None = None
@@ -216,7 +216,7 @@ def _find_positions(
 
 
 def side_data(frame: VideoFrame, name: str) -> bytes | None:
-    """Return the side data of a frame that have a name of FFmpeg's; None if it has none.
+    """Return the side data of a frame with FFmpeg's name for their type; None if there are none.
 
     ``frame.side_data`` would refer back to the frame and keep it until cycles are collected: large
     videos would fill the memory.
@@ -228,7 +228,8 @@ def side_data(frame: VideoFrame, name: str) -> bytes | None:
 class _SideData(SideDataContainer):
     """Side data of a frame, up to the first of a type that PyAV does not know, such as EXIF.
 
-    FFmpeg appends these: those of a JPEG image with EXIF data, or of a video with two views.
+    FFmpeg appends unknown types, for example to a JPEG image with EXIF data or to a video with two
+    views.
     """
 
     def __init__(self, frame: VideoFrame) -> None:

@@ -1,4 +1,4 @@
-"""A frame of a video that overlapping clips share, with what was computed of it."""
+"""A frame of a video that overlapping clips share, with values that were computed from it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class SharedFrame(Generic[Image]):
-    """Frame, and what was computed of it alone or of it and a later one: each is computed once.
+    """Frame that caches the values of functions of it, or of it and a later frame.
 
     Args:
         image: The frame.
@@ -19,7 +19,7 @@ class SharedFrame(Generic[Image]):
         self._values: dict[object, Any] = {}
 
     def of(self, compute: "Callable[[SharedFrame[Image]], Value]") -> Value:
-        """Return what a function returns for this frame."""
+        """Return a function's value for this frame; it is computed once."""
         if compute not in self._values:
             self._values[compute] = compute(self)
         value: Value = self._values[compute]
@@ -30,9 +30,9 @@ class SharedFrame(Generic[Image]):
         later: "SharedFrame[Image]",
         compute: "Callable[[SharedFrame[Image], SharedFrame[Image]], Value]",
     ) -> Value:
-        """Return what a function returns for this frame and a later one.
+        """Return a function's value for this frame and a later frame; it is computed once.
 
-        The earlier frame keeps it, so that no frame keeps those that are forgotten.
+        The earlier frame keeps the value, so that a frame keeps no frames before it alive.
         """
         key = compute, later
         if key not in self._values:
@@ -42,5 +42,5 @@ class SharedFrame(Generic[Image]):
 
 
 def shared(frames: "Iterable[Image] | Sequence[SharedFrame[Image]]") -> list[SharedFrame[Image]]:
-    """Return frames as shared ones; those that are shared already stay what they are."""
+    """Return frames as shared frames; frames that are shared already are returned unchanged."""
     return [frame if isinstance(frame, SharedFrame) else SharedFrame(frame) for frame in frames]

@@ -41,8 +41,8 @@ _SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpegts")
 _NOT_FOUND = -1 << 40
 
 RESTART = 0.5
-"""Seconds by which the times of a key frame are earlier than those before it where a recording
-begins again, as in parts that were joined byte by byte; frames are reordered by less."""
+"""A recording begins again at a key frame that is earlier than a frame before it by more than this,
+in seconds. Files that are joined byte by byte do so. Reordered frames differ by less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +127,10 @@ def index_file(path: Path, start: float | None = None, end: float | None = None)
 
 
 def untimed(path: Path) -> tuple[float, int] | None:
-    """Return the assumed rate of a file whose frames all have one time stamp, and their number.
+    """Return the assumed rate and the number of frames of a file with a single time stamp.
 
-    None if they do not: such files are read up to their second time stamp, or to the first frame
-    without one.
+    None for all other files, which are read up to the second time stamp or to the first frame
+    without a time stamp.
     """
     with open_video(path) as video:
         times = (packet.pts for packet in packets(video))
@@ -150,7 +150,7 @@ class _PacketFacts:
         durations: Durations in time stamp steps; 0 if not known.
         keys: Whether each is a key frame.
         corrupt: Number of packets that the container flags as damaged.
-        all: Number of packets, of those not to show too.
+        all: Number of packets, including frames that are not shown.
         reordered: Whether any presentation time is not the decoding time.
         increase: Whether each presentation time is later than the one before.
     """
@@ -312,7 +312,7 @@ def _index(
 def _find_restarts(pts: Ints, keys: NDArray[np.bool_], shortest: float) -> list[int]:
     """Return the positions of key frames at which the times (n,), in decoding order, begin again.
 
-    They are earlier than those before by more than ``shortest`` time stamp steps.
+    Such a key frame is earlier than a frame before it by more than ``shortest`` time stamp steps.
     """
     restarts = []
     latest = int(pts[0])
@@ -325,13 +325,13 @@ def _find_restarts(pts: Ints, keys: NDArray[np.bool_], shortest: float) -> list[
 
 
 def _can_continue(pts: Ints, duration: int) -> bool:
-    """Return whether joined parts are sure to fit into 64 bits; those of a damaged file may not."""
+    """Return whether the times of joined parts surely fit into 64 bits; damaged ones may not."""
     span = int(pts.max()) - int(pts.min()) + duration
     return span * len(pts) <= np.iinfo(np.int64).max
 
 
 def _continued(pts: Ints, restarts: list[int], duration: int) -> Ints:
-    """Return time stamps of joined parts, each of which continues from the one before."""
+    """Return time stamps of joined parts: each part continues where the part before ends."""
     parts = [np.sort(part) for part in np.split(pts, restarts)]
     for before, part in pairwise(parts):
         part += before[-1] + duration - part[0]
@@ -358,7 +358,7 @@ def seek(video: OpenVideo, pts: int) -> Iterator[VideoPacket] | None:
 
 
 def _can_seek(video: OpenVideo) -> bool:
-    """Return whether frames after a seek are those that one pass gives."""
+    """Return whether a seek gives the same frames as one pass through the file."""
     return video.container.format.name in _SEEKABLE and not has_palette(video)
 
 
@@ -430,8 +430,8 @@ def _bounds(index: FrameIndex) -> Floats:
     """Return the start of each frame and the end of the last (n+1,), in seconds after the first."""
     steps = (index.pts - index.first_pts).astype(np.float64)
     bounds = np.append(steps, steps[-1] + index.last_duration) * float(index.time_base)
-    # Damaged files show several frames at one time: these share the time until the next frame, and
-    # at the end of the file each lasts as long as the last one.
+    # Frames of damaged files may have the same time. They divide the time until the next frame. At
+    # the end of the file, each lasts as long as the last frame.
     _, begin, repeats = np.unique(index.pts, return_index=True, return_counts=True)
     for at, count in zip(begin[repeats > 1], repeats[repeats > 1], strict=True):
         stop = at + count
@@ -472,7 +472,7 @@ _SEGMENT = bytes.fromhex("18538067")
 _NO_SIZE = 0xFFFFFFFF  # of RIFF
 _MAX_ELEMENTS = 100_000
 
-# Frames by which a file at a constant rate can differ from it: those that wait for others at a cut.
+# A file of constant rate may have so many frames more or less: frames wait for others at a cut.
 _UNEVEN = 8
 
 

@@ -70,7 +70,7 @@ def check_declared(path: Path) -> None:
 
 
 def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and the first bytes of each box, of those inside others too."""
+    """Yield the type and the first bytes of each box, nested boxes included."""
     while begin + 8 <= end:
         file.seek(begin)
         head = file.read(32)
@@ -229,8 +229,8 @@ def may_lack_times(video: OpenVideo) -> bool:
 def is_incomplete(video: OpenVideo, packet: VideoPacket) -> bool:
     """Return whether the file holds only a part of a packet.
 
-    MPEG streams flag complete ones as damaged, too: those before each joint of joined parts, and
-    all frames of a transport packet. The decoder finds out.
+    MPEG streams also flag complete packets as damaged: before each joint of joined files, and all
+    frames of a transport packet. Their decoder detects the damage.
     """
     return packet.is_corrupt and video.container.format.name not in _FLAGS_COMPLETE
 
@@ -291,7 +291,7 @@ def check_readable(path: Path) -> None:
 def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
     """Return the video stream with the largest frames; covers and thumbnails do not count.
 
-    One of a single frame counts only if there is no other.
+    A stream of a single frame counts only if there is no other.
     """
     moving = [stream for stream in streams if not stream.disposition & _NOT_VIDEO]
     if not moving:
@@ -317,7 +317,7 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
 
 
 def open_error(path: Path, error: Exception) -> VideoError:
-    """Return what an error of FFmpeg or of the disk means for a file."""
+    """Return the error that the user gets for an error of FFmpeg or of the disk."""
     if isinstance(error, PermissionError):
         return VideoError(path, "may not be read", hint="Change its permissions.")
     if isinstance(error, ValueError | EOFError | av.error.ArgumentError):

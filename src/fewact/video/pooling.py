@@ -1,6 +1,6 @@
-"""Sums of images, and means and maxima of their blocks, as PyTorch returns them.
+"""Sums of images, and means and maxima of their blocks, equal to PyTorch's to the last bit.
 
-Thresholds were chosen with its sums, whose last bit decides for some pixels.
+Thresholds were chosen with PyTorch's sums, and the last bit decides for some pixels.
 """
 
 from typing import Any
@@ -69,7 +69,7 @@ def _in_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def parts(length: int, count: int) -> tuple[Ints, Ints]:
-    """Return the starts and ends of the parts of a side; of a size that is not whole, they overlap.
+    """Return the starts and ends of the parts of a side; parts of fractional length overlap.
 
     >>> starts, ends = parts(5, 2)
     >>> starts.tolist(), ends.tolist()
@@ -80,7 +80,7 @@ def parts(length: int, count: int) -> tuple[Ints, Ints]:
 
 
 def mean_parts(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return an image (h w) of a size, in which each pixel is the mean of those that it covers."""
+    """Return an image (h w) resized to a size by area averaging: pixels are means of parts."""
     of_rows = _sums_of_parts(image, size[0])
     sums = _sums_of_parts(np.ascontiguousarray(of_rows.T), size[1]).T
     (tops, bottoms), (lefts, rights) = (
@@ -116,8 +116,8 @@ def largest_of_blocks(images: Values, side: int) -> Values:
 
 def mean_colours(frames: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """Return the means (… r c 3) of square blocks of frames (… h w 3); the last may be smaller."""
-    kind = np.uint16 if 255 * side**2 < 1 << 16 else np.uint32
-    sums = _over_blocks(frames, side, np.add, -2, kind).astype(np.float32)
+    dtype = np.uint16 if 255 * side**2 < 1 << 16 else np.uint32
+    sums = _over_blocks(frames, side, np.add, -2, dtype).astype(np.float32)
     return sums / _areas(frames.shape[-3:-1], side).astype(np.float32)[..., None]
 
 
@@ -132,20 +132,20 @@ def _over_blocks(
     side: int,
     reduce: np.ufunc,
     columns: int,
-    kind: DTypeLike | None = None,
+    dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
-    """Reduce slices: many times as fast as to reduce an axis of a few values.
+    """Reduce the pixels of each block, slice by slice: an axis of a few values is far slower.
 
     Args:
-        images: Images of which an axis is the columns, and the one before it the rows.
+        images: Images; the axis before ``columns`` is the rows.
         side: Rows and columns of a block.
-        reduce: What is done to the pixels of a block.
-        columns: Number of the axis, from the end.
-        kind: Type of the result; None for that of the images.
+        reduce: Function that reduces the pixels of a block.
+        columns: Number of the axis of columns, from the end.
+        dtype: Type of the result; None for the type of the images.
     """
     for axis in (columns - 1, columns):
         along = np.moveaxis(images, axis, 0)
-        reduced = along[::side].astype(images.dtype if kind is None else kind)
+        reduced = along[::side].astype(images.dtype if dtype is None else dtype)
         for i in range(1, min(side, len(along))):
             part = along[i::side]
             reduce(reduced[: len(part)], part, out=reduced[: len(part)])

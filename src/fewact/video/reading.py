@@ -226,7 +226,7 @@ def timeline_of(path: str | Path, *, folder_fps: float = FOLDER_FPS) -> Timeline
 def _index(
     path: Path, fps: float, start: float | None = None, end: float | None = None
 ) -> FrameIndex:
-    """Index a folder of images, or a file: of a large one at least the part around a segment."""
+    """Index a folder of images, or a file; a large file may be indexed around a segment only."""
     check_readable(path)
     return index_images(path, fps) if path.is_dir() else index_file(path, start, end)
 
@@ -354,7 +354,7 @@ def _split_numbers(name: str) -> list[str | int]:
 
 
 def _image_format(path: Path) -> str | None:
-    """Return FFmpeg's name of an image's format by the first bytes; None if it is another one."""
+    """Return FFmpeg's name of an image's format by the first bytes; None for other formats."""
     with path.open("rb") as file:
         begin = file.read(12)
     return next((name for name, bytes in _IMAGE_FORMATS.items() if bytes.match(begin)), None)

@@ -62,8 +62,8 @@ STREAM_TIMEOUT = 15.0
 """Seconds without data after which a camera or a stream of the network counts as ended."""
 
 LONGEST_GAP = 2**32 / 90_000
-"""Largest gap in the times of a recording, in seconds: half the range of MPEG's clock. FFmpeg takes
-a clock that begins again for one that wrapped around, so that times jump ahead by a day."""
+"""Largest gap in the times of a recording, in seconds: half the range of MPEG's clock. If the clock
+of a recording restarts, FFmpeg assumes that it wrapped around, and times jump ahead by a day."""
 
 PIPE_HINT = "Most .mp4 files cannot be read from a pipe: pass the name of the file, or pipe .mkv."
 
@@ -79,13 +79,13 @@ class Recording:
         duration: Duration in seconds; None if it is not known.
         fps: Average frame rate; None if it is not known.
         again: Whether the source can be opened again, with the same frames.
-        damage: Report to which ``frames`` adds what is missing or damaged.
-        delay: Seconds by which the first frame is shown after the start of the file, where sound
-            begins earlier.
-        begun: Date and time of the first frame, where the file says when it was recorded.
+        damage: Report to which ``frames`` adds missing and damaged frames. Frames that are missing
+            at the end are known when all frames were read.
+        delay: Time from the start of the file to the first frame, in seconds, if sound begins
+            earlier.
+        begun: Date and time of the first frame, if the file stores its time of recording.
 
     Attributes:
-        damage: The report; what is missing at the end is known when all frames were read.
         not_later: Number of frames that were left out, because they are not later than the last.
     """
 
@@ -113,11 +113,11 @@ class Recording:
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """Yield frames with their times, in seconds after the start of the recording, ascending.
 
-        The start is that of the first frame, also of one that does not decode.
-        Frames that are not later than the last one are left out. If times jump back by
-        more than ``RESTART``, as those of joined parts or of a stream that begins again, later ones
-        continue from the last one; so they do if times jump ahead by more than ``LONGEST_GAP``, or
-        those of a live source by more than it may send nothing.
+        A recording starts with its first frame, whether or not this frame decodes. Frames that are
+        not later than the last frame are left out. Times may jump back by more than ``RESTART``, in
+        joined files or if a stream begins again. They may jump ahead by more than ``LONGEST_GAP``,
+        or in a live source by more than twice ``STREAM_TIMEOUT``. Later times then continue from
+        the last time.
 
         Raises:
             VideoError: There is no frame.
@@ -141,20 +141,20 @@ class Recording:
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
 
     def assume_rate(self, fps: float, frames: int) -> None:
-        """Count the frames, of a file with so many, at a rate: all of them have the same time."""
+        """Number the frames of a file at a constant rate, because all have the same time."""
         self.fps = self.damage.assumed_fps = fps
         self.duration = frames / fps
         self._frames = ((None, frame) for _, frame in self._frames)
 
     def use_clock(self) -> None:
-        """Give each frame the time at which it comes, because the stream stores none."""
+        """Time each frame by its arrival, because the stream stores no times."""
         self.fps = None
         begun = clock.monotonic()
         self._frames = ((clock.monotonic() - begun, frame) for _, frame in self._frames)
 
     @property
     def quantiser(self) -> float | None:
-        """How coarsely the frames that were converted are stored: their median; None if unknown."""
+        """Median quantiser of the converted frames; None if it is not known."""
         return median(self._quantisers.elements()) if self._quantisers else None
 
     def convert(self, frame: VideoFrame) -> RGBImage:
@@ -203,7 +203,7 @@ def _begun(video: OpenVideo) -> datetime | None:
 def _delay(video: OpenVideo) -> float:
     """Return how long after the start of the file its video begins, in seconds.
 
-    Players count from the start of the file, ``frames`` from that of the video.
+    Players count time from the start of the file, ``frames`` from the start of the video.
     """
     begin, first, unit = video.container.start_time, video.stream.start_time, video.stream.time_base
     if begin is None or first is None or unit is None:
@@ -213,10 +213,10 @@ def _delay(video: OpenVideo) -> float:
 
 
 def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[TimedFrame]:
-    """Yield frames with their times after that of the first packet.
+    """Yield frames with their times after the first packet.
 
-    Frames that do not decode, or only with errors, are added to the report; at the end of a file
-    that is ``cut_short`` those that are missing.
+    The report counts frames that do not decode, or only with errors. In a file that is
+    ``cut_short`` it also counts the frames that are missing at the end.
     """
     container, stream, _ = video
     # AVI stores no presentation times, and raw streams store durations only: their frames are
@@ -225,7 +225,7 @@ def _decoded(video: OpenVideo, damage: Damage, *, cut_short: bool) -> Iterator[T
     counted = avi or may_lack_times(video)
     raw = stores_no_times(container)
     times: list[int] = []  # of packets whose frames were not decoded yet: a heap
-    begin: int | None = None  # time of the first packet: those before a key frame do not decode
+    begin: int | None = None  # time of the first packet, which may be before the first key frame
     decoded = False
     elapsed = read = 0
     latest = -math.inf
@@ -286,7 +286,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPa
 
 
 def _time(frame: VideoFrame, stream: VideoStream, begin: int) -> float | None:
-    """Return the time of a frame; those that a decoder held back do not know their time base."""
+    """Return the time of a frame; frames that a decoder held back have no time base."""
     if frame.pts is None or stream.time_base is None:
         return None
     return float((frame.pts - begin) * stream.time_base)
@@ -453,8 +453,8 @@ def _opened(
         stream = choose_stream(Path(name), list(container.streams.video))
         stream.codec_context.options = {"export_side_data": EXPORT}
         recording = recording_of(name, OpenVideo(container, stream, Path(name)))
-        # FFmpeg counts the frames of a camera without times at 25 per second. What has a size is a
-        # file, which comes faster than it was recorded.
+        # FFmpeg numbers the frames of a camera without times at 25 per second. A source with a size
+        # is a file: it arrives faster than it was recorded.
         if not waits and stores_no_times(container) and container.size <= 0:
             recording.use_clock()
         yield recording

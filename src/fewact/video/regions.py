@@ -1,16 +1,17 @@
-"""Regions of movement: what moves by itself is followed over time, without a detector of people.
+"""Regions of movement: moving subjects are followed over time, without a detector of people.
 
-1. Frames are made small and stabilised, in overlapping chunks. What differs between neighbours is
-   residual motion; where the camera moved, a pixel is compared with all neighbours of its place.
-   Chunks are joined by the frames that they share, so that all boxes are in one stabilised view.
-2. A cell of a frame moves if a pixel of it changes within a second of it. Connected cells with some
-   strong change are a component: a person who waves moves a little from head to foot, so that weak
+1. Frames are made small and stabilised, in overlapping chunks. The difference between neighbours is
+   residual motion. If the camera moved, a pixel is compared with the pixel at its position in the
+   other frame and the eight around it. Chunks are joined by the frames that they share, so that all
+   boxes are in one stabilised view.
+2. A cell moves if one of its pixels changes within a second of the frame. Connected cells with some
+   strong change are a component. A person who waves moves a little from head to foot, so that weak
    change joins the arm to the body.
-3. A component continues the track whose box it overlaps. One that overlaps several is divided, each
-   cell to the track that is nearest. A track whose subject is static waits at its place.
-4. Two that were one component, of whom one walks, exchange their tracks if colours, sizes and
-   velocities before and after it say that they have crossed.
-5. Tracks of little movement are dropped, and those that lie in each other are joined.
+3. A component continues the track whose box it overlaps. If it overlaps several boxes, it is
+   divided: each cell goes to the nearest track. The track of a static subject waits.
+4. Two tracks that shared a component are exchanged after it if one of the subjects walks and if
+   colours, sizes and velocities before and after show that they crossed.
+5. Tracks of little movement are dropped, and tracks that contain each other are merged.
 
 After Jain et al., "Action Localization with Tubelets from Motion" (CVPR 2014), and Bewley et al.,
 "Simple Online and Realtime Tracking" (ICIP 2016), without their flow, superpixels or detector.
@@ -55,13 +56,13 @@ CONTEXT_FRAMES = 8
 """Frames of the chunks before and after that are stabilised with it."""
 
 COMPONENT_REACH = 2
-"""Rows and columns between two cells of a component at most."""
+"""Largest distance of neighbouring cells of a component, in rows and in columns."""
 
 WEAK_CHANGE = 5.0
-"""Change of a pixel that moves a little, in levels."""
+"""Smallest change of a pixel that moves a little, in levels."""
 
 STRONG_CHANGE = 14.0
-"""Change of a pixel that surely moves, in levels."""
+"""Smallest change of a pixel that surely moves, in levels."""
 
 LEAST_DEVIATIONS = 4.0
 """Smallest change of a pixel that moves, in standard deviations of the noise."""
@@ -76,22 +77,23 @@ SHRINK_RATE = 0.3
 """Fraction by which the box of a track shrinks to its component in a second."""
 
 WALK_SAMPLES = 24
-"""Number of movements after which a subject that walks is elsewhere; its box follows it at once."""
+"""Number of samples after which a walking subject has moved on; its box then follows at once."""
 
 TOUCH_OVERLAP = 0.25
-"""Overlap of their boxes from which a component continues a track."""
+"""Smallest overlap of a component's box with the box of the track that it continues."""
 
 SAME_OVERLAP = 0.6
-"""Overlap of their boxes from which two tracks are of one subject."""
+"""Smallest overlap of the boxes of two tracks of one subject."""
 
 LIMB_MARGIN = 0.25
-"""Margin of a track's box in which an arm or a leg is, as a fraction of its width and height."""
+"""Margin around a track's box that may contain an arm or a leg, relative to its width and height.
+"""
 
 LIMB_HEIGHT = 0.6
-"""Largest height of an arm or a leg, as a fraction of the track's."""
+"""Largest height of an arm or a leg, relative to the track's box."""
 
 HELD_SAMPLES = 80
-"""Number of samples for which a box keeps its size while it is one component with others."""
+"""Number of samples for which a box keeps its size while the subject shares a component."""
 
 ALONE_SAMPLES = 12
 """Number of samples before and after a meeting that are compared."""
@@ -103,27 +105,27 @@ COLOUR_BINS = 8
 """Bins of a channel of colours."""
 
 COLOUR_WEIGHT = 5.0
-"""Weight of the colours in the comparison of two that met. This and the next three were chosen on
-48 pairs of development people who cross, go back or stay."""
+"""Weight of colours in the cost of continuing a track after a meeting. This and the next three
+constants were chosen on 48 pairs of development people who cross, go back or stay."""
 
 SIZE_WEIGHT = 0.5
-"""Weight of their sizes."""
+"""Weight of sizes in that cost."""
 
 PLACE_WEIGHT = 1.0
-"""Weight of their distance from the predicted places."""
+"""Weight in that cost of the distance from the predicted position."""
 
 CROSSING_GAIN = 0.06
-"""Smallest difference by which two have crossed."""
+"""Two tracks are exchanged if that lowers their cost by more than this."""
 
 MOST_DISTANCE = 3.0
-"""Distance from the predicted place, in sides of the subject, from which on it does not count."""
+"""Largest distance from the predicted position that counts, in sides of the subject."""
 
 MOST_COMPARED_FRAMES = 480
 """Largest number of frames of a clip that are compared."""
 
 
 def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
-    """Return what moves in a clip, and the height and width of its picture.
+    """Return the tracks of a clip, and the height and width of its frames.
 
     Raises:
         VideoError: The clip cannot be read.
@@ -143,7 +145,7 @@ def find_tracks(source: VideoSource) -> tuple[list[Track], tuple[int, int]]:
 
 
 def count_movers(frames: KeptFrames) -> int:
-    """Return how many things move in frames of a clip, of any size."""
+    """Return the number of tracks in frames of a clip, of any size."""
     finder = RegionFinder()
     width = max(CELL_SIDE, round(SMALL_ROWS * frames.aspect))
     for frame, time in zip(frames.frames, frames.times.tolist(), strict=True):
@@ -156,14 +158,14 @@ Cells = NDArray[np.int64]
 
 
 class _Sample(NamedTuple):
-    """What moves of a subject at a time; lengths are cells.
+    """Position and colours of a subject at a time; lengths are cells.
 
     Args:
         time: Time, in seconds.
         box: Box of the subject; it grows at once, and shrinks slowly.
-        seen: Box around what moves.
-        look: Histogram (b) of its colours; 0 where nothing moves at the very time.
-        company: Positions of the tracks with which it shares a component.
+        seen: Box around the moving cells.
+        look: Histogram (b) of the colours of cells that move at this very time.
+        company: Positions of the tracks that share its component.
     """
 
     time: float
@@ -175,7 +177,7 @@ class _Sample(NamedTuple):
 
 @dataclass
 class _Followed:
-    """A track while it is followed: its box now, and its samples."""
+    """A track while it is followed: its latest box, and its samples."""
 
     box: Box
     samples: list[_Sample] = field(default_factory=list)
@@ -185,7 +187,7 @@ class _Followed:
         self.box = seen = _around(cells)
         before = self.samples[1 - WALK_SAMPLES :][0].seen if self.samples else seen
         alone = next((s.box for s in reversed(self.samples[-HELD_SAMPLES:]) if not s.company), None)
-        if company and alone is not None:  # its part says where it is, not how large
+        if company and alone is not None:  # its cells show its position, not its size
             y, x = (np.median(cells, 0) + 0.5).tolist()
             width, height = alone[2:]
             self.box = Box(x - width / 2, y - height / 2, width, height)
@@ -200,7 +202,7 @@ class _Followed:
 
 
 def _eased(box: Box, seen: Box, seconds: float) -> Box:
-    """Return a box that grows to what is seen at once, and shrinks to it in some seconds."""
+    """Return a box that grows to the visible box at once, and shrinks to it in some seconds."""
     # Ends are negative so that outward is less.
     was, now = (np.array((b.x, b.y, -b.x - b.width, -b.y - b.height)) for b in (box, seen))
     x, y, right, bottom = np.minimum(
@@ -216,9 +218,9 @@ def _around(cells: Cells) -> Box:
 
 
 class RegionFinder:
-    """Finds what moves in a recording while its frames come; memory does not grow with pixels.
+    """Finds moving subjects in a recording frame by frame, without keeping all frames.
 
-    Frames come at ``RATE`` a second, or fewer.
+    Frames come at ``RATE`` per second, or fewer.
 
     Attributes:
         time: Time of the latest frame, in seconds.
@@ -244,7 +246,7 @@ class RegionFinder:
         Args:
             frame: Frame (h w 3), uint8.
             time: Its time, in seconds.
-            size: Height and width of the picture, of a frame that is small already.
+            size: Height and width of the original frame, if ``frame`` is small already.
         """
         self._size = frame.shape[:2] if size is None else size
         small = _small(frame) if size is None else frame
@@ -260,7 +262,7 @@ class RegionFinder:
             self._finish(len(self._frames))
 
     def tracks(self) -> list[Track]:
-        """Return what moved, in the order of appearance; no frame may follow."""
+        """Return the tracks in the order of appearance; no frame may follow."""
         self._end()
         long = [
             f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_TRACK_SECONDS * RATE
@@ -271,7 +273,7 @@ class RegionFinder:
         return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
 
     def camera(self) -> CameraPath | None:
-        """Return how the camera moved; None of a static camera. No frame may follow."""
+        """Return the path of the camera; None for a static camera. No frame may follow."""
         self._end()
         if not self._moved:
             return None
@@ -287,7 +289,7 @@ class RegionFinder:
         return track if camera is None else camera.in_picture(track)
 
     def _finish(self, count: int) -> None:
-        """Follow what moves in the frames up to this number; keep the context of later ones."""
+        """Follow the subjects in the first ``count`` frames; keep the context of later frames."""
         frames = planes(np.stack(self._frames))
         frames, changes, motion = residual_motion(frames, moved=self._moved)
         inner = channels_last(frames)[:, :-1, :-1]  # as smoothed changes are, a pixel smaller
@@ -313,7 +315,7 @@ class RegionFinder:
         self._frames, self._times = self._frames[kept:], self._times[kept:]
 
     def _joined_to_the_path(self, motion: Similarity) -> Similarity:
-        """Set the view of each frame; return that of this chunk's middle frame.
+        """Set the view of each frame; return the view of this chunk's middle frame.
 
         Args:
             motion: Similarities (t) from the view of the chunk's middle frame to each frame.
@@ -331,7 +333,7 @@ class RegionFinder:
 
         Args:
             components: Cells (k 2) of each.
-            colours: Bins (3 k) of their colours; -1 of a cell that does not move at the very time.
+            colours: Bins (3 k) of their colours; −1 for cells that do not move at this very time.
             time: Time of the frame, in seconds.
         """
         parts_of: dict[int, list[tuple[Cells, Ints, list[int]]]] = {}
@@ -361,11 +363,11 @@ def residual_motion(
 
     Args:
         frames: Frames (t 3 h w), uint8.
-        moved: Whether the camera moved before: it does unless it is certainly static.
+        moved: Whether the camera moved before: it then counts as moving unless certainly static.
 
     Returns:
         Frames (t 3 h w) and changes (t-1 h w) in levels, in the view of the middle frame, and the
-        motion that was removed; None of a static camera.
+        motion that was removed; None for a static camera.
     """
     camera = estimate_camera_motion(frames)
     certain = camera.log_odds <= LEAST_LOG_ODDS
@@ -380,7 +382,7 @@ def residual_motion(
     grey += mean
     if motion is None:
         return frames, np.abs(grey[1:] - grey[:-1]), None
-    # A pixel has moved if it is like none of the pixels around its place.
+    # A pixel has moved if it differs from all pixels around its position.
     low, high = (_around_pixels(grey, reduce) for reduce in (np.minimum, np.maximum))
     forward = np.maximum(grey[1:] - high[:-1], low[:-1] - grey[1:])
     backward = np.maximum(grey[:-1] - high[1:], low[1:] - grey[:-1])
@@ -427,9 +429,9 @@ def _components(moving: NDArray[np.bool_], surely: NDArray[np.bool_]) -> Iterato
 
 
 def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the number of each cell's component (r c), from 1; 0 of cells that do not move.
+    """Return the number of each cell's component (r c), from 1; 0 for cells that do not move.
 
-    Cells are connected also over a gap of one cell. Components are in the order of their first
+    Cells are also connected over a gap of one cell. Components are in the order of their first
     cells.
     """
     if _native.computes(moving):
@@ -461,7 +463,7 @@ def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:
-    """Return cells where one similarity moves them."""
+    """Return the cells (k 2) at the positions to which one similarity moves cells."""
     if motion.is_identity.all():
         return cells
     linear, shift = motion.linear.item(), motion.shift.item() / CELL_SIDE
@@ -471,7 +473,7 @@ def _moved(cells: Cells, motion: Similarity, center: Floats) -> Cells:
 
 
 def _nearest(cells: Cells, boxes: Sequence[Box]) -> Ints:
-    """Return which of some boxes is nearest to each cell, in their sides: (k)."""
+    """Return the number of the box that is nearest to each cell, relative to its sides: (k)."""
     distances = []
     for box in boxes:
         y = (cells[:, 0] + 0.5 - box.y - box.height / 2) / box.height
@@ -482,23 +484,23 @@ def _nearest(cells: Cells, boxes: Sequence[Box]) -> Ints:
 
 
 def _is_part(part: Box, of: Box) -> bool:
-    """Return whether a component may be a limb of a subject beside whose box it is."""
+    """Return whether a component may be a limb of the subject in a box beside it."""
     x, y = LIMB_MARGIN * of.width, LIMB_MARGIN * of.height
     around = Box(of.x - x, of.y - y, of.width + 2 * x, of.height + 2 * y)
     return part.height <= LIMB_HEIGHT * of.height and part.shared(around) >= part.area / 2
 
 
 def _histogram(bins: Ints) -> Floats:
-    """Return how often each colour's bins (3 k) occur, joined: (3·levels)."""
+    """Return the histogram of colours (3 k), channel by channel: (3·levels)."""
     counts = [np.bincount(channel[channel >= 0], minlength=COLOUR_BINS) for channel in bins]
     return np.concatenate(counts).astype(np.float64)
 
 
 def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
-    """Return tracks of which two exchange what follows where their subjects have crossed.
+    """Return tracks whose rests are exchanged where their subjects crossed.
 
-    While two are one component, it is divided by where each of them was, as of people who meet.
-    Those who have crossed have then exchanged their tracks; those who stay have not.
+    A shared component is divided by the earlier positions of both subjects, as if they only met.
+    After subjects that cross, each track therefore follows the other subject.
     """
     tracks = [replace(f, samples=[*f.samples]) for f in followed]
     for start, end, i, j in reversed(_meetings(followed)):
@@ -518,7 +520,7 @@ def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
 
 
 def _not_held(track: _Followed) -> _Followed:
-    """Return a track of which a subject that stays has the size that is seen, also in company."""
+    """Return a track whose boxes have the visible size, also in company, if its subject stays."""
     if _walks(track.samples) or not any(sample.company for sample in track.samples):
         return track
     first = track.samples[0]
@@ -534,7 +536,7 @@ def _walks(samples: Iterable[_Sample]) -> bool:
 
 
 def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, int]]:
-    """Return when two tracks were one component, start and end, and which they are, in order."""
+    """Return start, end and both tracks' positions for each time two tracks shared a component."""
     meetings = []
     for i, f in enumerate(followed):
         last: dict[int, tuple[float, float]] = {}
@@ -550,13 +552,13 @@ def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, in
 
 
 def _have_crossed(before: Sequence[Sequence[_Sample]], after: Sequence[Sequence[_Sample]]) -> bool:
-    """Return whether two that met are more like each other's tracks after it than their own."""
+    """Return whether each of two tracks is more similar to the other's rest than to its own."""
     cost = [[_difference(samples, later) for later in after] for samples in before]
     return cost[0][1] + cost[1][0] + CROSSING_GAIN < cost[0][0] + cost[1][1]
 
 
 def _difference(before: Sequence[_Sample], after: Sequence[_Sample]) -> float:
-    """Return how unlike a track before a meeting is to one after it, at least 0."""
+    """Return the difference of a track before a meeting and a track after it, at least 0."""
     looks = [np.sum([sample.look for sample in samples], 0) for samples in (before, after)]
     first, second = (np.sqrt(look / max(1.0, look.sum())) for look in looks)
     seen, later = (np.array([s.seen for s in samples], np.float64) for samples in (before, after))
@@ -577,7 +579,7 @@ def _longest_side(followed: _Followed) -> float:
 
 
 def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
-    """Return tracks of which those that lie in each other are one."""
+    """Merge tracks that contain each other."""
     kept: list[_Followed] = []
     for track in sorted(followed, key=lambda f: -len(f.samples)):
         same = [k for k in kept if _shared_place(k, track) >= SAME_OVERLAP]
@@ -589,7 +591,7 @@ def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
 
 
 def _once(track: _Followed) -> _Followed:
-    """Return a track with one box a time, around all of that time."""
+    """Return a track with one sample per time, around all boxes of that time."""
     samples: dict[float, _Sample] = {}
     for sample in track.samples:
         box, other = sample.box, samples.get(sample.time, sample).box
@@ -601,7 +603,7 @@ def _once(track: _Followed) -> _Followed:
 
 
 def _shared_place(first: _Followed, second: _Followed) -> float:
-    """Return how much of the place of one of two tracks the other one has; 0 of a walker."""
+    """Return the overlap of the extents of two tracks; 0 if a subject walks."""
     if walks(first.boxes) or walks(second.boxes):
         return 0.0
     return extent(first.boxes).overlap(extent(second.boxes))

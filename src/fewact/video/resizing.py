@@ -1,9 +1,8 @@
 """Frames in another size, as PyTorch's ``interpolate`` returns them: equal to the last level.
 
-Each side is resized by itself, the rows first; a new pixel is a weighted sum of those near it, and
-both results are rounded. With ``antialias`` a smaller image is a mean over all pixels, as in
-Pillow. ``fewact.video.camera._native`` has a compiled form, used where the package was built with
-it.
+Width and height are resized one after the other. A new pixel is a weighted sum of the pixels near
+it, and both results are rounded. With ``antialias`` a smaller image is a mean over all pixels, as
+in Pillow. ``fewact.video.camera._native`` has a compiled form.
 """
 
 from functools import lru_cache
@@ -18,10 +17,10 @@ from fewact.video.samplers import Ints
 Interpolation = Literal["bilinear", "bicubic"]
 
 WEIGHT_BITS = 15
-"""Bits of a weight without its sign; they are multiples of a power of two."""
+"""Bits of a weight without its sign; weights are multiples of 2^−precision."""
 
 MOST_PRECISION = 22
-"""Largest exponent of that power."""
+"""Largest precision of weights."""
 
 CUBIC_SHARPNESS = -0.5
 """Parameter a of the cubic kernel (Keys 1981)."""
@@ -31,9 +30,9 @@ class Axis(NamedTuple):
     """Weights of the pixels of a side in a side of another length.
 
     Args:
-        length: Number of pixels n before.
-        first: First pixel (m) that each new one is a sum of.
-        weights: Weights (m k) of it and those after it, times 2^``precision``.
+        length: Number n of old pixels.
+        first: First old pixel (m) in the sum of each new pixel.
+        weights: Weights (m k) of this pixel and the next ones, times 2^``precision``.
         precision: Exponent, 1 to 22.
     """
 
@@ -44,7 +43,7 @@ class Axis(NamedTuple):
 
 
 class RealAxis(NamedTuple):
-    """The same with weights (m k) that are not rounded, see ``Axis``."""
+    """Weights (m k) of the pixels of a side, not rounded; see ``Axis``."""
 
     length: int
     first: NDArray[np.int32]
@@ -64,8 +63,7 @@ def resized(
         images: Images (… h w 3).
         size: New height and width.
         interpolation: Kernel of the weights.
-        antialias: Whether the kernel is as wide as a new pixel where this one is larger; the
-            bicubic one needs it.
+        antialias: Whether the kernel is as wide as a new pixel if this is larger than an old pixel.
     """
     *leading, height, width, colours = images.shape
     if (height, width) == tuple(size):
@@ -108,7 +106,7 @@ def channels_last(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def axis(
     length: int, new: int, interpolation: Interpolation = "bilinear", antialias: bool = True
 ) -> Axis:
-    """Return the weights of a side of some pixels in one of another number of pixels."""
+    """Return the weights that resize a side to a new number of pixels."""
     pixels, weights = _weights(length, new, interpolation, antialias, np.float64)
     largest, precision = float(weights.max()), 1
     while precision < MOST_PRECISION and 0.5 + largest * 2 ** (precision + 1) < 1 << WEIGHT_BITS:

@@ -78,7 +78,7 @@ Sampler = Callable[[Timeline], Ints]
 
 
 class _Checked:
-    """Refuses options of a sampler that are no number: from 1 up, a seed from 0 up."""
+    """Refuses options of a sampler that are no integers from 1 up, or seeds that are negative."""
 
     def __post_init__(self) -> None:
         for option in fields(self):  # type: ignore[arg-type]
@@ -278,14 +278,14 @@ RULES: Mapping[str, tuple[Callable[..., Sampler], Callable[..., Sampler], str]] 
     "window": (Window, Window, "rate"),
     "dense": (Dense, Dense, "stride"),
 }
-"""Rules by name: equal segments; TRX's code; HyRSM's code; its window; neighbouring frames.
+"""Samplers by name: equal segments, TRX's code, HyRSM's code, its window, neighbouring frames.
 
-Each has its sampler for a test, the one that draws at random for training, and the option that a
-number after the name sets."""
+Each name has a sampler for tests, a random sampler for training, and the option that a number after
+the name sets."""
 
 
 def sampler_of(name: str) -> Callable[[int], Sampler]:
-    """Return what makes the sampler of a number of frames at test time.
+    """Return the function from a number of frames to the sampler at test time.
 
     Args:
         name: Name of a rule, with a number where it takes one, such as ``window:35``.

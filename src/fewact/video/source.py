@@ -1,12 +1,13 @@
-"""A clip and what is done to its frames when they are read.
+"""A clip, and the steps that process its frames when they are read.
 
-A ``VideoSource`` is read as it was recorded. ``ProcessedVideo`` adds steps, each a frozen value: a
-part of the clip, without still ends, cleaned, or by a simulated camera and in a condition (see
-``fewact.synthetic``). Each read returns all that was found on the way.
+A ``VideoSource`` is read as it was recorded. ``ProcessedVideo`` adds steps, each a frozen value:
+``Part`` reads a part of the clip, ``Trim`` leaves out static ends, ``Clean`` corrects frames;
+``fewact.synthetic`` simulates cameras and conditions. A ``Reading`` has the frames and the results
+of all steps.
 
 A clip that a person records often begins before the action and ends after it. Frames are chosen
-evenly over the clip, so that few of them would show the action. The changes between frames say
-where it is: an end without changes is left out if it is long.
+evenly over the clip, so that few of them would show the action. The changes between frames locate
+the action: a long end without changes is left out.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class KeptFrames:
-    """Frames of a clip at an even rate, from which those of any part of it can be chosen.
+    """Frames of a clip at an even rate, enough to choose frames of any part.
 
     Args:
         frames: Frames (n h w 3), or (n …) of transformed frames.
@@ -69,20 +70,20 @@ class KeptFrames:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Frames that samplers chose from a video, and what was found in it; iterates over the frames.
+    """Frames that samplers chose from a video, and results of its steps; iterates over the frames.
 
     Args:
         frames: For each sampler its frames (t h w 3), or (t …) of transformed frames.
         chosen: For each sampler the positions (t) of its frames in the timeline.
         timeline: Times of the frames that samplers could choose.
         size: Height and width of the frames as displayed, before they were transformed.
-        quantiser: How coarsely the file stores its frames, see ``fewact.video.decoding``: the
-            median of those that were read; None if it is not known.
+        quantiser: Median quantiser of the decoded frames, see ``fewact.video.decoding``; None if
+            it is not known.
         uncut: Height and width before bars were cut off; None if they were not searched.
         active: Part of the clip that samplers could choose from; None for the full clip.
         faults: Faults of the recording, cleaned or not; empty if they were not searched.
         kept: Frames as recorded, at an even rate, see ``KeepFrames``; None if none were kept.
-        compared: Frames of all of the clip that still ends were found in, if they are kept.
+        compared: Frames of the full clip that ``Trim`` compared; None if they were not kept.
     """
 
     frames: Sequence[Array]
@@ -152,12 +153,12 @@ class VideoSource(Protocol):
 
 
 class Step(ABC):
-    """What is done to the frames of a video source when they are read."""
+    """Step that processes the frames of a video source when they are read."""
 
     @property
     @abstractmethod
     def change(self) -> str:
-        """What is changed, with all values that the frames depend on."""
+        """Text that names the step, with all values that the frames depend on."""
 
     @property
     def others(self) -> Sequence[VideoSource]:
@@ -240,11 +241,11 @@ MOST_TRIM_FRAMES = 64
 """Largest number of these frames."""
 
 LEAST_FRAME_RATIO = 0.75
-"""Smallest number of frames, as a multiple of that number, that are compared instead where they are
-read anyway: no others need to be decoded and resized."""
+"""Frames that another sampler reads are compared instead if their number, as a multiple of the
+number above, is at least this: no other frames need to be decoded and resized."""
 
 MOST_FRAME_RATIO = 1.5
-"""Largest number of such frames."""
+"""Largest multiple of that number."""
 
 CHANGE_CELLS = 16
 """Rows and columns of the images that are compared."""
@@ -253,24 +254,25 @@ AVERAGED_PIXELS = 96
 """Most rows and columns of the pixels that are averaged."""
 
 LIVELIEST_CELLS = 0.05
-"""Fraction of the cells that change most: their mean change is that of a frame."""
+"""The change of a frame is the mean change over this fraction of its cells, which change most."""
 
 LEAST_LIVELINESS = 4.0
 """Smallest change of an action between two frames, in levels of 0 … 255."""
 
 ACTIVE_CHANGE = 0.2
-"""Change of an active frame, as a fraction of the way from the quiet to the liveliest frames."""
+"""Smallest change of an active frame: 0 is the change of quiet frames, 1 of the liveliest frames.
+"""
 
 STILL_CHANGE = 4.0
 """Largest mean change of an end that is left out, in levels of 0 … 255: noise of a camera, and a
 person standing. Ends of clips that were cut to the action change by 5 to 35."""
 
 LEAST_STILL_SECONDS = 1.0
-"""Duration from which an end is left out, in seconds. Shorter ones belong to the action, and clips
-without padding stay what they are."""
+"""Shortest end that is left out, in seconds. Shorter ends belong to the action, and clips without
+padding stay unchanged."""
 
 LEAST_STILL_FRACTION = 0.2
-"""Duration from which an end is left out, as a fraction of the clip."""
+"""Shortest end that is left out, as a fraction of the clip."""
 
 KEPT_SECONDS = 0.25
 """Seconds that are kept of an end that is left out: a movement begins slowly."""
@@ -312,7 +314,7 @@ class Part(Step):
         return replace(reading, chosen=chosen, timeline=timeline, active=self.span)
 
     def of_kept(self, reading: Reading, kept: KeptFrames, samplers: Sequence[Sampler]) -> Reading:
-        """Return a reading of the part: each frame is the nearest of those that were kept."""
+        """Return a reading of the part whose frames are the nearest kept frames."""
         first, timeline = self._of(reading.timeline)
         nearest = [kept.nearest(sampler(timeline) + first) for sampler in samplers]
         return replace(
@@ -347,7 +349,7 @@ class Part(Step):
 
 @dataclass(frozen=True)
 class Show(Step):
-    """Only what a picture shows is read.
+    """Only a part of the image is read, or other subjects are painted over.
 
     Args:
         picture: Part of the frames, and what is painted over in them.
@@ -407,7 +409,7 @@ class KeepFrames(Step):
         """Read frames, see ``VideoSource.read``."""
 
         def chosen(timeline: Timeline) -> Ints:
-            # One that is read anyway stands for none.
+            # A sampler must choose at least one frame: one that is read anyway.
             times = self._times(timeline)
             return timeline.at(times) if len(times) else samplers[0](timeline)[:1]
 
@@ -419,11 +421,11 @@ class KeepFrames(Step):
 
     @property
     def change(self) -> str:
-        """The rate, and which clips it is kept of."""
+        """The rate, the shortest duration and the largest number of frames."""
         return f"kept {self.rate:g} {self.longer:g} {self.most}"
 
     def _times(self, timeline: Timeline) -> Floats:
-        """Return the times (n) of the frames, none if they are not kept; of a frame only one."""
+        """Return the times (n) of the kept frames, each frame once; empty if none are kept."""
         count = max(1, math.floor(self.rate * timeline.end))
         if timeline.end <= self.longer or count > self.most:
             return np.zeros(0)
@@ -434,10 +436,10 @@ class KeepFrames(Step):
 
 @dataclass(frozen=True)
 class Trim(Step):
-    """Long still ends are left out.
+    """Long static ends are left out.
 
     Args:
-        keeps: Whether the reading has the frames that are compared.
+        keeps: Whether the reading has the frames that were compared.
     """
 
     keeps: bool = False
@@ -472,9 +474,9 @@ class Trim(Step):
 
 @dataclass(frozen=True)
 class Clean(Step):
-    """Black bars, flicker, blur and grain are removed, and the light becomes a middle one.
+    """Black bars, flicker, blur and grain are removed, and the light is corrected.
 
-    What is shown small before a plain background is cut out. The reading has the faults of the
+    A small subject before a plain background is cropped. The reading has the faults of the
     recording, cleaned or not.
     """
 
@@ -506,19 +508,19 @@ class Clean(Step):
 def as_predicted(
     clip: VideoSource, trim: TrimMode = "auto", keep: KeepFrames | None = None
 ) -> ProcessedVideo:
-    """Return a clip as a classifier reads it: without still ends if they are left out, cleaned.
+    """Return a clip as a classifier reads it: trimmed unless ``trim`` is ``off``, and cleaned.
 
-    With ``keep`` the reading has the frames that are kept, and those that ends were found in.
+    With ``keep`` the reading has the kept frames, and the frames that trimming compared.
     """
     video = ProcessedVideo(clip, () if keep is None else (keep,))
     return (video if trim == "off" else video.then(Trim(keep is not None))).then(Clean())
 
 
 def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | None:
-    """Return the part of a clip in which something moves; None if no end is to be left out.
+    """Return the part of a clip in which something moves; None if no end must be left out.
 
-    A clip in which nothing moves, or everything all the time (as with a moving camera), has no
-    still ends.
+    A clip without movement, or with movement all the time (as with a moving camera), has no static
+    ends.
 
     Args:
         times: Times (t) of frames, in seconds, ascending.
@@ -542,9 +544,9 @@ def active_part(times: Floats, frames: NDArray[Any], duration: float) -> Span | 
 
 
 def _compared(samplers: Sequence[Sampler]) -> Sampler:
-    """Return the sampler of the frames that are compared: about eight a second.
+    """Return the sampler of the frames that are compared: about eight per second.
 
-    They are some of another sampler's if these are about as many.
+    If another sampler chooses about as many frames, some of its frames are used.
     """
 
     def choose(timeline: Timeline) -> Ints:

@@ -29,7 +29,7 @@ DIFFUSE_WHITE = 203.0
 """Light of diffuse white, in cd/m²: the level of BT.2408."""
 
 LIGHT_KNEE = 0.5
-"""Light, as a fraction of diffuse white, from which it is compressed."""
+"""Light above this level, relative to diffuse white, is compressed."""
 
 DISPLAY_GAMMA = 2.4
 """Exponent of a standard display, BT.1886."""
@@ -50,7 +50,7 @@ def is_hdr(frame: VideoFrame) -> bool:
 
 
 def tone_mapped(image: RGBImage, transfer: int) -> RGBImage:
-    """Return an image (h w 3) of HLG or PQ signals as one of a standard display.
+    """Convert an image (h w 3) of HLG or PQ signals to the signals of a standard display.
 
     Args:
         image: Signals of red, green and blue in the full range, uint8.
@@ -66,7 +66,7 @@ def tone_mapped(image: RGBImage, transfer: int) -> RGBImage:
 def _table(transfer: int) -> NDArray[np.uint32]:
     """Return the colour, four bytes each, of all 2²⁴ signals: 64 MB, made in under two seconds.
 
-    A picture of a phone has two million pixels, for each of which the formula takes longer.
+    A frame of a phone has two million pixels: a table is faster than the formula for each pixel.
     """
     table = np.zeros((256, 256, 256, 4), np.uint8)
     levels = np.arange(256, dtype=np.float32) / 255

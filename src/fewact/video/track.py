@@ -1,7 +1,7 @@
-"""A subject in a recording: where it is over time, and the picture that is cut out around it.
+"""A subject in a recording: its position over time, and the crop around it.
 
-Where the camera moves, the picture is cut out of the stabilised view: what a camera shows that
-stays where the recording begins.
+If the camera moves, the crop is taken from the stabilised view: the view of a static camera at the
+position where the recording begins.
 """
 
 import math
@@ -18,23 +18,24 @@ from fewact.video.pooling import mean_colours
 from fewact.video.samplers import Floats
 
 PICTURE_MARGIN = 1.35
-"""Height of the picture of a subject as a multiple of that of its box."""
+"""Height of the crop around a subject, as a multiple of the height of its box."""
 
 WALK_DISTANCE = 0.5
-"""Way of the middle of a subject's boxes, as a multiple of the 90 % quantile of their sides, from
-which on it walks. On recordings of development people who stay, half of them half-hidden, it was at
-most 0.35, and at least 0.7 of those who walk. Half-hidden ones move in parts of different size."""
+"""A subject walks if the center of its boxes moves by more than this multiple of the 90 % quantile
+of their sides. On development recordings the multiple was at most 0.35 for people who stay, half of
+them half-hidden, and at least 0.7 for people who walk. Half-hidden people move in parts of
+different size."""
 
 SLIMMEST_ASPECT = 0.6
-"""Smallest width over height, and height over width, of the picture around a box of the user's. In
-the shape of the full picture it would show half of a neighbour: taught so from eight classes of two
-people side by side, 8 of 16 new clips with a box were right, in that of the box 15."""
+"""Smallest width over height, and smallest height over width, of the crop around a box of the user.
+A crop with the aspect ratio of the frame shows half of a neighbour: with eight classes of two
+people side by side, 8 of 16 new clips were right. With the ratio of the box, 15 were right."""
 
 FULL_HEIGHT = 0.9
-"""Height of that picture, as a fraction of the full one's, from which on it is the full height."""
+"""A crop at least this tall, relative to the frame, is extended to the full height."""
 
 ENOUGH_ROWS = 400
-"""Rows of a picture of which no more are needed: a network reads fewer."""
+"""A large stabilised crop is reduced, but not below this number of rows: a network reads fewer."""
 
 
 class Box(NamedTuple):
@@ -51,17 +52,17 @@ class Box(NamedTuple):
         return self.width * self.height
 
     def shared(self, other: "Box") -> float:
-        """Return the area that both have."""
+        """Return the area of the intersection."""
         width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
         return max(0.0, width) * max(0.0, height)
 
     def overlap(self, other: "Box") -> float:
-        """Return the shared area as a fraction of the smaller one."""
+        """Return the area of the intersection as a fraction of the smaller box."""
         return self.shared(other) / max(1e-9, min(self.area, other.area))
 
     def iou(self, other: "Box") -> float:
-        """Return the shared area as a fraction of the area of both.
+        """Return intersection over union.
 
         >>> Box(0, 0, 2, 2).iou(Box(1, 0, 2, 2))
         0.3333333333333333
@@ -81,7 +82,7 @@ class Track:
     """Something that moves, followed over time.
 
     Args:
-        subject: Its name; found ones are numbered from 1 in the order in which they appear.
+        subject: Name of the subject; detected subjects are numbered from 1 as they appear.
         times: Times (n), in seconds, ascending.
         boxes: Left, top, width and height (n 4) at these times, in pixels.
     """
@@ -101,10 +102,7 @@ class Track:
         return float(self.times[-1])
 
     def box(self, start: float = -math.inf, end: float = math.inf) -> Box:
-        """Return the box around the subject between two times, or nearest to them.
-
-        A twentieth of the boxes may reach beyond it at each side.
-        """
+        """Return the ``extent`` of the subject between two times, or nearest to them."""
         first, last = np.searchsorted(self.times, (start, end))
         first = min(int(first), len(self.times) - 1)
         return extent(self.boxes[first : max(int(last), first + 1)])
@@ -120,7 +118,7 @@ class CameraPose(NamedTuple):
     shift: complex
 
     def box(self, stabilised: Box, frame: NDArray[Any]) -> Box:
-        """Return where a frame (h w …) shows a box of the stabilised view, moved and zoomed."""
+        """Return the position in a frame (h w …) of a box of the stabilised view."""
         rows, columns = frame.shape[:2]
         middle = complex(columns, rows) / 2
         center = complex(stabilised.x + stabilised.width / 2, stabilised.y + stabilised.height / 2)
@@ -146,13 +144,13 @@ class CameraPath:
     size: tuple[int, int]
 
     def view(self, time: float) -> CameraPose:
-        """Return how the camera is at a time, interpolated."""
+        """Return the camera's pose at a time, interpolated."""
         linear, shift = (np.interp(time, self.times, x) for x in (self.linear, self.shift))
         return CameraPose(complex(linear), complex(shift))
 
     @cached_property
     def scene(self) -> Box:
-        """Part of the stabilised view that is in the picture most of the time."""
+        """Part of the stabilised view that is visible most of the time."""
         frame = Track("", self.times, np.tile((0.0, 0.0, *self.size[::-1]), (len(self.times), 1)))
         return self.stabilised(frame).box()
 
@@ -182,12 +180,12 @@ class CameraPath:
 
 @dataclass(frozen=True)
 class Picture:
-    """What is shown of a subject: a part of the picture, in which others are painted over.
+    """Crop around a subject, in which other subjects are painted over.
 
     Args:
-        part: The part, in the stabilised view; None for the full picture.
+        part: Crop in the stabilised view; None for the full frame.
         own: Box of the subject, in which nothing is painted over.
-        others: Boxes of other subjects. Each row of them is interpolated between its two ends, so
+        others: Boxes of other subjects. Each row of a box is interpolated between its two ends, so
             that nothing moves there.
     """
 
@@ -206,12 +204,12 @@ class Picture:
         view: CameraPose | None = None,
         before: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
-        """Return what is shown (h' w' 3) of a frame (h w 3); empty if it is beside the frame.
+        """Return the crop (h' w' 3) of a frame (h w 3); empty if it is outside the frame.
 
         Args:
             frame: The frame.
-            view: Where the stabilised view is in it, in which the boxes and the part are then.
-            before: What was shown of the frame before, in place of what is beside this one.
+            view: Pose of the camera, if the boxes and the part are in the stabilised view.
+            before: Crop of the frame before, which fills pixels outside this frame.
         """
         if self.others:
             shown = frame.copy()
@@ -233,10 +231,10 @@ class Picture:
 def _stabilised(
     frame: NDArray[np.uint8], part: Box, view: CameraPose
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return a part (h' w' 3) of a frame's (h w 3) stabilised view, and what is inside (h' w').
+    """Return a part (h' w' 3) of a frame's (h w 3) stabilised view, and its mask (h' w').
 
-    The border of the frame is repeated. A large part is shown smaller, with at least
-    ``ENOUGH_ROWS`` rows.
+    The mask is true inside the frame; outside, the border is repeated. A large part is reduced, to
+    at least ``ENOUGH_ROWS`` rows.
     """
     rows, columns = frame.shape[:2]
     seen = view.box(part, frame)
@@ -258,16 +256,12 @@ def _stabilised(
 
 @dataclass(frozen=True)
 class Around:
-    """The part of the picture around a subject.
-
-    Args:
-        box: Box around it, in pixels.
-    """
+    """Crop around a box, in pixels."""
 
     box: Box
 
     def of(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what is shown (h' w' 3) of a frame (h w 3); empty if it is beside the frame."""
+        """Return the crop (h' w' 3) of a frame (h w 3); empty if it is outside the frame."""
         rows, columns = frame.shape[:2]
         if not self.box.within(frame).size:
             return frame[:0]
@@ -298,14 +292,14 @@ def pictures(
     aspect: float | None = None,
     scene: Box | None = None,
 ) -> list[Picture]:
-    """Return what is shown of each of several subjects.
+    """Return the crop around each of several subjects.
 
     Args:
         boxes: Box around each subject, in pixels.
-        size: Height and width of the full picture.
-        aspect: Width over height of what is shown; None for that of the full picture.
-        scene: What a camera that moves shows of the stabilised view, in which the boxes are then;
-            None of a static camera.
+        size: Height and width of the full frame.
+        aspect: Width over height of the crops; None for the ratio of the full frame.
+        scene: Visible part of the stabilised view, which the boxes are then in; None for a static
+            camera.
     """
     shown = []
     for number, box in enumerate(boxes):
@@ -318,7 +312,7 @@ def pictures(
 
 
 def _part_around(box: Box, size: tuple[int, int], aspect: float, scene: Box | None) -> Box | None:
-    """Return the part of the picture around a subject; None for all of it."""
+    """Return the part of the frame around a subject; None for the full frame."""
     rows, columns = size
     height = max(PICTURE_MARGIN * box.height, PICTURE_MARGIN * box.width / aspect)
     height = rows if height >= FULL_HEIGHT * rows else height
@@ -334,14 +328,14 @@ def _part_around(box: Box, size: tuple[int, int], aspect: float, scene: Box | No
 
 
 def extent(boxes: Floats) -> Box:
-    """Return the box around boxes (n 4); a twentieth of them may reach beyond it at each side."""
+    """Return the box around boxes (n 4), without the outermost twentieth at each side."""
     left, top = np.quantile(boxes[:, :2], 0.05, axis=0).tolist()
     right, bottom = np.quantile(boxes[:, :2] + boxes[:, 2:], 0.95, axis=0).tolist()
     return Box(left, top, right - left, bottom - top)
 
 
 def walks(boxes: Floats) -> bool:
-    """Return whether the subject of boxes (n 4) leaves its place."""
+    """Return whether the subject of boxes (n 4) walks, see ``WALK_DISTANCE``."""
     middle = boxes[:, :2] + boxes[:, 2:] / 2
     way = np.quantile(middle, 0.95, axis=0) - np.quantile(middle, 0.05, axis=0)
     return bool((way > WALK_DISTANCE * np.quantile(boxes[:, 2:], 0.9, axis=0)).any())

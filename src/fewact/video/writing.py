@@ -50,7 +50,7 @@ _OPTIONS = {
     "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},
     "mjpeg": {"flags": "+qscale", "global_quality": str(3 * 118)},
 }
-# Videos that are not kept for long: as good in half the time, twice as large.
+# For temporary videos: the same quality in half the time, and files twice as large.
 _FAST_OPTIONS = _OPTIONS | {
     "libx264": {
         "crf": "20",
@@ -105,11 +105,11 @@ def write_video(
 def timed_video(path: str | Path, fps: float) -> Iterator["VideoEncoder"]:
     """Open a video to write frames that each have a time; it is complete when the block ends.
 
-    Encoding takes half the time of ``write_video``'s, and files are twice as large.
+    Encoding takes half the time of ``write_video``, and files are twice as large.
 
     Args:
         path: Video file: .mp4, .m4v, .mov, .mkv or .webm. An existing file is replaced.
-        fps: Average frame rate, in frames per second: the last frame is shown so long.
+        fps: Average number of frames per second; the last frame is shown for ``1 / fps``.
 
     Raises:
         VideoError: It cannot be encoded.
@@ -167,8 +167,8 @@ def _replacing_video(
 ) -> Iterator["VideoEncoder"]:
     """Yield the encoder of a video that replaces a file when the block ends.
 
-    Only errors of the encoder and of its file are errors of the video, written as ``form``: what
-    else happens in the block has its own.
+    Errors of the encoder and of its file name the video and its ``form``; other errors of the block
+    are unchanged.
     """
     errors = partial(_encoding_errors, path, form)
     with replacing(path) as new:
@@ -228,8 +228,8 @@ class VideoEncoder:
         Args:
             image: Image (h w 3), uint8, RGB, of the size of the first one; or its planes of YUV
                 4:2:0 (1.5·h w), uint8, of BT.601 and limited range, with even sizes.
-            time: Time in seconds, later than that of the last image, rounded to 1/60,000 s; None
-                for the next time at the frame rate. All images have one, or none has.
+            time: Time in seconds, rounded to 1/60,000 s, later than the last image; None for the
+                next time at the frame rate. Either all images have a time, or none has.
         """
         if self._shape == (0,):
             self._begin(image, timed=time is not None)

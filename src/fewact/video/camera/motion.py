@@ -117,7 +117,7 @@ def _half(side: int) -> int:
 
 
 def _pooled(image: Grey, size: tuple[int, int]) -> Grey:
-    """Return an image (h w) of a size, in which each pixel is the mean of those that it covers."""
+    """Return an image (h w) resized to a size by area averaging."""
     if image.shape == size:
         return image
     if image.shape != (2 * size[0], 2 * size[1]):
@@ -141,7 +141,7 @@ MIN_INLIER_RATIO = 0.4
 """Smallest inlier ratio of a valid motion; after a cut, for example, the ratio is lower."""
 
 MIN_INLIER_RATIO_TEXTURELESS = 0.75
-"""The same on a textureless background, where a person who squats has many inliers too."""
+"""Smallest inlier ratio on a textureless background, where a person who squats has many inliers."""
 
 PIXEL_STEPS = 10
 """Gauss–Newton steps for all pixels on each pyramid level."""
@@ -170,15 +170,15 @@ INLIER_PRIOR = 0.01
 """Added to both inlier fractions, which may be zero."""
 
 LEAST_LOG_ODDS = -2.0
-"""Smallest log-odds that the camera moved. Where even a motion that all keypoints followed would
-have no larger ones, as of most tripods before a textured background, none is estimated."""
+"""Smallest log-odds that the camera moved. No motion is estimated if not even a motion that all
+keypoints follow could exceed them. This is so for most tripods before a textured background."""
 
 STATIC_DISTANCE = 1 / 448
 """A keypoint that moves less than this between neighbouring frames is static, in frame heights."""
 
 STATIC_FRAMES = 16
-"""Frames of a clip for which that distance was chosen; more of them have less motion between two.
-"""
+"""Number of frames of a clip for which ``STATIC_DISTANCE`` was chosen. Neighbours in a longer clip
+move less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +200,7 @@ class CameraMotion:
 
     @staticmethod
     def static(count: int) -> "CameraMotion":
-        """Return that of a static camera, of a number of frames."""
+        """Return the motion of a static camera for a number of frames."""
         return CameraMotion(LEAST_LOG_ODDS, 1.0, partial(Similarity.identity, count))
 
     @cached_property
@@ -235,7 +235,7 @@ def estimate_camera_motion(
         frames: Clip (t 3 h w), uint8, RGB.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
-        known: The same frames, with what was computed of them.
+        known: The same frames, with values computed before.
     """
     check_clip(frames, aspect)
     t, height = len(frames), frames.shape[-2]
@@ -286,7 +286,7 @@ class _Registration:
 
     def log_odds(self, static_fraction: float) -> float:
         """Return the log-odds that the camera moved, see ``CameraMotion``."""
-        # A motion has all keypoints as inliers at most, and counts where it gains enough of them.
+        # A motion has at most all keypoints as inliers, and counts where it gains enough of them.
         possible = self._others & (self._valid > MOTION_GAIN * self._of_static.sum(1))
         static_missed = (self._reference.valid & ~self._of_static)[possible]
         if _log_odds(self._fraction(static_missed), 0.0, static_fraction) <= LEAST_LOG_ODDS:
@@ -344,8 +344,10 @@ class _Registration:
 def _log_odds(motion_only: float, static_only: float, static_fraction: float) -> float:
     """Return the log-odds that the camera moved.
 
-    The fractions are those of the keypoints that are inliers of the estimated motion only, and of a
-    static camera only.
+    Args:
+        motion_only: Fraction of keypoints that are inliers of the estimated motion only.
+        static_only: Fraction of keypoints that are inliers of a static camera only.
+        static_fraction: See ``CameraMotion``.
     """
     ratio = (motion_only + INLIER_PRIOR) / (static_only + INLIER_PRIOR)
     return math.log(ratio / MOVED_RATIO) - STATIC_RATE * static_fraction
@@ -448,7 +450,7 @@ def stabilise(frames: Frames, mode: Stabilise = "auto", *, aspect: float | None 
 
     Args:
         frames: Clip (t 3 h w), uint8, RGB.
-        mode: ``on``; ``auto``: only if the camera moved, rather than what it recorded; ``off``.
+        mode: ``on``; ``auto``, only if the camera moved and not only the subjects; ``off``.
         aspect: Width over height of the frames before they were resized without keeping the aspect
             ratio, such as 4/3; None if the ratio is unchanged.
 

@@ -91,7 +91,7 @@ def joined(motions: Sequence[Similarity]) -> Similarity:
 
 
 def pixel_positions(height: int, width: int, pixel: float, dtype: DTypeLike) -> Complex:
-    """Return the positions of pixel centers: complex (h w); ``dtype`` is that of the parts."""
+    """Return the positions of pixel centers: complex (h w), with parts of type ``dtype``."""
     y = np.arange(height, dtype=dtype) - (height - 1) / 2
     x = (np.arange(width, dtype=dtype) - (width - 1) / 2) * pixel
     positions: Complex = x + 1j * y[:, None]
@@ -133,7 +133,7 @@ def sample(images: Real, at: Complex, pixel: float = 1.0) -> tuple[Real, Mask]:
 def _neighbours(at: Real, length: int) -> tuple[Ints, Ints, Real]:
     """Return the pixels before and after positions from -1 to 1, and weights (… 1) of the latter.
 
-    Positions outside are those of the border; so are those that are no number.
+    Positions outside, and NaN, count as positions on the border.
     """
     pixel = np.fmin(np.fmax(((at + 1) * length - 1) / 2, 0), length - 1)
     before = pixel.astype(np.int64)
@@ -219,7 +219,7 @@ class Keypoints(NamedTuple):
         return Keypoints(*(values[which] for values in self.arrays))
 
     def repeated(self, count: int) -> "Keypoints":
-        """Return the keypoints of one image as those of several; they share its memory."""
+        """Return the keypoints of one image repeated for several; they share its memory."""
         return Keypoints(*(np.broadcast_to(a, (count, *a.shape[1:])) for a in self.arrays))
 
 

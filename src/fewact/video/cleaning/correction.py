@@ -1,8 +1,8 @@
 """Correct faults of a recording: black bars, flicker, blur, little or much light, and grain.
 
-All are found in the pixels alone, by a wide margin: frames of a good recording are not changed at
-all, unless they show little before a plain background (see ``fewact.video.cleaning.framing``). All
-frames of a video get the same correction, but for the flicker of their light.
+Faults are detected from pixels alone, by a wide margin. A good recording is not changed, unless it
+shows little before a plain background (see ``fewact.video.cleaning.framing``). All frames of a
+video get the same correction, except that flicker is corrected frame by frame.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class Correction:
         before: Levels of the video between the bars, without flicker.
         aspect: Width over height of corrected frames as displayed.
         part: Part of the corrected picture that is cut out; None for all of it.
-        still: Whether the frames are copies of one or two, which show no movement.
+        still: Whether all frames are copies of one or two, so that they show no movement.
     """
 
     bars: Bars
@@ -76,7 +76,7 @@ class Correction:
 
     @property
     def of_each_frame(self) -> object | None:
-        """What decides a corrected frame, whatever the others show; None if they count."""
+        """Key of the correction if each frame is corrected alone; None if other frames count."""
         if self.light is not None or self.grain > 0:
             return None
         levels = None if self.levels is None else self.levels.tobytes()
@@ -114,7 +114,7 @@ def find_correction(frames: AnyFrames, aspect: float | None = None) -> Correctio
 
     Args:
         frames: Some frames (t h w 3), uint8, RGB.
-        aspect: Width over height of the video as displayed; None for that of the frames.
+        aspect: Width over height of the video as displayed; None if the frames have this ratio.
     """
     if isinstance(frames, np.ndarray):
         if frames.dtype != np.uint8:
@@ -139,7 +139,7 @@ def find_correction(frames: AnyFrames, aspect: float | None = None) -> Correctio
 
 
 def _is_still(frames: Sequence[Measured]) -> bool:
-    """Return whether there are several frames, but at most two that differ."""
+    """Return whether more than two frames have at most two different contents."""
     changes = (a.of(_sampled) != b.of(_sampled) for a, b in pairwise(frames))
     return len(frames) > 2 and sum(islice(filter(None, changes), 2)) <= 1
 
@@ -149,18 +149,18 @@ def _sampled(frame: Measured) -> bytes:
 
 
 MOST_WHITE_FRACTION = 0.5
-"""Largest fraction of white pixels. Of the development clips none has more."""
+"""Largest fraction of white pixels. No development clip has more."""
 
 LEAST_SIDE = 48
 """Fewest rows or columns of a picture."""
 
 COARSEST_QUANTISER = 40.0
-"""Largest quantiser of H.264. Of the development clips none has more than 37. Of those of web video
-that are encoded at a constant rate factor of 45, which costs 15 points, 74 in 100 have more."""
+"""Largest quantiser of H.264. No development clip has more than 37. Web video encoded at a constant
+rate factor of 45 costs 15 points of accuracy; 74 % of such clips have a larger quantiser."""
 
 
 LEAST_FPS = 3.0
-"""Fewest frames a second: a movement of a second is between the frames of a slower recording."""
+"""Fewest frames per second. A slower recording misses movements of a second."""
 
 
 class Fault(NamedTuple):
@@ -197,10 +197,10 @@ def find_faults(
     """Return the faults of a video of a height and width, the worst first.
 
     Args:
-        correction: What was found in its frames.
+        correction: Correction of the frames.
         size: Height and width.
-        quantiser: How coarsely its file stores the frames; None if that is not known.
-        fps: Frames a second; None if a computer, not the recording, decides it.
+        quantiser: Mean quantiser of the file's frames; None if it is not known.
+        fps: Frames per second; None if the rate says nothing about the recording.
     """
     levels, compressed = correction.before, is_compressed(quantiser)
     faults = (
@@ -219,5 +219,5 @@ def find_faults(
 
 
 def is_compressed(quantiser: float | None) -> bool:
-    """Return whether a file stores its frames so coarsely that details are gone."""
+    """Return whether a file's quantiser is so large that details are lost."""
     return quantiser is not None and quantiser > COARSEST_QUANTISER

@@ -1,14 +1,13 @@
-"""Find and remove what hides details: blur and grain.
+"""Find and remove blur and grain, which hide details.
 
-Blur is that of a lens out of focus, or one that is not clean. A blurred clip has no sharp edge.
-Blurred once more, a sharp edge becomes much flatter than a soft one: the ratio of the slopes is the
-width of the edge (Zhuo and Sim 2011). What is left of the details is amplified (Wiener filter of a
-Gaussian).
+Blur comes from a lens that is out of focus or dirty. A blurred clip has no sharp edge. A second
+blur flattens sharp edges much more than soft edges, so the ratio of the slopes gives the width of
+an edge (Zhuo and Sim 2011). A Wiener filter of a Gaussian amplifies the remaining details.
 
-Grain is the noise of a sensor in little light, or of a film: new in every frame, and finer than
-what is recorded. Each pixel becomes a mean of the pixels around it, in its frame and in the frames
-before and after, that are the centres of similar patches (non-local means, Buades et al. 2005):
-where something moves, other frames do not count.
+Grain is the noise of a sensor in little light, or of film. It is new in every frame, and finer than
+the scene. Non-local means (Buades et al. 2005) replace each pixel by a mean of nearby pixels whose
+patches are similar, in the same frame and in the frames before and after. Frames in which the
+content moved have little weight, because their patches differ.
 """
 
 import math
@@ -45,15 +44,15 @@ LEAST_EDGE_PIXELS = 50
 """Smallest number of these pixels."""
 
 EDGE_QUANTILE = 0.9
-"""Fraction of these pixels that are less sharp than what is measured: no clip is sharp all over."""
+"""Quantile of the sharpness over these pixels that is measured: no clip is sharp everywhere."""
 
 LEAST_BLUR = 2.0
 """Smallest standard deviation of the blur of a blurred clip, in pixels of the network's size. No
 development clip has more than 1.2."""
 
 WIENER_NOISE = 0.01
-"""Variance of the noise of the Wiener filter, as a fraction of that of the picture. Details are
-amplified at most fivefold."""
+"""Ratio of the variances of noise and image in the Wiener filter. Details are amplified at most
+fivefold."""
 
 REFLECTED_MARGIN = 32
 """Pixels around a frame in which it is reflected."""
@@ -136,8 +135,8 @@ GRAIN_BLOCK = 16
 """Rows and columns of the blocks that grain is measured in."""
 
 QUIET_QUANTILE = 0.1
-"""Fraction of the blocks that are less grainy than what is measured: there, nothing moves, and the
-picture has no details."""
+"""Quantile over the blocks that is measured: in these blocks nothing moves, and the image has no
+details."""
 
 LEAST_GRAIN_DETAIL = 1.2
 """Smallest detail in the quiet blocks of a frame of a grainy video, in levels. No development clip
@@ -153,7 +152,7 @@ LEAST_UNCLIPPED = 0.02
 """Smallest fraction of the blocks between these levels in which grain is measured there alone."""
 
 NEIGHBOUR_STEPS = (-2, 0, 2)
-"""Rows and columns between a pixel and those that its mean is of."""
+"""Row and column distances between a pixel and the pixels in its mean."""
 NEIGHBOUR_OFFSETS = [
     offset for offset in product((0, 1), NEIGHBOUR_STEPS, NEIGHBOUR_STEPS) if offset > (0, 0, 0)
 ]
@@ -161,8 +160,8 @@ NEIGHBOUR_OFFSETS = [
 PATCH_SIDE = 5
 """Rows and columns of a patch."""
 PATCH_TOLERANCE = 1.2
-"""Difference of patches beyond that of the grain, in standard deviations of the grain, at which a
-pixel has the weight 1/e."""
+"""Difference of patches, beyond the difference due to grain, at which a pixel has the weight 1/e;
+in standard deviations of the grain."""
 
 
 def find_grain(frames: AnyFrames) -> float:
@@ -211,7 +210,7 @@ def _similarity(first: Planes, second: Planes, grain: float) -> Planes:
 
 
 def _patch_means(image: Planes) -> Planes:
-    """Return the mean of the patch around each pixel of an image (h w), without what is outside."""
+    """Return the mean of the patch around each pixel of an image (h w), smaller at borders."""
     for length in image.shape:
         half = PATCH_SIDE // 2
         padded = np.pad(image, ((half, half), (0, 0)))
@@ -225,7 +224,7 @@ def _patch_means(image: Planes) -> Planes:
 
 
 def _inside(row: int, column: int) -> tuple[slice, slice, slice]:
-    """Return the pixels that are still inside a picture when it is shifted."""
+    """Return the slices of the pixels that stay inside an image when it is shifted."""
     rows, columns = (slice(max(k, 0), min(k, 0) or None) for k in (row, column))
     return slice(None), rows, columns
 
@@ -262,7 +261,7 @@ def _details(frame: Measured) -> NDArray[np.float32]:
 
 
 def _block_means(images: Planes) -> Planes:
-    """Return the means (t 3 r c) of blocks; what remains at the ends does not count."""
+    """Return the means (t 3 r c) of complete blocks."""
     rows, columns = (side // GRAIN_BLOCK for side in images.shape[-2:])
     blocks = images[..., : rows * GRAIN_BLOCK, : columns * GRAIN_BLOCK]
     return mean_blocks(blocks, GRAIN_BLOCK)

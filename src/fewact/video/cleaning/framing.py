@@ -1,9 +1,9 @@
-"""Part of the frames that shows something: between black bars, or before a plain background.
+"""Content of the frames: the area between black bars, or the subject before a plain background.
 
-Before a plain background, as a depth camera or a silhouette shows a person, the picture's own frame
-says nothing: black bars of the same black, and how far away the camera is, change only how large a
-person is shown. So a video that shows little in a large frame is cut out around it, in one part for
-all of its frames.
+Depth cameras and silhouettes show a person before a plain background. There the border of the image
+carries no information: black bars and the distance of the camera change only the size of the
+person. So a video with little content in a large frame is cropped around the content. All frames
+get the same crop.
 """
 
 import math
@@ -33,38 +33,42 @@ COLOUR_BLOCK = 4
 """Rows and columns of a block of pixels, whose mean is measured: it has less noise."""
 
 LEAST_DIFFERENCE = 16.0
-"""Smallest difference of red, green or blue of a block that shows something from the background, in
+"""A block has content if its red, green or blue differs from the background by more than this, in
 levels."""
 
-LEAST_DEVIATIONS = 5.0
-"""The same in standard deviations of all blocks, which are found from the median deviation."""
+LEAST_CONTENT_DEVIATIONS = 5.0
+"""A block has content only if it also differs by this many standard deviations of all blocks, which
+are computed from the median deviation."""
 
 MOST_SHOWN = 0.3
-"""Largest fraction of the blocks that differ before a plain background, noise included. The colours
+"""Largest fraction of the blocks that differ from a plain background, noise included. The colours
 of the background are the medians of all blocks."""
 
 CERTAINLY_SHOWN = 0.5
-"""Fraction of the blocks of a few frames that differ from which on no others are measured."""
+"""If a larger fraction of the blocks of a few frames differs, the other frames are not measured."""
 
 LEAST_NEIGHBOURS = 3
-"""Fewest of nine blocks that show something, of one that is no speck."""
+"""A block with content is a speck if fewer of the nine blocks around it, itself included, have
+content."""
 
 HEIGHT_MARGIN = 0.2
-"""Margin above and below, as a fraction of the median height of what is shown. Arms that are lifted
-in some frames are inside it, and do not change the size."""
+"""Margin above and below, as a fraction of the median height of the content. Arms that are lifted
+in some frames stay inside the margin, so that they do not change the size."""
 
 PART_ASPECT = 4 / 3
-"""Width over height of a part as displayed, that of most depth cameras: people whose video is not
-cut out are shown as wide."""
+"""Width over height of a crop as displayed. Most depth cameras have this ratio, so people are as
+wide as in videos that are not cropped."""
 
 LARGE_PART = 0.9
-"""Height and width of a part, as fractions of the picture's, from which on it stays as it is."""
+"""A video is not cropped if height and width of the crop, relative to the image, are at least this.
+"""
 
 LEAST_PART_HEIGHT = 1 / 3
-"""Smallest height of a part, as a fraction of the picture's: smaller ones show too little."""
+"""Smallest height of a crop, relative to the image: smaller crops show too little."""
 
 MOST_PART_SIDE = 4.0
-"""Largest height or width of a part: one around a strip would be empty."""
+"""Largest height or width of a crop, relative to the image: a crop around a strip would be empty.
+"""
 
 PART_HEIGHT_STEP = 1.1
 """Factor between the heights of parts: windows of a recording that overlap get the same part, and
@@ -76,14 +80,14 @@ PART_START_STEP = 1 / 28
 
 @dataclass(frozen=True)
 class CroppedPart:
-    """Part of a picture that is cut out; it may reach beyond the picture.
+    """Crop of an image; it may reach beyond the image.
 
     Args:
-        top: Its first row, as a fraction of the picture's height.
-        left: Its first column, as a fraction of the picture's width.
-        height: Its height, as a fraction of the picture's.
-        width: Its width, as a fraction of the picture's.
-        background: Red, green and blue of what is beyond the picture.
+        top: First row, as a fraction of the image's height.
+        left: First column, as a fraction of the image's width.
+        height: Height, as a fraction of the image's.
+        width: Width, as a fraction of the image's.
+        background: Red, green and blue outside the image.
     """
 
     top: float
@@ -94,13 +98,13 @@ class CroppedPart:
 
 
 def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
-    """Return the part around what is shown; None if the picture should stay as it is.
+    """Return the crop around the content; None if the video should stay as it is.
 
-    It stays if its background is not plain, if what it shows is large enough, or if it is a strip.
+    It stays if its background is not plain, or if its content is large enough or a strip.
 
     Args:
         frames: Some frames (t h w 3) of a video.
-        aspect: Width over height of the picture as displayed; ``frames`` may have another one.
+        aspect: Width over height of the video as displayed; the ratio of ``frames`` may differ.
     """
     frames = shared(frames)
     if _shown(_away(few_frames(frames))[1]) > CERTAINLY_SHOWN:
@@ -109,7 +113,7 @@ def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
     if _shown(away) > MOST_SHOWN:
         return None
     noise = float(lower_median(away.ravel())) / MEDIAN_OF_NORMAL
-    shown = _without_specks(away > max(LEAST_DIFFERENCE, LEAST_DEVIATIONS * noise))
+    shown = _without_specks(away > max(LEAST_DIFFERENCE, LEAST_CONTENT_DEVIATIONS * noise))
     rows = [extent for mask in shown if (extent := _extent(mask.any(1))) is not None]
     columns = [extent for mask in shown if (extent := _extent(mask.any(0))) is not None]
     if not rows:
@@ -134,7 +138,7 @@ def find_part(frames: AnyFrames, aspect: float) -> CroppedPart | None:
 
 
 def cut_out(frames: Frames, part: CroppedPart) -> Frames:
-    """Return a part of frames (t h w 3), in their size."""
+    """Return a crop of frames (t h w 3), resized to the size of the frames."""
     height, width = frames.shape[1:3]
     top, bottom = round(part.top * height), round((part.top + part.height) * height)
     first_column, right = round(part.left * width), round((part.left + part.width) * width)
@@ -148,7 +152,7 @@ def cut_out(frames: Frames, part: CroppedPart) -> Frames:
 
 
 def _away(frames: AnyFrames) -> tuple[Colour, NDArray[np.float32]]:
-    """Return the background's colour (3), and how far from it blocks of frames are (t h w)."""
+    """Return the background's colour (3), and the distance of each block from it (t h w)."""
     blocks = every(frames, _blocks)  # (t h w 3)
     background: Colour = lower_median(blocks.reshape(-1, 3))
     return background, np.abs(blocks - background).max(-1)
@@ -167,7 +171,7 @@ def _blocks(frame: Measured) -> NDArray[np.float32]:
 
 
 def _without_specks(shown: Mask) -> Mask:
-    """Return blocks (t h w) that show something, as some of their neighbours do."""
+    """Return the mask (t h w) of blocks with content, without specks."""
     padded = np.pad(shown.astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
     of_rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     neighbours = of_rows[..., :-2] + of_rows[..., 1:-1] + of_rows[..., 2:]
@@ -176,7 +180,7 @@ def _without_specks(shown: Mask) -> Mask:
 
 
 def _extent(shown: Mask) -> tuple[float, float] | None:
-    """Return the first and the last row or column that shows something, as fractions of all."""
+    """Return start and end of the rows or columns with content, as fractions of all."""
     indices = np.flatnonzero(shown)
     return (indices[0] / len(shown), (indices[-1] + 1) / len(shown)) if len(indices) else None
 
@@ -190,23 +194,23 @@ def _start(middle: float, length: float, ends: NDArray[np.float64]) -> float:
 
 
 BAR_LEVEL = 24
-"""Level that a bar does not exceed."""
+"""Largest level in a bar."""
 
 CONTENT_LEVEL = 32
-"""Level that the picture beside a bar exceeds."""
+"""The image beside a bar exceeds this level."""
 
 LEAST_BAR = 0.04
-"""Smallest fraction of the rows that a bar has."""
+"""Smallest height of a bar, as a fraction of the rows."""
 
 MOST_BARS = 0.8
-"""Largest fraction of the rows that both bars have."""
+"""Largest height of both bars together, as a fraction of the rows."""
 
 MOST_BAR_DIFFERENCE = 0.02
 """Largest difference of the bars, as a fraction of the rows."""
 
 STRAIGHT_FRACTION = 0.5
-"""Fraction of the columns that show something right beside a bar: the edge of a picture is
-straight, that of a person before a black background is not."""
+"""Smallest fraction of the columns with content right beside a bar. The edge of a bar is straight;
+the outline of a person before a black background is not."""
 
 Bars = tuple[tuple[float, float], tuple[float, float]]
 """Black bars at the top and bottom, and at the left and right: fractions of height and width."""

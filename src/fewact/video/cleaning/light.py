@@ -1,9 +1,9 @@
 """Light of a recording: its luma; flicker, found and removed; and too little light or too much.
 
-Flicker is light, or an exposure, that changes from frame to frame. Under other light all pixels of
-a frame change by one factor. The factor of a frame is the median, over the pixels, of its ratio to
-the median frame: what moves covers less than half of a frame. What is cut off at white in the
-brighter frames is taken from the others.
+Flicker is light, or an exposure, that changes from frame to frame. A change of the light multiplies
+all pixels of a frame by one factor. The factor of a frame is the median, over the pixels, of the
+ratio to the median frame: moving objects cover less than half of a frame. Pixels that are clipped
+at white in brighter frames are taken from darker frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ Floats = NDArray[np.float64]
 Grey = NDArray[np.float32]
 
 Measured = SharedFrame[NDArray[np.uint8]]
-"""Frame (h w 3), and what was measured in it."""
+"""Frame (h w 3) with measurements."""
 
 AnyFrames = Frames | Sequence[Measured]
-"""Frames (t h w 3) of a video; windows of a recording share what is measured in their frames."""
+"""Frames (t h w 3) of a video; windows of a recording share the measurements of their frames."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
 THOUSANDTHS = (1000 * LUMA).round().astype(np.float32)
 PIXEL_STEP = 4
-"""Every so many rows and columns are measured."""
+"""Distance between measured rows, and between measured columns."""
 
 MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
@@ -37,7 +37,7 @@ MOST_SAMPLES = 8
 """Most frames that grain and flicker are measured in."""
 
 FEW_SAMPLES_STEP = 4
-"""Every so many of these frames are measured where few will do."""
+"""Distance between measured frames where few are enough."""
 
 
 def luma(frame: Measured) -> Grey:
@@ -76,7 +76,7 @@ def few_frames(frames: AnyFrames) -> Sequence[Measured]:
 
 
 def every(frames: AnyFrames, measure: Callable[[Measured], NDArray[Any]]) -> NDArray[Any]:
-    """Return what is measured in each of the frames: (t …)."""
+    """Return the measurement of each frame: (t …)."""
     return np.stack([frame.of(measure) for frame in shared(frames)])
 
 
@@ -100,18 +100,18 @@ def lower_median(values: NDArray[Any]) -> Any:
 
 
 GREY_LEVELS = (24.0, 240.0)
-"""Levels between which a ratio is measured: darker pixels are noise, brighter ones cut off."""
+"""Levels between which a ratio is measured: darker pixels are noise, brighter pixels clipped."""
 
 WHITE_LEVEL = 250
-"""Level from which a pixel is white, and its light cut off."""
+"""A pixel of at least this level is white: its light is clipped."""
 
 LEAST_GREY_FRACTION = 0.3
-"""Smallest fraction of the pixels that a factor is measured in, so that it is no person's before a
-black background; the factor is 1 otherwise."""
+"""Smallest fraction of grey pixels of a frame with a factor; with fewer the factor is 1. It could
+otherwise be the factor of a person before a black background."""
 
 LEAST_GREY_PIXELS = 20
-"""Smallest number of pixels that a factor is measured in before differences are taken. Before a
-black background they are the person's; if it is the person that gets brighter, nothing moves."""
+"""Smallest number of grey pixels of a frame with a factor in ``same_light``. Before a black
+background these are pixels of a person: a person who only gets brighter does not move."""
 
 LEAST_FLICKER = 0.06
 """Smallest change of the logarithm of the factor of a video that flickers."""
@@ -137,7 +137,7 @@ def find_light(frames: AnyFrames) -> Floats | None:
 def remove_flicker(frames: Frames, reference: Floats) -> Frames:
     """Return frames (t h w 3) under the light of the median frame of ``find_light``.
 
-    A pixel that is cut off is at least as bright as it is in the median of the corrected frames.
+    A clipped pixel becomes at least as bright as in the median of the corrected frames.
     """
     factors = [np.exp(_median(_ratios(image, reference))) for image in every(frames, luma_of)]
     levels = np.arange(256.0)
@@ -154,9 +154,9 @@ def remove_flicker(frames: Frames, reference: Floats) -> Frames:
 def same_light(grey: Grey) -> Grey | None:
     """Return grey frames (t h w), luma from 0 to 255, under the light of their median frame.
 
-    Differences of frames show what moves; any change of the light would be movement of all that is
-    lit. Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. None is
-    returned if the light hardly changes.
+    Differences of frames show movement; a change of the light would look like movement everywhere.
+    Unlike ``remove_flicker``, this needs few grey pixels, and leaves white as it is. Returns None
+    if the light hardly changes.
     """
     sampled = grey[:, ::PIXEL_STEP, ::PIXEL_STEP].reshape(len(grey), -1)  # (t n)
     reference = lower_median(sampled)
@@ -193,17 +193,18 @@ BRIGHTEST_QUANTILE = 0.995
 """Fraction of the pixels below the brightest level."""
 
 SHOWN_LEVEL = 16.0
-"""Level from which a pixel shows something: the surroundings of a depth video are black."""
+"""Smallest level of a pixel with content: the surroundings of a depth video are black."""
 
 DARK_HIGH = 80.0
 """A video is dark if its brightest level is below this; no development clip has less than 86."""
 
 DIM_HIGH = 100.0
-"""A video is dark, too, if its brightest level is below this and its median below the next one."""
+"""A video is dark, too, if its brightest level is below this and its median is below
+``DIM_TYPICAL``."""
 
 DIM_TYPICAL = 50.0
-"""Median of what a dim video shows at most. Of development clips whose brightest level is below
-100, the least is 59."""
+"""Largest median of a dim video. Development clips whose brightest level is below 100 have at least
+59."""
 
 BRIGHT_LOW = 25.0
 """Smallest darkest level of a bright video."""
@@ -213,26 +214,26 @@ LEAST_WHITE = 0.15
 darkest level has more than 0.09."""
 
 NEW_WHITE = 180.0
-"""New level of white in a bright video. What was cut off at white was of any lighter level: as a
-grey it is less wrong."""
+"""New level of white in a bright video. The true levels of clipped pixels are unknown; grey is a
+smaller error than white."""
 
 BRIGHT_GAMMA = 2.0
 """Gamma of the new levels of a bright video."""
 
 VIVID_LEVEL = 150.0
-"""Level of a color from which a video is not dark: a deep blue has little luma."""
+"""A video is not dark if red, green or blue reaches this level: a deep blue has little luma."""
 
 LEAST_RANGE = 60.0
-"""Smallest distance of the darkest and the brightest level of a video with enough contrast."""
+"""Smallest distance between the darkest and the brightest level of a video with enough contrast."""
 
 MOST_GAIN = 8.0
-"""Largest factor of a stretch: beyond it, noise would become the motion."""
+"""Largest gain of a contrast stretch: a larger gain would turn noise into motion."""
 
 STRETCHED_MEAN = 0.4
-"""Mean of what a stretched video shows, from 0 to 1, that a gamma is chosen for if it is darker."""
+"""Mean luma, from 0 to 1, to which a gamma lifts a stretched video that is darker."""
 
 LEAST_GAMMA = 0.5
-"""Smallest of these gammas."""
+"""Smallest gamma of a stretched video."""
 
 
 class Brightness(NamedTuple):
@@ -293,20 +294,20 @@ def new_levels(frames: AnyFrames, found: Brightness) -> NDArray[np.uint8] | None
         return None
     span = found.high - found.low
     gain = min(MOST_GAIN, 255 / max(span, 1))
-    # What the limit of the gain leaves free is free at both ends, unless that made it lighter.
+    # The free range is divided between both ends, unless that would make the video lighter.
     base = min(found.low, (255 - gain * span) / 2)
 
     def stretched(levels: Floats) -> Floats:
         return ((base + gain * (levels - found.low)) / 255).clip(0, 1)
 
     new = stretched(np.arange(256.0))
-    # A gamma stretches dark levels further: where the gain is at its limit, that would exceed it.
+    # A gamma below 1 amplifies dark levels further: not where the gain is at its limit.
     gamma = 1.0 if gain == MOST_GAIN else _gamma_of(stretched(every(frames, luma_of)))
     return np.asarray(255 * new**gamma).round().astype(np.uint8)
 
 
 def _gamma_of(luma: Floats) -> float:
-    """Return the gamma that lifts the mean of what stretched luma, from 0 to 1, shows."""
+    """Return the gamma that lifts the mean of stretched luma, from 0 to 1, without the black."""
     shown = luma[luma >= SHOWN_LEVEL / 255]
     if len(shown) < (1 - BRIGHTEST_QUANTILE) * luma.size or shown.mean() >= STRETCHED_MEAN:
         return 1.0
