@@ -16,7 +16,7 @@ from fewact.recordings.formats import Event
 from fewact.recordings.formats.event import by_subject
 
 EVENT_IOU = 0.5
-"""Temporal IoU from which two events of one class are the same."""
+"""Least temporal IoU of two events of one class that count as the same event."""
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Temporal IoUs of the mean average precision, as published for few-shot localisation."""
@@ -40,7 +40,7 @@ class Kappa:
         interval: 95 % interval, by a bootstrap over blocks of 30 s; None for less than two blocks.
         units: Number of units.
         confusion: Number of units (c+1, c+1): rows are the person's classes, columns the found
-            ones; last those of no class.
+            classes; the last row and column are time of no class.
     """
 
     value: float
@@ -51,7 +51,7 @@ class Kappa:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of found events with those that a person scored.
+    """Agreement of found events with a person's events.
 
     Args:
         classes: Classes of both, sorted.
@@ -120,7 +120,7 @@ class Scored:
         return max((end for end in ends if np.isfinite(end)), default=0.0)
 
     def of_classes(self) -> "Scored":
-        """Return the events of classes, those that go on to the end of the recording cut there.
+        """Return the events of classes; events without an end are cut at the end of the recording.
 
         Events of ``none`` or ``(none)`` are time of no class.
         """
@@ -233,9 +233,10 @@ def average_precisions(
 ) -> dict[str, list[float]]:
     """Return the average precision of each scored class at temporal IoUs, as ActivityNet's code.
 
-    Found events of a class, of all recordings, are taken by falling confidence. One is right if the
-    scored event of its class and recording that it overlaps most, of those that are not taken yet,
-    reaches the IoU. The area is that under the interpolated curve of precision over recall.
+    Found events of a class, of all recordings, are taken by falling confidence. Each is compared
+    with the free scored event of its class and recording that it overlaps most. If their IoU is
+    large enough, the found event is right and the scored event is taken. The precision is the area
+    under the interpolated curve of precision over recall.
 
     Returns:
         By class; empty if an event was found without a confidence, or none was found.
@@ -285,7 +286,7 @@ def _iou(first: Event, second: Event) -> float:
 def codes(events: Iterable[Event], classes: Sequence[str], times: Floats) -> Ints:
     """Return the position of the class at each time (t,), or their number for none.
 
-    Of events at the same time the one that begins first counts.
+    If events overlap, the event that begins first counts.
     """
     numbers = np.full(len(times), len(classes))
     for event in sorted(events, key=lambda event: event.start, reverse=True):

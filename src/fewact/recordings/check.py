@@ -45,7 +45,7 @@ class Checked(BaseModel):
 
 
 class CheckPlan(BaseModel):
-    """What was drawn, in the order in which it is shown.
+    """Windows that were drawn, in the order in which the video shows them.
 
     Args:
         options: Options of the draw.
@@ -93,35 +93,35 @@ def draw(durations: Mapping[str, float], check: str, width: float, seed: int) ->
         SampledRecording(name=n, duration=d, windows=windows(d, width))
         for n, d in durations.items()
     ]
-    every = [
+    windows_of_all = [
         Checked(recording=i, window=j) for i, part in enumerate(parts) for j in range(part.windows)
     ]
-    number = _number(check, len(every))
-    if len(every) < FEWEST_CHECKED:
+    number = _number(check, len(windows_of_all))
+    if len(windows_of_all) < FEWEST_CHECKED:
         seconds = sum(durations.values()) / (
             FEWEST_CHECKED + len(parts) / 2
         )  # each may lose half a window
         raise OptionError(
             "too few windows to draw from",
             where="--window",
-            got=f"{len(every)} windows of {width:g} s",
+            got=f"{len(windows_of_all)} windows of {width:g} s",
             expected=f"{FEWEST_CHECKED} or more in all recordings",
             hint="Add recordings, or check all of shorter windows: "
             f"--window {max(1.0, seconds):.2f} --check 100%",
         )
-    if not FEWEST_CHECKED <= number <= len(every):
-        percent = -(-100 * FEWEST_CHECKED // len(every))
+    if not FEWEST_CHECKED <= number <= len(windows_of_all):
+        percent = -(-100 * FEWEST_CHECKED // len(windows_of_all))
         raise OptionError(
             "too few windows to check" if number < FEWEST_CHECKED else "there are fewer windows",
             where="--check",
-            got=f"{number} of {len(every)} windows of {width:g} s",
-            expected=f"{FEWEST_CHECKED} to {len(every)}",
+            got=f"{number} of {len(windows_of_all)} windows of {width:g} s",
+            expected=f"{FEWEST_CHECKED} to {len(windows_of_all)}",
             hint=f"--check {percent}%, or shorter windows: --window {width / 2:g}",
         )
     return CheckPlan(
         options={"check": check, "window": width, "seed": seed},
         recordings=parts,
-        checked=random.Random(seed).sample(every, number),
+        checked=random.Random(seed).sample(windows_of_all, number),
     )
 
 
@@ -251,8 +251,8 @@ def totals(
     classes = [] if apart else plan.classes
     if apart:
         found, events_of = _by_subject(found), _by_subject(scored.events)
-    both = (*(found.values() if apart else ()), *events_of.values())
-    labels = {str(event.label) for events in both for event in events}
+    counted = (*(found.values() if apart else ()), *events_of.values())
+    labels = {str(event.label) for events in counted for event in events}
     classes = [*classes, *sorted(labels.difference(classes))]
 
     def measured(events: Mapping[int, Iterable[Event]]) -> Mapping[str, Floats]:
@@ -263,7 +263,8 @@ def totals(
         return {name: np.concatenate([part[name] for part in parts]) for name in TOTAL_MEASURES}
 
     before = np.cumsum([0, *(part.windows for part in plan.recordings)])
-    checked = [int(before[one.recording]) + one.window for one in plan.checked[: scored.checked]]
+    windows = plan.checked[: scored.checked]
+    checked = [int(before[window.recording]) + window.window for window in windows]
     true, predicted = measured(events_of), measured(found)
     return [
         (label, name, total(true[name][checked, column], predicted[name][:, column], checked))

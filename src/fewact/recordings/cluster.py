@@ -33,7 +33,7 @@ class RemoteWatch:
     Args:
         model: Saved model.
         load: Arguments of ``FewShotClassifier.load``.
-        false_alarms: Requested limit of false alarms; None for that of the model.
+        false_alarms: Requested limit of false alarms; None for the model's own limit.
         options: Options of ``watching``.
     """
 
@@ -61,7 +61,7 @@ class RemoteWatch:
                     outcome |= {"watched": watched.model_dump(), "faults": faults}
             except UNREADABLE as error:
                 outcome["error"] = str(error)
-        return outcome | {"warnings": [str(one.message) for one in warned]}
+        return outcome | {"warnings": [str(warning.message) for warning in warned]}
 
 
 def watch_on_ray(
@@ -97,14 +97,14 @@ def watch_on_ray(
 
 def _on_ray(
     recordings: Recordings,
-    left: Sequence[Path],
+    unfinished: Sequence[Path],
     shown: Shown,
     *,
     work: RemoteWatch,
     address: str,
 ) -> Iterator[tuple[Path, Watched | str]]:
     """Yield what is found on workers, which reach the model and the recordings by their paths."""
-    absolute = {str(path.absolute()): path for path in left}
+    absolute = {str(path.absolute()): path for path in unfinished}
     items = [(file, recordings.names[path]) for file, path in absolute.items()]
     for outcome in map_on_ray(work, items, address=address):
         for text in (*outcome["warnings"], *outcome.get("faults", ())):

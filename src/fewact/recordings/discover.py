@@ -21,7 +21,7 @@ from fewact.recordings.small_vectors import (
 from fewact.recordings.windows import START_ROUNDING
 
 MOVEMENT_SECONDS: Final = 2.5
-"""Duration of the segments unless another one is requested, in seconds."""
+"""Default duration of the segments, in seconds."""
 
 MOST_WINDOWS: Final = 4000
 """Largest number of windows that are compared with each other."""
@@ -30,7 +30,7 @@ MOVEMENT_STEP: Final = 1 / 5
 """Least distance between the starts of windows, as a fraction of their length."""
 
 GROUP_SEEDS: Final = 2
-"""Number of other segments that the first one of a group is like."""
+"""Number of segments to which the first segment of a group must be similar."""
 
 LEAST_ALIKE: Final = 1.4
 """Least similarity of a segment with the first ones of its group. Chosen on development
@@ -40,7 +40,7 @@ ALIGNED_WEIGHT: Final = 4.0
 """Weight of aligned motion, next to 1 for the small vectors."""
 
 ALIGNED_NEIGHBOURS: Final = 64
-"""Number of windows whose motion is aligned with that of each, those of the nearest vectors."""
+"""Number of neighbours of a window by small vectors, with whose motion its motion is aligned."""
 
 SMALLEST_GROUP: Final = 3
 """Least number of segments of a group."""
@@ -81,7 +81,7 @@ class _Windows:
         return self.starts + RECORDING_DISTANCE * offsets
 
     def similarities(self, windows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
-        """Return the similarities (w n) of windows (w), each with other ones (w n)."""
+        """Return the similarities (w n) of windows (w), each with n others (w n)."""
         quick = (self.vectors[others] @ self.vectors[windows][..., None])[..., 0]  # (w n)
         aligned = aligned_similarities(self.motion[windows][:, None], self.motion[others])[:, 0]
         # The motion of what is no figure says little.
@@ -156,18 +156,18 @@ def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: f
 
 
 def _alike(windows: _Windows) -> Array:
-    """Return the similarities (w w) of windows with those of the nearest vectors, others −∞."""
+    """Return the similarities (w w) of windows with their neighbours; −∞ for all other windows."""
     alike = np.full((len(windows.starts),) * 2, -np.inf, np.float32)
     for begin in range(0, len(alike), WINDOWS_AT_ONCE):
-        some = np.arange(begin, min(begin + WINDOWS_AT_ONCE, len(alike)))
-        products = windows.vectors[some] @ windows.vectors.T
+        part = np.arange(begin, min(begin + WINDOWS_AT_ONCE, len(alike)))
+        products = windows.vectors[part] @ windows.vectors.T
         nearest = np.argsort(-products, axis=1)[:, :ALIGNED_NEIGHBOURS]
-        alike[some[:, None], nearest] = windows.similarities(some, nearest)
+        alike[part[:, None], nearest] = windows.similarities(part, nearest)
     return alike
 
 
 class _Seeds:
-    """For each free window the windows that it is most alike, which begin a group.
+    """Seeds of groups: for each free window, the free windows that are most similar to it.
 
     Args:
         windows: The windows.
@@ -183,7 +183,7 @@ class _Seeds:
         self.free = np.ones(len(alike), bool)
 
     def clearest(self) -> list[int]:
-        """Return the free windows that are most alike; none if no window is like enough others."""
+        """Return the seeds that are most similar; none if no window has enough neighbours."""
         best, seeds = -np.inf, list[int]()
         for i in np.flatnonzero(self.free).tolist():
             nearest, score = self._of(i)
@@ -192,15 +192,18 @@ class _Seeds:
         return seeds
 
     def _of(self, i: int) -> tuple[list[int], float]:
-        """Return a window and those that it is most alike, and their mean similarity."""
-        known = self._known.get(i)
+        """Return a window followed by the most similar free windows, and their mean similarity."""
+        neighbours = self._known.get(i)
         # Fewer than enough may be more where others are no longer free.
-        if known is None or len(known[0]) <= GROUP_SEEDS or not self.free[known[0]].all():
+        if neighbours is None or not self._is_valid(neighbours[0]):
             ranks = np.where(self.free, self._alike[i], -np.inf)
             nearest = apart(self._places, self._places + self._length, ranks, GROUP_SEEDS + 1)
             score = float(ranks[nearest[1:]].mean()) if len(nearest) > GROUP_SEEDS else -np.inf
-            self._known[i] = known = nearest, score
-        return known
+            self._known[i] = neighbours = nearest, score
+        return neighbours
+
+    def _is_valid(self, nearest: list[int]) -> bool:
+        return len(nearest) > GROUP_SEEDS and bool(self.free[nearest].all())
 
 
 def _members(windows: _Windows, seeds: _Seeds) -> list[tuple[int, float]]:
@@ -211,9 +214,9 @@ def _members(windows: _Windows, seeds: _Seeds) -> list[tuple[int, float]]:
     places = windows.places
     ranks = np.empty(len(places))
     for begin in range(0, len(places), OTHERS_AT_ONCE):
-        some = np.arange(begin, min(begin + OTHERS_AT_ONCE, len(places)))
-        others = np.broadcast_to(some, (len(first), len(some)))
-        ranks[some] = windows.similarities(first, others).mean(0)
+        part = np.arange(begin, min(begin + OTHERS_AT_ONCE, len(places)))
+        pairs = np.broadcast_to(part, (len(first), len(part)))
+        ranks[part] = windows.similarities(first, pairs).mean(0)
     ranks = np.where(seeds.free & (ranks >= LEAST_ALIKE), ranks, -np.inf)
     nearest = apart(places, places + windows.length, ranks, len(places))
     return [(i, float(ranks[i])) for i in nearest if ranks[i] >= LEAST_ALIKE]

@@ -43,9 +43,9 @@ def ethogram(
         parts.append(svg.text(10, y + 20, recording or "recording", weight=600))
         parts.append(svg.text(left + width, y + 20, clock_time(duration), anchor="end"))
         y += TITLE_HEIGHT
-        own = by_subject(event for event in events if event.recording == recording)
-        for subject, label in product(own, classes):
-            shown = [event for event in own[subject] if str(event.label) == label]
+        events_of = by_subject(event for event in events if event.recording == recording)
+        for subject, label in product(events_of, classes):
+            shown = [event for event in events_of[subject] if str(event.label) == label]
             if subject and not shown:
                 continue
             parts.append(svg.text(10, y + 15, names[subject] + label))

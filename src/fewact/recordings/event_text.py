@@ -23,7 +23,7 @@ def events_text(
         delay: Seconds by which video players show the first frame after the start of the file, for
             subtitles.
     """
-    write = _FORMATS.get(path.suffix.lower())
+    write = _WRITERS.get(path.suffix.lower())
     if write is None or writer_of(path) is not None:
         return table_text(path, events)
     if write in (_vtt, _srt):
@@ -93,7 +93,7 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-_FORMATS: Final[dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]]] = {
+_WRITERS: Final[dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]]] = {
     ".json": _json,
     ".vtt": _vtt,
     ".srt": _srt,

@@ -1,19 +1,19 @@
 """Events of a recording, found from the scores of overlapping windows while it goes on.
 
 1. A window whose score reaches the threshold is a candidate. In a recording of other people or of
-   another scene all scores are lower, so that the recording itself counts more: the threshold is a
-   little below the mean of a quarter of the model's and three quarters of the one that splits the
-   windows so far best into two (Otsu's), and at most the model's.
-2. Of candidates that overlap, the one with the highest rank is kept, as in object detection (greedy
-   non-maximum suppression). A window that meets a performance well has a class that is distinct
-   from all others, which says more of where it is than the score. Each kept window is one
-   performance of its class.
+   another scene all scores are lower. So the threshold adapts: it is a weighted mean of the model's
+   threshold (a quarter) and of Otsu's threshold of the windows so far (three quarters), minus a
+   margin. It never exceeds the model's threshold.
+2. If candidates overlap, the candidate with the highest rank is kept, as in object detection
+   (greedy non-maximum suppression). In a window that contains exactly one performance, the class is
+   distinct from all others. So the rank depends more on how distinct the class is than on the
+   score. Each kept window is one performance of its class.
 3. Performances of one class that follow each other closely are one event with repetitions, if all
    windows between them have that class, too, or if they overlap. An event that is probably wrong is
    not reported.
-4. An action that goes on has no beginning in the middle: windows that were dropped for one of its
-   performances and show its class extend the event, and of a long performance whose parts show its
-   class, too, the shortest windows say where it begins and ends. Events of one class never overlap.
+4. In an action that goes on, windows have no natural start. So suppressed windows of the same class
+   extend the event. In a long performance whose parts show its class, too, the shortest windows set
+   the start and the end. Events of one class never overlap.
 
 If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
 A window is decided as soon as no later window can overlap it, with the same result as if all were
@@ -34,8 +34,8 @@ from fewact.classifier.names import Label
 from fewact.recordings.formats import Event
 
 WINDOWS_THAT_ADAPT = 6
-"""Number of windows from which the recording counts. The first ones wait for them, unless the
-recording ends. No event is later for it: windows that could overlap the first one end later."""
+"""Least number of windows for a threshold that adapts. Earlier windows wait, unless the recording
+ends. Events are not delayed: windows that could overlap the first window end later anyway."""
 
 WINDOWS_REMEMBERED = 3000
 """Number of the latest windows that count."""
@@ -51,7 +51,7 @@ THRESHOLD_MARGIN = 0.25
 """Distance of the threshold below that mean, in standard deviations of the recording's scores."""
 
 OVERLAP_OF_CLASSES = 0.3
-"""Fraction of the shorter of two candidates of different classes: those that share more overlap.
+"""Largest fraction of the shorter of two candidates that they may share if their classes differ.
 Windows are a sixth of their length apart; neighbouring actions may share one such step."""
 
 OVERLAP_OF_ONE_CLASS = 0.2
@@ -68,7 +68,7 @@ BETWEEN_OVERLAP = 0.3
 """Fraction of the shorter performance by which a window between two may overlap each of them."""
 
 LONG_ACTION = 3
-"""Number of performances in a row from which an action goes on, without a beginning in between."""
+"""Least number of performances in a row that count as one action that goes on."""
 
 EDGE_OUTSIDE = 0.15
 """Fraction of a window that may be outside of an action that goes on and whose class it shows."""
@@ -114,8 +114,8 @@ class WindowScore:
         score: How certainly it shows a class: 0 as a clip of no class, 1 as a training clip; the
             sum of this and of ``distinct`` unless a rate of false alarms is requested.
         distinct: How distinct its class is from the second one, 0 … 1.
-        fits: Whether training clips of its class are about as long; a window may show an action
-            that goes on, or a part of one, but only one that fits is a performance.
+        fits: Whether training clips of its class are about as long. Only a window that fits is a
+            performance; other windows may show an action that goes on, or a part of an action.
         probabilities: Probability of each class if it shows one of them, in their order.
     """
 
@@ -318,7 +318,7 @@ class EventFinder:
         return runs
 
     def _follows(self, run: Sequence[WindowScore], second: WindowScore) -> bool:
-        """Whether a performance is of the same event as those of a run."""
+        """Return whether a performance belongs to the event of a run."""
         if not run:
             return False
         first = run[-1]
@@ -359,9 +359,9 @@ class EventFinder:
 
 
 def joined(events: Iterable[Event], gap: float) -> list[Event]:
-    """Return events, in the order of their starts, of which those of a class are apart.
+    """Join events of one class; return all events in the order of their starts.
 
-    Where at most ``gap`` seconds are between two of one class, they are one; 0 joins none.
+    Two events are joined if at most ``gap`` seconds are between them; 0 joins none.
 
     >>> [e.end for e in joined([Event("a", 0, 2, 0.9), Event("b", 1, 3), Event("a", 3, 5, 0.8)], 1)]
     [5, 3]

@@ -1,7 +1,7 @@
 """Find actions in an index by examples: rank all windows by small vectors, read the best again.
 
-All windows are scored by small vectors. The motion of the best of each hour is aligned with that of
-the examples. The segments that rank best then are read from their recordings, and compared as
+All windows are scored by small vectors. In each hour the motion of the best windows is aligned with
+the motion of the examples. Then the best segments are read from their recordings, and compared as
 ``predict`` compares clips.
 """
 
@@ -137,7 +137,7 @@ def _scored(rows: Rows, question: Question) -> list[Windows]:
 
 
 def _quick_scores(parts: Mapping[str, Array], question: Question) -> Array:
-    """Return the scores (w n) of classes from similarities (w s) of which none is aligned."""
+    """Return the scores (w n) of classes from similarities (w s) without alignment."""
     return question.joined(
         _sum(TRACK_WEIGHTS, {name: _counted(name, parts[name]) for name in parts})
     )
@@ -209,12 +209,12 @@ def spans_of_sources(
     """
     archive = Archive(Store(folder), check_watchable(fitted)[0].card)
     question = question_of_model(fitted)
-    known = {str(one.path): one for one in archive.recordings() if one.is_there}
+    indexed = {str(each.path): each for each in archive.recordings() if each.is_there}
     absolute = {source: str(Path(source).absolute()) for source in sources}
     return {
-        source: spans_to_watch(archive, known[path], question, fraction)
+        source: spans_to_watch(archive, indexed[path], question, fraction)
         for source, path in absolute.items()
-        if path in known
+        if path in indexed
     }
 
 
@@ -258,8 +258,8 @@ def with_probabilities(segments: Sequence[Segment]) -> list[Segment]:
     scores = _standardised(similarity + RANK_WEIGHT * rank)
     odds = (PROBABILITY_SLOPE * scores - PROBABILITY_OFFSET).tolist()
     return [
-        replace(segment, probability=1 / (1 + math.exp(-each)))
-        for segment, each in zip(segments, odds, strict=True)
+        replace(segment, probability=1 / (1 + math.exp(-log_odds)))
+        for segment, log_odds in zip(segments, odds, strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ FONTS = (
     "YuGothM.ttc",
     "Nirmala.ttc",
 )
-"""Fonts of Linux, macOS and Windows; the first one that has all characters is used."""
+"""Fonts of Linux, macOS and Windows. The first font with all characters is used."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -43,7 +43,7 @@ def _installed(name: str, size: int) -> Font | None:
 
 
 def _missing(font: Font, letters: str) -> str:
-    """Return the characters that a font draws like one that no font has."""
+    """Return the characters that a font draws as its sign for unknown characters."""
     unknown = bytes(font.getmask("\U0010fffe"))
     return "".join(c for c in letters if not c.isspace() and bytes(font.getmask(c)) == unknown)
 

@@ -63,7 +63,7 @@ SHARD_ENTRIES: Final = 10
 """Entries of a shard: a killed index loses at most so many minutes of a recording."""
 
 FRAME_GAP: Final = 1.0
-"""Time without frames, in seconds, from which on a piece is left out."""
+"""Longest time without frames, in seconds. A piece with a longer gap is left out."""
 
 LARGEST_VALUE: Final = 5.0
 """Largest value that is kept, in standard deviations of a random direction."""
@@ -135,7 +135,7 @@ class Archive:
         create: Make the index if there is none.
 
     Raises:
-        StoreError: The store has no index, or one of another backbone.
+        StoreError: The store has no index of this backbone.
         ModelError: The backbone has no maps.
     """
 
@@ -171,7 +171,11 @@ class Archive:
 
     def recordings(self) -> list[IndexedRecording]:
         """Return the stored recordings, each once: where its file is, if it is anywhere."""
-        return [one for one in _recordings(self.known) if self._is_stored(one.fingerprint)]
+        return [
+            recorded
+            for recorded in _recordings(self.known)
+            if self._is_stored(recorded.fingerprint)
+        ]
 
     def _is_stored(self, fingerprint: str) -> bool:
         return fingerprint not in self._lost and _key(fingerprint, 0) in self.entries
@@ -229,14 +233,14 @@ class Archive:
 
 
 def _recordings(known: KnownVideos) -> list[IndexedRecording]:
-    found: dict[str, IndexedRecording] = {}
+    recordings: dict[str, IndexedRecording] = {}
     for path, facts in known.every().items():
         if facts.fingerprint is not None and facts.error is None:
             recorded = IndexedRecording(Path(path), facts.fingerprint, facts.stamp)
-            before = found.get(facts.fingerprint)
+            before = recordings.get(facts.fingerprint)
             if before is None or (recorded.is_there and not before.is_there):
-                found[facts.fingerprint] = recorded
-    return list(found.values())
+                recordings[facts.fingerprint] = recorded
+    return list(recordings.values())
 
 
 def indexed_files(folder: Path) -> list[str]:
@@ -245,11 +249,13 @@ def indexed_files(folder: Path) -> list[str]:
     Raises:
         StoreError: There is no index in the folder, or none of its files is there.
     """
-    known = _recordings(Store(folder).known(RECORDINGS))
-    files = [str(recorded.path) for recorded in known if os.path.exists(recorded.path)]
+    recordings = _recordings(Store(folder).known(RECORDINGS))
+    files = [str(recorded.path) for recorded in recordings if os.path.exists(recorded.path)]
     if not files:
         raise StoreError(
-            "no recording of the index is there", where=str(folder), got=f"{len(known)} that moved"
+            "no recording of the index is there",
+            where=str(folder),
+            got=f"{len(recordings)} that moved",
         )
     return files
 

@@ -47,7 +47,7 @@ class IndexRecording:
                 outcome["new"] = self.archive.add(Path(path), self._network, shown)
             except UNREADABLE as error:
                 outcome["error"] = str(error)
-        return outcome | {"warnings": [str(one.message) for one in warned]}
+        return outcome | {"warnings": [str(warning.message) for warning in warned]}
 
 
 def index_each(

@@ -73,7 +73,7 @@ def job_of(model: Path, options: Mapping[str, Any]) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what distinguishes a file from one that has replaced it; None if there is none."""
+    """Return what distinguishes a file from its replacement; None if there is no file."""
     with suppress(OSError):
         status = path.stat()
         return status.st_ino, status.st_mtime_ns
@@ -111,19 +111,19 @@ class Recordings:
         self._written = _identity(file)
         if self.overwrite or self._written is None:
             return
-        found = FINISHED_FILE.model(file, _Finished)
-        if found.job != self.job:
+        finished = FINISHED_FILE.model(file, _Finished)
+        if finished.job != self.job:
             FINISHED_FILE.refuse(file, "it is of another model or of other options")
-        others = sorted(found.recordings.keys() - self.names.values())
-        if others:
+        unnamed = sorted(finished.recordings.keys() - self.names.values())
+        if unnamed:
             raise OutputError(
                 "the file has events of recordings that are not named now",
                 where=str(self.output),
-                got=", ".join(others)[:200],
+                got=", ".join(unnamed)[:200],
                 expected="the same recordings, or more",
                 hint="Name them, too, or choose another file; --overwrite starts from scratch.",
             )
-        self.finished = found
+        self.finished = finished
 
     @property
     def events(self) -> list[Event]:
@@ -137,7 +137,7 @@ class Recordings:
         return sum(finished[name].seconds for name in self.names.values() if name in finished)
 
     def watch(self, watch_each: "WatchEach", *, quiet: bool) -> None:
-        """Watch all recordings that are not finished; one that cannot be read is skipped.
+        """Watch all recordings that are not finished; unreadable recordings are skipped.
 
         Args:
             watch_each: Watches recordings, see ``WatchEach``.
@@ -228,14 +228,14 @@ UNREADABLE = (VideoError, DataError, OSError)
 
 def _one_by_one(
     recordings: Recordings,
-    left: Sequence[Path],
+    unfinished: Sequence[Path],
     shown: Shown,
     *,
     open_one: Callable[[str, threading.Event], AbstractContextManager[Watch]],
     stop: threading.Event,
 ) -> Iterator[tuple[Path, Watched | str]]:
     """Watch recordings here, until ``stop`` is set; events are written when they are complete."""
-    for path in left:
+    for path in unfinished:
         try:
             with open_one(str(path), stop) as watch:
                 watched = watch_to_end(
@@ -262,16 +262,16 @@ def watch_to_end(
     """Watch a recording to its end, or until it is stopped."""
     status, events = path.stat(), list[Event]()
 
-    def found(some: Sequence[Event]) -> None:
-        for event in some:
+    def add(complete: Sequence[Event]) -> None:
+        for event in complete:
             events.append(replace(event, recording=name, clock=_clock(watch, event)))
             write(events[-1])
 
     for time, _, complete in watch.moments():
-        found(complete)
+        add(complete)
         shown(time)
     if not watch.stopped:
-        found(watch.close())
+        add(watch.close())
     return Watched(
         size=status.st_size,
         modified=status.st_mtime_ns,

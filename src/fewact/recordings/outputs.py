@@ -65,13 +65,13 @@ def event_writer(
     """
     if format == "jsonl":
         return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
-    several = ("recording",) if recordings else ()
+    first_column = ("recording",) if recordings else ()
     if format == "csv":
         subject = ("subject", *SIDES) if by_subject else ()
-        columns_of_csv = (*several, *COLUMNS, *subject, *(["clock"] if recordings else []))
+        columns_of_csv = (*first_column, *COLUMNS, *subject, *(["clock"] if recordings else []))
         print(csv_line(columns_of_csv), end="", flush=True)
         return lambda event: print(csv_line(cells(event, columns_of_csv)), end="", flush=True)
-    names = (*several, *(["subject"] if by_subject else []), *COLUMNS)
+    names = (*first_column, *(["subject"] if by_subject else []), *COLUMNS)
     first = [recordings] if recordings else []
     first += [[WIDEST_SUBJECT]] if by_subject else []
     columns = Columns(names, *first, [WIDEST_TIME], [WIDEST_TIME], classes, [])

@@ -32,7 +32,7 @@ LIVE_SPAN = 60.0
 """Seconds of a recording without a known end that the bar of events shows."""
 
 MOST_COUNTS = 8
-"""Number of classes with a count: those that were performed most often."""
+"""Number of classes whose counts are shown: the most frequent classes."""
 
 OPAQUE = np.uint16(255)
 
@@ -129,7 +129,7 @@ class Overlay:
         return min(left, picture.width - panel.width), above if above >= 0 else top
 
     def _finish(self, time: float) -> None:
-        """Count the events that are over; forget those that the bar does not show."""
+        """Count the events that are over; forget events that the bar does not show."""
         while self._ahead and self._ahead[0].end <= time:
             over = self._ahead.popleft()
             self._counts[str(over.label)] += over.repetitions

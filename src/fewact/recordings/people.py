@@ -33,7 +33,7 @@ FindTracks: TypeAlias = Callable[[VideoClip], tuple[list[Track], tuple[int, int]
 
 @dataclass(frozen=True)
 class _PartClip(Clip):
-    """Clip of a file of which a picture is shown."""
+    """A clip of a file, cut to a part of the picture."""
 
     picture: Picture = field(default_factory=Picture)
 
@@ -47,7 +47,7 @@ class _PartClip(Clip):
 
     @property
     def full(self) -> Clip:
-        """The clip, of which all is shown."""
+        """The clip with its full picture."""
         return Clip(self.path, self.label, self.start, self.end, self.group, self.box)
 
 
@@ -56,7 +56,7 @@ class Region:
     """A subject of a clip.
 
     Args:
-        clip: The clip, of which only the subject is shown.
+        clip: The clip, cut to the picture of the subject.
         subject: Its name.
         box: Where it is, in pixels; None where nothing moves.
         enlarged: Whether a part of the picture is shown.
@@ -76,7 +76,7 @@ def regions_of(
     Args:
         clip: Clip of a file, or frames in memory.
         find: Returns its tracks.
-        aspect: Width over height of what is shown of a subject; None for that of the clip.
+        aspect: Width over height of a subject's picture; None for the aspect of the clip.
     """
     if not isinstance(clip, Clip | Frames):
         raise DataError(

@@ -22,7 +22,7 @@ FOUND_CLASS: Final = "found"
 """Class of what clips without a label show."""
 
 LENGTH_FACTORS: Final = (0.85, 1.15)
-"""Durations of windows, as multiples of those of examples."""
+"""Durations of windows, as multiples of the examples' durations."""
 
 RIGHT: Final = "right"
 WRONG: Final = "wrong"

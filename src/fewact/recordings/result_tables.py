@@ -34,12 +34,12 @@ def agreement_tables(result: Agreement) -> list[Table]:
     kappas = [
         (
             f"per {name}",
-            _number(one.value),
-            "" if one.interval is None else " to ".join(map(_number, one.interval)),
-            str(one.units),
+            _number(kappa.value),
+            "" if kappa.interval is None else " to ".join(map(_number, kappa.interval)),
+            str(kappa.units),
         )
-        for name, one in named
-        if one is not None
+        for name, kappa in named
+        if kappa is not None
     ]
     precisions = [*result.precisions.items()]
     if precisions:

@@ -52,7 +52,7 @@ class Search:
     question: Question
 
     def found(self, count: int, again: int) -> list[Segment]:
-        """Return the best segments, of which some are read again, to be compared in full.
+        """Return the best segments. Some are read again and compared in full.
 
         Args:
             count: Largest number of segments.

@@ -60,6 +60,12 @@ def apart(starts: Array, ends: Array, ranks: Array, count: int) -> list[int]:
 def events_of(segments: Sequence[Segment]) -> list[Event]:
     """Return segments as events."""
     return [
-        Event(one.label, one.start, one.end, one.probability, recording=str(one.recorded.path))
-        for one in segments
+        Event(
+            segment.label,
+            segment.start,
+            segment.end,
+            segment.probability,
+            recording=str(segment.recorded.path),
+        )
+        for segment in segments
     ]

@@ -54,14 +54,14 @@ POSITIONS: Final = {
     "layout": EVEN_POSITIONS,
     "motion": (np.linspace(0, LEARNED_FRAMES - 1, FRAMES) + 0.5) / LEARNED_FRAMES,
 }
-"""Positions of a window at which its rows are compared, as fractions of its duration: those of the
-frames that ``fusion`` compares."""
+"""Positions at which the rows of a window are compared, as fractions of its duration. They are the
+positions of the frames that ``fusion`` compares."""
 
 CELL_SECONDS: Final = 0.5
 """Duration of the cells of time in which variances are computed and spans begin, in seconds."""
 
 VARIANCE_FLOOR: Final = {"layout": 1.0, "motion": 1.0}
-"""Variance that is added to that of a window: in a still window the rows are noise."""
+"""Constant that is added to the variance of a window: in a still window the rows are noise."""
 
 ALIGNED_UNLIKE = -0.5
 """Similarity of aligned motion, minus its cost per frame, that different movements reach. Chosen on
@@ -90,10 +90,10 @@ class SmallVectors:
 
     @classmethod
     def of_nodes(cls, method: Method, nodes: Nodes, length: float) -> "SmallVectors":
-        """Return those of the nodes (…) of one clip by ``fusion``.
+        """Return the small vectors of a clip, from its nodes (…) by ``fusion``.
 
         Raises:
-            ModelError: The method is another one, or has other terms or numbers of frames.
+            ModelError: The method is not ``fusion``, or its terms or numbers of frames differ.
         """
         frames = _frame_vectors(method, nodes)
         if {name: len(values) for name, values in frames.items()} != {
@@ -108,7 +108,7 @@ class SmallVectors:
 
     @classmethod
     def of_rows(cls, rows: Rows, start: float, length: float) -> "SmallVectors":
-        """Return those of a window of an index."""
+        """Return the small vectors of a window of an index."""
         at = np.array([start])
         vectors = {n: rows[n][rows_at(n, at, length, len(rows[n]))[0]] for n in INDEX_TRACKS}
         return cls._of(length, vectors)
@@ -130,16 +130,16 @@ class SmallVectors:
 
 def _frame_vectors(method: Method, nodes: Nodes) -> dict[str, Array]:
     """Return the vectors (t c) of the frames of a clip by track, as far as the method has them."""
-    found: dict[str, Array] = {}
+    vectors: dict[str, Array] = {}
     for weighted in method.terms.terms if isinstance(method, Fusion) else ():
         term, node = weighted.term, nodes[weighted.name]
         if isinstance(term, AppearanceTerm):
-            found["appearance"] = node.reshape(term.view.frames, -1)
+            vectors["appearance"] = node.reshape(term.view.frames, -1)
         elif isinstance(term, LearnedMotionTerm):
-            found["motion"] = node[:, :LENGTH]
+            vectors["motion"] = node[:, :LENGTH]
         elif isinstance(term, MotionTerm) and weighted.when == "static" and not term.crop:
-            found["layout"] = node[:, : node.shape[1] // 2]  # deviations, without the changes
-    return found
+            vectors["layout"] = node[:, : node.shape[1] // 2]  # deviations, without the changes
+    return vectors
 
 
 def motion_of_nodes(method: Method, nodes: Nodes) -> Array:
@@ -257,6 +257,6 @@ def aligned_similarities(windows: Array, examples: Array) -> Array:
 
 
 def above(similarity: Array, unlike: float, softness: float) -> Array:
-    """Return by how much similarities exceed those of what is unlike, smoothly from 0 on."""
+    """Return by how much similarities exceed ``unlike``: a softplus, from 0 on."""
     exceeding: Array = softness * np.logaddexp(0, (similarity - unlike) / softness)
     return exceeding

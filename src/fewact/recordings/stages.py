@@ -10,7 +10,7 @@ from fewact.core.workers import one_core_threads, thread_count
 class Stages:
     """Passes values through stages, in the order in which they come.
 
-    With threads all cores are busy, and the results are those of one thread.
+    Threads keep all cores busy and do not change the results.
 
     Args:
         stages: Each takes what the one before it returns.

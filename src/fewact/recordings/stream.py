@@ -23,7 +23,7 @@ from fewact.recordings.events import EventFinder, WindowScore
 from fewact.recordings.formats import Event
 from fewact.recordings.scoring import WindowScorer
 from fewact.recordings.stages import Stages
-from fewact.recordings.windows import Pace, SlidingWindows, Window, check_watchable
+from fewact.recordings.windows import CutWindow, Pace, SlidingWindows, check_watchable
 from fewact.video.cleaning.correction import STILL
 
 PARTIAL_WINDOW = 0.5
@@ -41,8 +41,8 @@ class StreamState:
         label: Class that the last windows show; None if they show none.
         confidence: Estimated probability that they show their most probable class, 0 … 1.
         time: End of these windows, in seconds.
-        probabilities: Estimated probability that they show each class: those of the window that
-            decides, none above the confidence.
+        probabilities: Estimated probability of each class in the window that decides, none above
+            the confidence.
     """
 
     label: Label | None
@@ -218,8 +218,8 @@ class Stream:
     def delay(self) -> float:
         """Seconds after which performances are known that began at a time.
 
-        Two windows: one that shows it, and one that could overlap it and be better. A third one for
-        windows that wait for each other; more of these are rare.
+        They are three windows: the window that shows a performance, a better window that overlaps
+        it, and a third window for windows that wait for each other. Longer chains are rare.
         """
         return 3 * self.lengths[-1] + self._merge_gap
 
@@ -233,15 +233,14 @@ class Stream:
         Args:
             frame: Image (h w 3), RGB, uint8: an array or a tensor, also (3 h w), or a PIL image. It
                 is not referred to afterwards.
-            time: Time of the frame, in seconds, later than that of the last frame; None as ``fps``
-                says.
+            time: Time of the frame, in seconds, later than the last frame; None as ``fps`` says.
 
         Returns:
             Events that are complete now, in the order of their starts. An event is complete
             two to three of the longest windows after its end: the action may be repeated.
 
         Raises:
-            OptionError: The time is not after that of the last frame, or the stream is closed.
+            OptionError: The time is not after the last frame, or the stream is closed.
             DataError: The frame is no such image.
         """
         with self._lock:
@@ -357,7 +356,7 @@ class Stream:
         events += self._finder.add([window.result() for window in windows], self._last)
         return events + self._finder.close(max(end, recording_end or end))
 
-    def _begin(self, windows: Sequence[Window]) -> list[Begun]:
+    def _begin(self, windows: Sequence[CutWindow]) -> list[Begun]:
         return [(window.length, self._window(window.start, window.end)) for window in windows]
 
     def _collect(self, most: int) -> list[Event]:

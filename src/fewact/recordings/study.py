@@ -53,7 +53,7 @@ class Study:
 
     @property
     def plan(self) -> CheckPlan:
-        """What was drawn; say which recordings are new.
+        """The plan of the study; recordings that it does not have are named.
 
         Raises:
             OptionError: It was drawn with other options.
@@ -109,18 +109,18 @@ class Study:
             DataError: No recording can be read.
             OptionError: Too few or too many windows are requested.
         """
-        timelines = {path: each for path in self.paths if (each := timeline_or_none(path))}
+        timelines = {path: timeline for path in self.paths if (timeline := timeline_or_none(path))}
         if not timelines:
             raise DataError("no recording can be read", got=", ".join(map(str, self.paths))[:200])
         durations = {self._name(path): timeline.end for path, timeline in timelines.items()}
         options = self.options
         plan = draw(durations, options["check"], options["window"], options["seed"])
-        spans = [plan.span(one) for one in plan.checked]
+        spans = [*map(plan.span, plan.checked)]
         shown = starts([end - start for start, end in spans])
         plan = plan.model_copy(
             update={"classes": classes, "shown": shown, "events": self._name(events)}
         )
-        files = [list(timelines)[one.recording] for one in plan.checked]
+        files = [list(timelines)[window.recording] for window in plan.checked]
         excerpts = [
             Excerpt(file, *span, at) for file, span, at in zip(files, spans, shown, strict=True)
         ]

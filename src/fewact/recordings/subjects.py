@@ -1,8 +1,9 @@
 """Watch each of several subjects in a recording: a stream for each, of the picture around it.
 
-A recording is read twice: what moves is followed first, so that the picture of a subject that stays
-at its place is the same for all of the recording, and that of a walker follows it. Where the camera
-moves, its motion is known from all of the picture then, so that a subject's picture is stabilised.
+A recording is read twice. The first reading follows what moves. So the picture of a subject that
+stays at its place is the same for all of the recording, and the picture of a walker follows the
+walker. If the camera moves, its motion is estimated from the full picture, and each subject's
+picture is stabilised.
 """
 
 import math
@@ -63,7 +64,7 @@ class SubjectStreams:
     Args:
         begin: Returns a new stream.
         tracks: The subjects.
-        aspect: Width over height of what is shown of a subject; None for that of the recording.
+        aspect: Width over height of a subject's picture; None for the aspect of the recording.
         camera: How the camera moves; None if it is static.
     """
 
@@ -88,7 +89,7 @@ class SubjectStreams:
     @property
     def faults(self) -> tuple[str, ...]:
         """Faults of most windows so far of any subject, each with what to do."""
-        return tuple(dict.fromkeys(fault for each in self._streams for fault in each.faults))
+        return tuple(dict.fromkeys(fault for stream in self._streams for fault in stream.faults))
 
     def needs(self, time: float) -> bool:
         """Return whether a frame of this time would be looked at."""

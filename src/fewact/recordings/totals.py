@@ -7,10 +7,10 @@ with y, what the person scored in n of N windows, and f, what the model found, t
     ȳ + β · (mean of f over all windows − mean of f over the n windows),
 
 β = cov(y, f) / var(f) in 0 … 1 (PPI++, power tuning): a model that finds nothing right gets β ≈ 0.
-The N windows are all there is. So the interval is that of a sample without replacement, narrower
-than one for the population that the recordings are from. Its standard error is the jackknife's,
-which leaves out one window at a time and so includes that β is estimated; with few windows, the
-formula of large samples covers too seldom (``benchmarks.totals``).
+The N windows are the complete population. So the interval is computed for a sample without
+replacement. It is narrower than an interval for all recordings of this type. Its standard error is
+the jackknife's, which leaves out one window at a time and so includes that β is estimated; with few
+windows, the formula of large samples covers too seldom (``benchmarks.totals``).
 """
 
 import math

@@ -38,7 +38,7 @@ class Watch:
     """Looks at a recording while it is read.
 
     Args:
-        stream: Stream of the classifier, or those of several subjects.
+        stream: Stream of the classifier, or streams of several subjects.
         recording: Open recording.
         stop: Ends the recording when it is set; the events so far are complete.
         spans: Parts of the recording that are watched, far from each other; None for all of it.
@@ -201,7 +201,7 @@ def watching(
         classifier: Classifier whose actions are found.
         source: Recording, see ``fewact.video.recording``.
         stop: Ends the recording when it is set.
-        only: Classes whose events are found, see ``Stream``; None finds those of all.
+        only: Classes whose events are found, see ``Stream``; None for all classes.
         merge_gap: Largest time between two events of one class that are one, in seconds.
         min_duration: Duration of the shortest event, in seconds.
         regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
@@ -211,7 +211,7 @@ def watching(
 
     Raises:
         VideoError: The recording cannot be opened.
-        OptionError: Subjects are followed first: not those of a camera, a pipe or an address.
+        OptionError: Subjects are requested of a camera, a pipe or an address, which is read once.
     """
     fitted = classifier.fitted_
     check_watchable(fitted)  # before anything is opened

@@ -18,8 +18,8 @@ WINDOW_STEP = 1 / 6
 recordings, see docs/decisions/recordings.md."""
 
 FIT_RATIO = 2.0
-"""A window fits a class if it is at most this many times as long as the longest training clip of
-the class, and the shortest training clip is at most this many times as long as the window."""
+"""Largest ratio of the durations of a window and of training clips of a class that it fits: of the
+window to the longest clip, and of the shortest clip to the window."""
 
 FRAME_SLACK = 0.1
 """Fraction of the distance between two frames by which a frame may come early."""
@@ -28,7 +28,7 @@ START_ROUNDING = 1e-6
 """Seconds by which a window may end after its recording: sums of steps are rounded."""
 
 
-class Window(NamedTuple):
+class CutWindow(NamedTuple):
     """Times of a window.
 
     Args:
@@ -101,7 +101,7 @@ class SlidingWindows:
         self._frames = frames
         self._next_end = {length: start + length for length in lengths}
 
-    def complete(self, time: float) -> list[Window]:
+    def complete(self, time: float) -> list[CutWindow]:
         """Return the windows whose last frame has come, at the time of the latest frame."""
         windows = []
         for length in self._next_end:
@@ -109,7 +109,7 @@ class SlidingWindows:
             while self._next_end[length] - late <= time:
                 end = self._next_end[length]
                 self._next_end[length] += WINDOW_STEP * length
-                windows.append(Window(length, end - length, end))
+                windows.append(CutWindow(length, end - length, end))
         return windows
 
     @property
@@ -128,7 +128,7 @@ def window_starts(duration: float, length: float, step: float) -> NDArray[np.flo
 
 
 class Pace:
-    """Chooses frames at a fixed rate per second from those that come."""
+    """Chooses frames at a fixed rate per second from a stream of frames."""
 
     def __init__(self, rate: float) -> None:
         self._step, self._next = 1 / rate, -math.inf

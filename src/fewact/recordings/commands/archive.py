@@ -135,11 +135,11 @@ def find(
     from fewact.recordings.search import open_search, print_segments, write_page, write_segments
 
     search, begun = open_search(folder, query, backbone, marks), clock.monotonic()
-    found = search.found(max(top, again), again)[:top]
-    print_segments(found)
+    segments = search.found(max(top, again), again)[:top]
+    print_segments(segments)
     _say_time(len(search.archive.entries), begun)
-    write_segments(found, output)
-    write_page(page, f"Found by {_names(query)}", {"Segments, the nearest first": found})
+    write_segments(segments, output)
+    write_page(page, f"Found by {_names(query)}", {"Segments, the nearest first": segments})
 
 
 @with_specs
@@ -164,11 +164,11 @@ def suggest(
     from fewact.recordings.search import open_search, print_segments, write_page, write_segments
 
     search, begun = open_search(folder, query, backbone, marks), clock.monotonic()
-    found = to_mark(search.archive, search.found(again, again), top)
-    print_segments(found)
+    segments = to_mark(search.archive, search.found(again, again), top)
+    print_segments(segments)
     _say_time(len(search.archive.entries), begun)
-    write_segments(found, output)
-    write_page(page, f"To mark, for {_names(query)}", {"The most useful first": found})
+    write_segments(segments, output)
+    write_page(page, f"To mark, for {_names(query)}", {"The most useful first": segments})
 
 
 def _names(query: Sequence[str]) -> str:
@@ -206,13 +206,15 @@ def discover(
     from fewact.recordings.search import place_of, write_page, write_segments
 
     archive = Archive(Store(folder), backbone.create().card)
-    wanted = {str(Path(name).absolute()) for name in recording or ()}
-    recordings = [one for one in archive.recordings() if not wanted or str(one.path) in wanted]
+    paths = {str(Path(name).absolute()) for name in recording or ()}
+    recordings = [
+        recorded for recorded in archive.recordings() if not paths or str(recorded.path) in paths
+    ]
     if not recordings:
         raise DataError(
             "the index has no such recording",
             where="--recording",
-            got=", ".join(sorted(wanted)) or "none at all",
+            got=", ".join(sorted(paths)) or "none at all",
             hint="Add it: fewact index FILE -o INDEX",
         )
     groups = discovering.discover(archive, recordings, length=length, most=top)

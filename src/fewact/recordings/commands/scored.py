@@ -55,25 +55,27 @@ def agree(
     person did not score are left out.
     """
     from fewact.recordings import result_tables as results
-    from fewact.recordings.agreement import agree
+    from fewact.recordings.agreement import Agreement, agree
     from fewact.recordings.event_tables import are_apart, check_subjects, read_table, scored_twice
 
     *tables, truth = [read_table(path) for path in (*events, scored)]
     if subjects:
         check_subjects(*tables, truth)
     if subjects is None:
-        found = [event for table in tables for event in table.events]
-        subjects = are_apart(found, truth.events)
+        events_found = [event for table in tables for event in table.events]
+        subjects = are_apart(events_found, truth.events)
     listed = scored_twice(tables, truth)
-    of_subjects = {}
+    of_subjects: dict[str, Agreement] = {}
     if subjects:
-        listed = [own for one in listed for own in one.by_subject()]
-        names = sorted({one.subject for one in listed})
-        of_subjects = {s: agree([one for one in listed if one.subject == s]) for s in names}
+        listed = [part for recording in listed for part in recording.by_subject()]
+        for name in sorted({part.subject for part in listed}):
+            of_subjects[name] = agree([part for part in listed if part.subject == name])
     result = agree(listed)
     if format == "json":
-        each = {name: results.agreement_dict(one) for name, one in of_subjects.items()}
-        print_json(results.agreement_dict(result) | ({"subjects": each} if subjects else {}))
+        document = results.agreement_dict(result)
+        if subjects:
+            document["subjects"] = {n: results.agreement_dict(r) for n, r in of_subjects.items()}
+        print_json(document)
     else:
         also = [results.subjects_table(of_subjects)] if subjects else []
         print_result_tables([*results.agreement_tables(result), *also], format)

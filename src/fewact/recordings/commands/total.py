@@ -107,11 +107,11 @@ def _say_limits(
     plan: "CheckPlan", person: "ScoredWindows", results: "list[tuple[str, str, Total]]"
 ) -> None:
     """Say how many windows are checked, and which classes are unknown or too rare."""
-    left = len(plan.checked) - person.checked
-    also = f"; the last {left} that were drawn are not scored" if left else ""
+    unscored = len(plan.checked) - person.checked
+    also = f"; the last {unscored} that were drawn are not scored" if unscored else ""
     say(f"Checked: {person.checked} of {plan.windows} windows{also}.")
     labels = {str(event.label) for listed in person.events.values() for event in listed}
     if unknown := labels.difference(plan.classes):
         say(f"Warning: not classes of the model: {', '.join(sorted(unknown))}")
-    if rare := {label for label, _, one in results if one.interval is None}:
+    if rare := {label for label, _, total in results if total.interval is None}:
         say(f"Too few of the windows have these for an interval: {', '.join(sorted(rare))}")

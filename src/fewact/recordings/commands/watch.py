@@ -137,9 +137,9 @@ def watch(
     """Find the actions in long recordings, or watch a camera.
 
     Events are written to stdout when they are complete: start, end, class and how many times the
-    action was performed in a row. Ctrl-C ends a camera; the events so far are kept. Of several
-    recordings one that cannot be read is skipped (exit code 3); after an interruption, the same
-    command with -o continues with those that are not finished.
+    action was performed in a row. Ctrl-C ends a camera; the events so far are kept. If there are
+    several recordings, unreadable recordings are skipped (exit code 3). After an interruption, the
+    same command with -o continues with the unfinished recordings.
     """
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.unknown import check_rate
@@ -148,10 +148,10 @@ def watch(
     from fewact.recordings.single import Outputs, watch_one
 
     sources = sources or _indexed(index)
-    several = len(sources) > 1
-    resumes = several and output is not None and finished_file(output).exists()
+    is_many = len(sources) > 1
+    resumes = is_many and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
-    _check_number(several, output, video, boxes, ray)
+    _check_number(is_many, output, video, boxes, ray)
     check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
@@ -164,7 +164,7 @@ def watch(
         if ray is not None or "regions" in options:
             raise OptionError("cannot be used with --ray or --regions", where="--index")
         options["spans"] = _spans(index, classifier, sources, part)
-    if not several:
+    if not is_many:
         watch_one(classifier, sources[0], Outputs(output, video, format, quiet), options)
         return
     classes = classifier.classes_.tolist()
@@ -180,10 +180,10 @@ def watch(
 
 
 def _check_number(
-    several: bool, output: Path | None, video: Path | None, boxes: Path | None, ray: str | None
+    is_many: bool, output: Path | None, video: Path | None, boxes: Path | None, ray: str | None
 ) -> None:
     """Refuse outputs and boxes of one recording where there are several, and the reverse."""
-    if not several:
+    if not is_many:
         if ray is not None:
             raise OptionError(
                 "a cluster shares recordings", where="--ray", expected="several of them"
@@ -191,9 +191,9 @@ def _check_number(
         return
     if boxes is not None:
         raise OptionError("boxes are of one recording", where="--boxes", expected="one recording")
-    one = output if is_of_one_recording(output) else video
-    if one is not None:
-        raise one_recording_error(one)
+    refused = output if is_of_one_recording(output) else video
+    if refused is not None:
+        raise one_recording_error(refused)
 
 
 def _indexed(index: Path | None) -> list[str]:
