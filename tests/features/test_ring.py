@@ -75,3 +75,57 @@ def test_windows_share_corrected_frames_and_their_features(
     alone = ring_of_all().features(1, 9)
     for request in requests:
         np.testing.assert_allclose(shared[request], alone[request], rtol=1e-5, atol=1e-5)
+
+
+def test_windows_have_the_features_of_a_clip_and_each_frame_passes_once(
+    tiny: Backbone, runs: list[tuple[int, int]]
+) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (16, 32, 48, 3), np.uint8)
+    clip[:] = clip[:1]  # nothing moves, so that all views are alike
+    clip[8:, 20:30, 20:30] = 255
+    requests = [FeatureRequest("middle", View(16)), FeatureRequest("vectors", View(8))]
+    ring = FeatureRing(tiny, requests)
+
+    def passed() -> int:
+        for number, frame in enumerate(clip):
+            ring.add(number + 0.5, frame)
+        found = ring.features(0, 16), ring.features(0, 16)
+        count = sum(frames for frames, _ in runs)
+        expected = tiny.features(tiny.prepare(clip), ["middle"])["middle"]
+        for features in found:
+            np.testing.assert_allclose(features[requests[0]], expected, rtol=1e-4, atol=1e-3)
+        return count
+
+    assert passed() == 16
+    ring.forget(8.0)
+    assert len(ring) == 8
+    ring.clear()
+    assert len(ring) == 0
+    runs.clear()
+    assert passed() == 16
+
+
+def test_frames_run_as_deep_as_they_are_requested(tiny: Backbone) -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (24, 32, 48, 3), np.uint8)
+    clip[:] = clip[:1]  # the camera is static
+    requests = [
+        FeatureRequest("shallow", View(24)),
+        FeatureRequest("middle", View(8)),
+        FeatureRequest("vectors", View(8)),
+    ]
+    ring = FeatureRing(tiny, requests)
+    for number, frame in enumerate(clip):
+        ring.add(number + 0.5, frame)
+
+    def deep() -> list[int]:
+        return [i for i, one in enumerate(ring._samples) if one.features.keys() > {"shallow"}]
+
+    found = ring.features(0, 24)
+    first = deep()
+    assert first == list(range(1, 24, 3))
+    assert all("shallow" in one.features for one in ring._samples)
+    ring.features(1, 25)  # other frames are among the eight
+    assert set(deep()) > set(first)
+    expected = tiny.features(tiny.prepare(clip), ["shallow", "middle"])
+    np.testing.assert_allclose(found[requests[0]], expected["shallow"], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found[requests[1]], expected["middle"][1::3], rtol=1e-4, atol=1e-3)
