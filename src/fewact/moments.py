@@ -20,7 +20,7 @@ from fewact.core.array_api import (
     without_autocast,
     without_gradient,
 )
-from fewact.core.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError, check_choice
 from fewact.core.shapes import check_array
 
 __all__ = [
@@ -287,7 +287,7 @@ def multi_scale_moments(
     """
     size = check_array(maps, "… t d h w", "maps")
     _check_steps(steps)
-    _check_descriptor(descriptor)
+    check_choice(descriptor, get_args(Descriptor), "descriptor")
     _check_grid(grid)
     if grid > min(size["h"], size["w"]):
         raise ShapeError(
@@ -336,16 +336,6 @@ def _nodes(
         variation = xp.sum(xp.linalg.diagonal(covariance), axis=-1)
     root = _root(covariance, steps) if descriptor == "sqrt" else covariance
     return _without_rounding(_entries_above(root, 0), variation, energy)
-
-
-def _check_descriptor(descriptor: str) -> None:
-    if descriptor not in get_args(Descriptor):
-        raise OptionError(
-            "unknown descriptor",
-            where="descriptor",
-            got=repr(descriptor),
-            expected=", ".join(get_args(Descriptor)),
-        )
 
 
 def _cells(maps: Any, grid: int) -> list[Any]:

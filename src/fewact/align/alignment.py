@@ -76,14 +76,6 @@ def check_smoothing(value: float) -> None:
         )
 
 
-def check_reduction(reduction: str) -> None:
-    """Refuse a reduction other than ``sum`` and ``mean``."""
-    if reduction not in ("sum", "mean"):
-        raise OptionError(
-            "unknown reduction", where="reduction", got=repr(reduction), expected="sum or mean"
-        )
-
-
 CELLS_PER_CHUNK = 2**18
 """Costs that a CPU solves at once: they fit its cache, and memory does not grow with the batch."""
 

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from fewact.align.alignment import Alignment, check_reduction, finite_costs
+from fewact.align.alignment import Alignment, finite_costs
 from fewact.core.array_api import Array, as_array, namespace, needs_gradient
+from fewact.core.errors import check_choice
 
 
 def bi_mhm(
@@ -36,7 +37,7 @@ def bi_mhm(
     >>> bi_mhm(np.array([[1.0, 2.0], [3.0, 5.0]])).value
     array(7.)
     """
-    check_reduction(reduction)
+    check_choice(reduction, ("sum", "mean"), "reduction")
     costs = finite_costs(cost)
     matched = plan or needs_gradient(costs)
     value, matches = 0.0, 0.0

@@ -64,6 +64,8 @@ def cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
 def pairwise_cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
     """Compute ``cosine_cost`` of each of q videos with each of s, in one product per episode.
 
+    Errors are as for ``cosine_cost``.
+
     Args:
         x: (b q m d).
         y: (b s m' d).
@@ -71,10 +73,6 @@ def pairwise_cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
 
     Returns:
         (b q s m m').
-
-    Raises:
-        ShapeError: The shapes don't fit.
-        OptionError: ``eps`` is negative.
 
     >>> pairwise_cosine_cost(np.ones((2, 3, 8, 16)), np.ones((2, 5, 8, 16))).shape
     (2, 3, 5, 8, 8)
@@ -93,6 +91,8 @@ def pairwise_cosine_cost(x: Array, y: Array, eps: float = 0.01) -> Array:
 def cosine_cost_of_products(products: Array, first: Any, second: Any, eps: float = 0.01) -> Array:
     """Compute ``cosine_cost`` of vectors whose inner products and squared norms are known.
 
+    Errors are as for ``cosine_cost``.
+
     Args:
         products: (… m m').
         first: Squared norms of the first vectors, broadcastable with the products.
@@ -101,9 +101,6 @@ def cosine_cost_of_products(products: Array, first: Any, second: Any, eps: float
 
     Returns:
         (… m m').
-
-    Raises:
-        OptionError: ``eps`` is negative.
 
     >>> cosine_cost_of_products(np.array([6.0]), np.array([9.0]), np.array([4.0]), eps=0)
     array([0.])

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from fewact.align.alignment import Alignment, check_reduction, finite_costs
+from fewact.align.alignment import Alignment, finite_costs
 from fewact.core.array_api import Array, as_array, namespace
+from fewact.core.errors import check_choice
 
 
 def diagonal(
@@ -28,7 +29,7 @@ def diagonal(
     >>> diagonal(np.array([[1.0, 0.0], [0.0, 3.0]])).value
     array(2.)
     """
-    check_reduction(reduction)
+    check_choice(reduction, ("mean", "sum"), "reduction")
     costs = finite_costs(cost, square=True)
     xp = namespace(costs)
     matched = xp.linalg.diagonal(costs)  # (… m)

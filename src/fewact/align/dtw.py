@@ -134,9 +134,7 @@ def soft_dtw(cost: Array, smoothing: float = 0.1, *, plan: bool = True) -> Align
         probability that the path runs through each cell.
 
     Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
-        OptionError: The smoothing is negative.
+        OptionError: The smoothing is negative. Other errors as for ``dtw``.
 
     >>> import numpy as np
     >>> soft_dtw(np.array([[2.0, 3.0]])).value

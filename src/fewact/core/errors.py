@@ -206,6 +206,19 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f'Did you mean "{folded[near[0]]}"?' if near else ""
 
 
+def check_choice(value: str, choices: Iterable[str], where: str) -> None:
+    """Refuse a value that is none of the choices; ``where`` is the name of the argument."""
+    names = tuple(choices)
+    if value not in names:
+        raise OptionError(
+            "unknown value",
+            where=where,
+            got=repr(value),
+            expected=", ".join(names),
+            hint=did_you_mean(str(value), names),
+        )
+
+
 class SkippedWarning(UserWarning):
     """An input that cannot be used was left out; a command then ends with the exit code 3."""
 

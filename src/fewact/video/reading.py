@@ -150,17 +150,10 @@ def read_frame_sets(
 ) -> Reading:
     """Read the frames that several samplers choose; each frame is decoded once.
 
-    Args:
-        path: Video file, or folder of numbered images.
-        samplers: Functions that each choose a set of frames.
-        start: Start of a segment, in seconds.
-        end: End of the segment, in seconds.
-        transform: Function applied to each frame, see ``read_frames``.
-        threads: Number of decoder threads, see ``read_frames``.
-        folder_fps: Frames per second of a folder of images.
+    Other arguments than ``samplers``, errors and warnings are as for ``read_frames``.
 
     Returns:
-        For each sampler the result of ``read_frames``, with the size of the video's frames.
+        For each of ``samplers`` the result of ``read_frames``, with the size of the video's frames.
     """
     path = clip_path(path)
     check_times(path, start, end)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.errors import OptionError, VideoError, did_you_mean
+from fewact.core.errors import VideoError, check_choice
 from fewact.video.opening import collect_warnings, warn_of_video
 from fewact.video.samplers import Array, Floats, Ints, Sampler, Segments, Timeline
 from fewact.video.track import Around, Picture
@@ -287,14 +287,7 @@ CLEAN_VERSION = 8
 
 def check_trim(trim: TrimMode) -> TrimMode:
     """Return the value unless it is unknown."""
-    if trim not in get_args(TrimMode):
-        raise OptionError(
-            "unknown value",
-            where="trim",
-            got=repr(trim),
-            expected=", ".join(get_args(TrimMode)),
-            hint=did_you_mean(str(trim), get_args(TrimMode)),
-        )
+    check_choice(trim, get_args(TrimMode), "trim")
     return trim
 
 

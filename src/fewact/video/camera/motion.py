@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.errors import OptionError, ShapeError
+from fewact.core.errors import OptionError, ShapeError, check_choice
 from fewact.core.shapes import check_shape
 from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.registration import (
@@ -467,19 +467,11 @@ def removed_motion(mode: Stabilise, motion: Callable[[], CameraMotion]) -> Simil
 
     The motion is estimated only if the mode needs it.
     """
-    if mode not in get_args(Stabilise):
-        raise OptionError(
-            "unknown mode",
-            where="stabilise",
-            got=repr(mode),
-            expected=", ".join(get_args(Stabilise)),
-        )
+    check_choice(mode, get_args(Stabilise), "stabilise")
     if mode == "off":
         return None
     estimates = motion()
-    if mode != "on" and not estimates.moved:
-        return None
-    return estimates.motion
+    return estimates.motion if mode == "on" or estimates.moved else None
 
 
 def without_motion(frames: Frames, motion: Similarity, aspect: float | None = None) -> Frames:

@@ -25,7 +25,6 @@ from fewact.video.cleaning.framing import (
     find_bars,
     find_part,
     inside_bars,
-    resized,
 )
 from fewact.video.cleaning.light import (
     PIXEL_STEP,
@@ -41,6 +40,7 @@ from fewact.video.cleaning.light import (
     stacked,
 )
 from fewact.video.frame import shared
+from fewact.video.resizing import resized
 
 
 @dataclass(frozen=True)

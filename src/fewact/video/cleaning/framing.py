@@ -24,7 +24,7 @@ from fewact.video.cleaning.light import (
 )
 from fewact.video.frame import shared
 from fewact.video.pooling import mean_colours
-from fewact.video.resizing import resized as resized
+from fewact.video.resizing import resized
 
 Colour = NDArray[np.float32]
 Mask = NDArray[np.bool_]

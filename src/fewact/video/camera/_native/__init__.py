@@ -68,19 +68,15 @@ class _Blocks(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int64) for name in ("rows", "columns"))
 
 
-class _Axis(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("before", "after", "taps")),
-        *((name, ctypes.c_void_p) for name in ("first", "weights")),
-        ("precision", ctypes.c_int64),
-    )
-
-
 class _RealAxis(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("before", "after", "taps")),
         *((name, ctypes.c_void_p) for name in ("first", "weights")),
     )
+
+
+class _Axis(_RealAxis):
+    _fields_ = (("precision", ctypes.c_int64),)
 
 
 class _Planes(ctypes.Structure):
