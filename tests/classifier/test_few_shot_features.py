@@ -11,10 +11,11 @@ from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import Skipped
 from fewact.classifier.probabilities import softmax
 from fewact.core.errors import DataError, ModelError, ShapeError, VideoError
-from fewact.data import Clip, FeatureClip, FeatureDataset, read_features
+from fewact.data import Clip, FeatureClip, labelled_features, read_features
 from fewact.data.clips import LARGEST_FEATURE
 from fewact.features.precomputed import precomputed_card
 from fewact.features.request import FeatureRequest, Features, View
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.methods.base import Nodes
 from fewact.methods.protonet import ProtoNet, ProtoNetOptions
 from tests.classifier.features import CLASSES, NEW, TRAINING, D, T, features, videos_of
@@ -81,7 +82,7 @@ def test_every_source_gives_the_same_classifier(
     expected = examples.predict(NEW)
     bare = [FeatureClip(clip.name, clip.vectors, group=clip.group) for clip in TRAINING]
     labels = [clip.label or "" for clip in TRAINING]
-    for source in (file, str(file), FeatureDataset(file), TRAINING[::-1]):
+    for source in (file, str(file), TRAINING[::-1]):
         assert FewShotClassifier(device="cpu").fit(source).predict(NEW) == expected
     assert FewShotClassifier(device="cpu").fit(bare, labels).predict(NEW) == expected
     new = write(tmp_path, NEW, "clip")
@@ -320,7 +321,7 @@ def test_a_config_without_the_size_of_features_is_refused(
 @pytest.mark.assets
 def test_real_features_of_unknown_people(assets: Path, tmp_path: Path) -> None:
     """27 actions, taught from five people and predicted for three others."""
-    clips = list(FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth"))
+    clips = labelled_features(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth")
     first = {"s1", "s2", "s3", "s4", "s5"}
     examples = [clip for clip in clips if clip.group in first]
     new = [clip for clip in clips if clip.group not in first]
@@ -339,7 +340,8 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
     from fewact.lab.evaluation import ArrayFeatures, RunOptions, evaluate_method
     from fewact.lab.evaluation.episodes import Protocol, draw
 
-    data = FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="utd27_depth")
+    file = assets / "features" / "mobilenet_v2_t8.npz"
+    data = FeatureDataset(file, dataset="utd27_depth")
     episodes = draw(data.videos, Protocol(shots=2, queries=3, count=3, groups="shared"))
     source = ArrayFeatures(data.features)
     result = evaluate_method(
@@ -349,7 +351,7 @@ def test_accuracy_equals_that_of_an_evaluation(assets: Path, name: str) -> None:
         episodes,
         run=RunOptions(threads=1),
     )
-    clips = list(data)
+    clips = labelled_features(file, dataset="utd27_depth")
     for i, accuracy in enumerate(result.per_episode):
         classifier = FewShotClassifier(method=name, device="cpu")
         classifier.fit([clips[place] for place in episodes.support[i]])

@@ -9,11 +9,13 @@ import pytest
 from fewact import FewShotClassifier, methods, networks
 from fewact.classifier.saved import portable
 from fewact.core.errors import (
+    ExtraError,
     ModelError,
 )
 from fewact.data import list_clips
 from fewact.methods.base import Method
 from fewact.networks import Backbone
+from fewact.networks.spec import BackboneSpec
 from tests.classifier.models import edit
 
 LARGE = ("cpm", "hyrsm", "molo", "strm", "ta2n", "trx")
@@ -143,3 +145,24 @@ def test_every_method_can_be_saved_and_loaded(
     classifier = FewShotClassifier(backbone, method).fit(clips)
     loaded = FewShotClassifier.load(classifier.save(tmp_path / "model"), backbone=backbone)
     assert loaded.predict(queries["left"]) == classifier.predict(queries["left"])
+
+
+@pytest.mark.parametrize("part", ["method", "backbone"])
+def test_a_model_that_needs_the_lab_says_so(
+    model: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ExtraError("it", "lab")
+
+    target = (methods, "create") if part == "method" else (BackboneSpec, "create")
+    monkeypatch.setattr(*target, missing)
+    with pytest.raises(ExtraError):
+        FewShotClassifier.load(model)
+
+
+def test_a_model_is_corrected_without_its_network(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackboneSpec, "create", None)
+    loaded = FewShotClassifier.load(model, lazy=True).rename_class("left", "west")
+    assert "west" in loaded.classes_

@@ -23,7 +23,7 @@ from fewact.classifier.unknown import (
     promise_to_other_groups,
 )
 from fewact.core.errors import DataError, OptionError
-from fewact.data import Clip, FeatureClip, FeatureDataset
+from fewact.data import Clip, FeatureClip, labelled_features
 from fewact.methods.common.known import NONE_WEIGHT, OTHERS_WEIGHT, intra_class, known_scores
 from fewact.networks import Backbone
 from tests.classifier.conftest import render
@@ -414,7 +414,7 @@ def test_an_invalid_rate_is_refused_before_clips_are_read() -> None:
 @pytest.mark.slow
 def test_false_alarms_of_real_clips_are_within_the_promise(assets: Path) -> None:
     """Three classes of real features; others are clips of no class, and new clips of those."""
-    clips = list(FeatureDataset(assets / "features" / "mobilenet_v2_t8.npz", dataset="ucf7"))
+    clips = labelled_features(assets / "features" / "mobilenet_v2_t8.npz", dataset="ucf7")
     rng = np.random.default_rng(0)
     accepted, promised, kept = [], [], []
     for _ in range(25):

@@ -149,10 +149,9 @@ class FewShotClassifier:
 
         Args:
             clips: Folder with one subfolder of clips per class; table, see
-                ``fewact.data.read_table``; .npz file of features, or a
-                ``fewact.data.FeatureDataset``; list of clips as for ``predict``; or a dictionary
-                with the clips of each class by its name. Clips in the folder ``none``, or with this
-                label, show none of the classes.
+                ``fewact.data.read_table``; .npz file of features; list of clips as for
+                ``predict``; or a dictionary with the clips of each class by its name. Clips in the
+                folder ``none``, or with this label, show none of the classes.
             labels: Class of each clip of a list; None if each ``Clip`` has a label. Integers stay
                 integers in ``classes_`` and in predictions, as in scikit-learn.
             none: More clips that show none of the classes, as for ``add_class``.
