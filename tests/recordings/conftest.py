@@ -10,8 +10,10 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.data import Clip, Frames
 from fewact.features.store import Store
 from fewact.networks import Backbone
+from fewact.recordings.find import proposals, read_again
 from fewact.recordings.index import Archive
 from fewact.recordings.question import Question, question_of_clips
+from fewact.recordings.segments import Segment
 from fewact.video import EveryNth, read_frames, write_video
 from tests.classifier.conftest import actions, backbone, examples, queries, quick, render, taught
 from tests.recordings.two_people import FPS, TAUGHT, alone, frames_of
@@ -44,6 +46,12 @@ def question(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Qu
     clip = render(tmp_path_factory.mktemp("query") / "right.mp4", "right", 17)
     pipeline = Pipeline(backbone, methods.create("fusion"))
     return question_of_clips([Clip(clip, "right")], pipeline)
+
+
+@pytest.fixture(scope="session")
+def found(archive: Archive, question: Question) -> list[Segment]:
+    """Six segments that were found by the question."""
+    return read_again(proposals(archive, question, 6), question)
 
 
 @pytest.fixture(scope="session")

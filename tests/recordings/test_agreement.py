@@ -80,7 +80,7 @@ def test_recordings_are_found_by_their_names(
 
 def test_events_of_unknown_recordings_are_refused() -> None:
     scored = [Event("w", 0, 1, recording=name) for name in ("a", "b")]
-    with pytest.raises(DataError, match="which recordings"):
+    with pytest.raises(DataError):
         recordings([Event("w", 0, 1)], scored)
 
 

@@ -15,5 +15,5 @@ def test_ashortened_line_keeps_its_number() -> None:
 
 
 def test_characters_without_a_font_are_named() -> None:
-    with pytest.warns(UserWarning, match="no font"):
+    with pytest.warns(UserWarning, match="\U0010fffd"):
         check_font(["wave \U0010fffd"])

@@ -354,7 +354,7 @@ def test_a_block_stops_its_stream(
     frame = np.zeros((48, 64, 3), np.uint8)
     with contextlib.ExitStack() as outside:
         if ends is None:
-            outside.enter_context(pytest.warns(UserWarning, match="last events are lost"))
+            outside.enter_context(pytest.warns(UserWarning, match="lost"))
         if ends is KeyError:
             outside.enter_context(pytest.raises(KeyError))
         with Stream.of(taught, fps=12, ahead=1) as stream:
