@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from fewact.cli import main
 from fewact.synthetic import motions
 from fewact.video import write_video
+from tests.cli import features
 
 MOTIONS = {
     "growing": "slides left, then grows",
@@ -44,12 +45,19 @@ def refused(ended: Ran, *messages: str) -> None:
         assert text in ended.err
 
 
-WITHOUT_TORCH = """
+REFUSES_TORCH = """
+import importlib.machinery, sys
+class Refuses:
+    def find_spec(self, name, *_):
+        return importlib.machinery.ModuleSpec(name, self) if name == "torch" else None
+    def create_module(self, spec): raise SystemExit("torch is imported")
+    def exec_module(self, module): ...
+sys.meta_path.insert(0, Refuses())
+"""
+"""Where torch is installed, a command that imports it ends with code 0."""
+
+RUN_ALL = """
 import contextlib, io, json, sys
-class Guard:
-    def find_spec(self, name, *rest):
-        if name == "torch": raise SystemExit("torch is imported")
-sys.meta_path.insert(0, Guard())
 from fewact.cli import main
 for arguments in json.load(sys.stdin):
     out, err = io.StringIO(), io.StringIO()
@@ -59,13 +67,24 @@ for arguments in json.load(sys.stdin):
 """
 
 
-def run_without_torch(commands: list[list[str]]) -> list[Ran]:
-    """Run commands in a process that ends a command with code 0 when it imports torch."""
-    call = [sys.executable, "-c", WITHOUT_TORCH]
+def run_all(commands: Sequence[Sequence[object]], before: str = "") -> list[Ran]:
+    """Run commands one after the other in a process, after other code."""
     done = subprocess.run(
-        call, input=json.dumps(commands), capture_output=True, text=True, check=True
+        [sys.executable, "-c", before + RUN_ALL],
+        input=json.dumps([list(map(str, arguments)) for arguments in commands]),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [Ran(*json.loads(line)) for line in done.stdout.splitlines()]
+
+
+MAIN = "import sys; from fewact.cli import main; sys.exit(main())"
+
+
+def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+    return subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
 
 
 @pytest.fixture
@@ -123,3 +142,26 @@ def broken(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return folder
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    """Nine labelled clips, three of each class, of two data sets."""
+    table = "clip\tclass\tgroup\tdataset\n"
+    for i in range(9):
+        table += f"t{i}\t{features.ACTIONS[i % 3]}\ts{i // 3}\t{'one' if i < 6 else 'two'}\n"
+    return features.write(tmp_path / "training.npz", table, count=9)
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return features.write(
+        tmp_path / "new.npz", "clip\n" + "".join(f"{name}\n" for name in features.NEW)
+    )
+
+
+@pytest.fixture
+def model_of_features(run: Callable[..., Ran], training: Path, tmp_path: Path) -> Path:
+    """A model taught from six rows."""
+    assert run("teach", training, "--dataset", "one", "-o", tmp_path / "model").code == 0
+    return tmp_path / "model"

@@ -58,7 +58,7 @@ def test_the_demo_on_clips_of_the_user(run: Run, clips: Path, tmp_path: Path) ->
     assert "3 training clips of 3 classes, 2 new clips." in ended.out
     assert "are rendered" not in ended.out
     assert not (tmp_path / "out" / "training").exists()
-    assert len(FewShotClassifier.load(tmp_path / "out" / "model").clips_) == 3
+    assert len(FewShotClassifier.load(tmp_path / "out" / "model").fitted_.clips) == 3
 
 
 def test_clips_that_are_too_few_and_folders_with_other_files_are_refused(

@@ -29,7 +29,7 @@ def mine(model: Path, tmp_path: Path) -> Path:
 
 
 def classes(model: Path) -> dict[str, int]:
-    clips = FewShotClassifier.load(model).clips_
+    clips = FewShotClassifier.load(model).fitted_.clips
     return {label: sum(one.label == label for one in clips) for label in {c.label for c in clips}}
 
 
@@ -237,7 +237,9 @@ def test_an_added_clip_of_a_known_name_gets_a_number(run: Run, mine: Path, tmp_p
         ended = run("add", mine, "growing", new)
     assert ended.code == 2  # the second time it is known, although its name differs
     assert "the clip is a training clip already" in ended.err
-    names = [one.name for one in FewShotClassifier.load(mine).clips_ if one.label == "growing"]
+    names = [
+        one.name for one in FewShotClassifier.load(mine).fitted_.clips if one.label == "growing"
+    ]
     assert sorted(names) == ["growing/1 (2).mp4", *(f"growing/{n}.mp4" for n in (1, 2))]
     assert run("move", mine, "growing/1.mp4", "turning").code == 0
 
@@ -332,8 +334,8 @@ def test_folders_in_a_folder_of_clips_of_no_class_are_groups(
     assert 'Added 3 clips to "none"' in ended.out
     assert 'None of these: at most 25 % of other clips like the 3 in "none"' in ended.out
     found = FewShotClassifier.load(mine)
-    assert sorted(clip.group or "" for clip in found.none_clips_) == ["anna", "anna", "ben"]
-    assert sorted(found.open_set_.none_groups) == [1, 2]
+    assert sorted(clip.group or "" for clip in found.fitted_.none_clips) == ["anna", "anna", "ben"]
+    assert sorted(found.fitted_.open_set.none_groups) == [1, 2]
     ended = run("add", mine, "none", write_clip(tmp_path / "loose.mp4", "growing", 9))
     assert '1 of 4 clips in "none" has no group; move it' in ended.out
     promised = json.loads(run("info", mine, "--format", "json").out)["none_of_these"]

@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 
 from fewact import FewShotClassifier
+from fewact.data import read_features
+from fewact.features.extract import TIMING_STAGES
 from fewact.video import write_video
+from tests.cli import features
 from tests.cli.conftest import CLASSES, refused
+from tests.data.test_poses import movement, wide
 
 Run = Callable[..., Any]
 
@@ -187,38 +191,6 @@ def test_a_file_that_does_not_exist_is_skipped(
         assert "not a path (got '')" in ended.err
 
 
-@pytest.mark.parametrize("command", ["explain", "match"])
-def test_commands_of_one_clip_refuse_a_folder_of_clips(
-    run: Run, model: Path, clips: Path, tmp_path: Path, command: str
-) -> None:
-    arguments = {
-        "explain": (model, clips, "-o", tmp_path / "x.html"),
-        "match": (clips / "growing" / "1.mp4", clips, "-o", tmp_path / "x.html"),
-    }
-    ended = run(command, *arguments[command])
-    assert ended.code == 2
-    assert f"{clips}: this is a folder of 6 clips" in ended.err
-    assert f"Name one of them, such as {clips}/growing/1.mp4." in ended.err
-
-
-def test_map_draws_folders_and_skips_what_cannot_be_read(
-    run: Run, model: Path, clips: Path, broken: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("sklearn", reason="the extra map is not installed")
-    page = tmp_path / "map.html"
-    pattern, missing = clips / "turning" / "*.mp4", tmp_path / "nofile.mp4"
-    ended = run("map", model, clips / "growing", pattern, missing, broken / "empty.mp4", "-o", page)
-    assert ended.code == 3
-    assert len(ended.out.splitlines()) == 5
-    assert f"Skipped: {missing}: there is no such file" in ended.err
-    assert "empty.mp4: the file is empty" in ended.err
-    assert page.stat().st_size
-    for nothing in (missing, broken / "empty.mp4"):
-        ended = run("map", model, nothing, "-o", tmp_path / "other.html")
-        assert (ended.code, ended.out) == (2, "")
-    assert not (tmp_path / "other.html").exists()
-
-
 def test_timing_is_written_on_request(run: Run, model: Path, clips: Path) -> None:
     ended = run("predict", model, clips, "--format", "json", "--timing")
     timing = json.loads(ended.out)["timing"]
@@ -299,3 +271,134 @@ def test_boxes_are_of_one_video(run: Run, model: Path, clips: Path, tmp_path: Pa
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("frame,id,x,y,w,h\n0,1,0,0,9,9\n")
     refused(run("predict", model, clips, "--boxes", boxes), "boxes are of one video", "--boxes")
+
+
+def test_every_format_has_a_prediction_for_each_row_of_features(
+    run: Run, model_of_features: Path, new: Path
+) -> None:
+    wanted = FewShotClassifier.load(model_of_features).predict(read_features(new))
+    assert [one.best for one in wanted] == list(features.ACTIONS)
+    ended = run("predict", model_of_features, new, "--format", "json", "--timing")
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == list(features.NEW)
+    for one, right in zip(document["predictions"], wanted, strict=True):
+        assert one["probabilities"] == right.probabilities
+        assert (one["label"], one["nearest"]) == (right.label, right.nearest)
+        assert (one["best"], one["known"]) == (right.best, right.known)
+    assert list(document["timing"]) == list(TIMING_STAGES)
+    assert "backbone's time" not in ended.err
+    lines = run("predict", model_of_features, new, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == document["predictions"]
+    table = list(
+        csv.DictReader(io.StringIO(run("predict", model_of_features, new, "--format", "csv").out))
+    )
+    assert [(row["path"], row["best"]) for row in table] == list(
+        zip(features.NEW, features.ACTIONS, strict=True)
+    )
+    assert [row["label"] for row in table] == [one.label for one in wanted]
+    shown = run("predict", model_of_features, new).out.splitlines()
+    assert [line.split("  ")[0] for line in shown[1:]] == list(features.NEW)
+
+
+def test_rows_without_a_table_are_numbered(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
+    bare = features.write(tmp_path / "bare.npz", None)
+    lines = run("predict", model_of_features, bare, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == ["0", "1", "2"]
+    assert [json.loads(line)["best"] for line in lines] == list(features.ACTIONS)
+
+
+def test_predict_reads_one_data_set_or_all_rows(
+    run: Run, model_of_features: Path, training: Path
+) -> None:
+    two = run("predict", model_of_features, training, "--dataset", "two", "--format", "jsonl").out
+    assert [json.loads(line)["path"] for line in two.splitlines()] == ["t6", "t7", "t8"]
+    every = run("predict", model_of_features, training, "--format", "jsonl").out
+    assert len(every.splitlines()) == 9
+    refused(run("predict", model_of_features, training, "--dataset", "tow"), 'Did you mean "two"?')
+
+
+def test_a_bad_row_does_not_stop_the_others(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
+    table = "clip\tclass\na\tclap\nx//b\tjump\nc\twave\nd\tclap\ne\tnone\nf\t\n"
+    file = features.write(tmp_path / "bad.npz", table, count=6, at1=np.nan, at3=np.inf)
+    ended = run("predict", model_of_features, file, "--format", "json")
+    assert ended.code == 3
+    document = json.loads(ended.out)
+    assert [one["path"] for one in document["predictions"]] == ["a", "c", "e", "f"]
+    assert [one["path"] for one in document["skipped"]] == ["x//b", "d"]
+    assert all("not finite" in one["reason"] for one in document["skipped"])
+    assert ended.err.splitlines()[-1] == "Skipped 2 of 6 rows."
+    table = table.replace("b\tjump", "b\twave").replace("d\tclap", "d\twave")
+    file = features.write(tmp_path / "bad.npz", table, count=6, at1=np.nan)
+    ended = run("teach", file, "-o", tmp_path / "m")
+    assert ended.code == 3
+    assert "ignored, clips without a class: 1" in ended.err
+    assert "only one clip of no class" in ended.err
+    assert "skipped: x//b: features that are not finite numbers" in ended.err
+    assert "Skipped clips: 1" in ended.out
+    assert {c.name for c in FewShotClassifier.load(tmp_path / "m").fitted_.clips} == {"a", "c", "d"}
+
+
+@pytest.mark.slow
+def test_videos_and_features_cannot_be_mixed(
+    run: Run, model_of_features: Path, model: Path, clips: Path, new: Path, tmp_path: Path
+) -> None:
+    expected = f"features (clips, {features.T}, {features.D})"
+    refused(
+        run("predict", model_of_features, clips),
+        "a classifier of features needs features or poses",
+        expected,
+    )
+    refused(run("predict", model, new), "x/1.mp4: features were passed to a classifier of videos")
+    refused(run("predict", model_of_features, new, clips), "only one file of features at a time")
+    refused(run("predict", model, clips, "--dataset", "one"), "--dataset")
+    for shape, got in (
+        ((3, features.T, features.D + 1), "length 7"),
+        ((3, features.T + 1, features.D), "5 vectors"),
+    ):
+        np.savez(tmp_path / "other.npz", features=np.ones(shape, dtype=np.float32))
+        ended = run("predict", model_of_features, tmp_path / "other.npz")
+        refused(
+            ended,
+            "0: wrong number or length of the feature vectors",
+            got,
+            f"expected: {features.T} vectors of length {features.D}",
+        )
+
+
+def test_clips_that_show_no_class_are_answered_so_by_default(
+    run: Run, model_of_features: Path, tmp_path: Path
+) -> None:
+    other = np.random.default_rng(9).standard_normal((features.T, features.D))
+    outside = features.write(tmp_path / "outside.npz", "clip\na\nb\nc\n", at0=other, at1=-other)
+    clips = read_features(outside)
+    classifier = FewShotClassifier.load(model_of_features)
+    labels = [prediction.label for prediction in classifier.predict(clips)]
+    assert labels[:2] == ["(none)", "(none)"]
+    assert run("predict", model_of_features, outside).out.count("(none)") == labels.count("(none)")
+    assert "(none)" not in run("predict", model_of_features, outside, "--false-alarms", 1).out
+
+
+def test_poses_have_the_names_of_their_files_and_bad_ones_are_skipped(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for action in ("up", "right"):
+        for take in ("1", "2", "3"):
+            (tmp_path / "poses" / action).mkdir(parents=True, exist_ok=True)
+            wide(tmp_path / "poses" / action / f"{take}.csv", movement(5, action, seed=int(take)))
+    monkeypatch.chdir(tmp_path)
+    assert run("teach", "poses", "-o", "model").code == 0
+    Path("bad.csv").touch()
+    ended = run("predict", "model", "poses/*/1.csv", "bad.csv", "poses/up", "--format", "csv")
+    assert (ended.code, "skipped: bad.csv: the file is empty" in ended.err) == (3, True)
+    names = [row["path"] for row in csv.DictReader(io.StringIO(ended.out))]
+    assert names == [f"poses/{name}.csv" for name in ("right/1", "up/1", "up/1", "up/2", "up/3")]
+    Path("poses/up/bad.csv").touch()
+    assert run("test", "model", "poses").code == 3
+    assert run("add", "model", "left", tmp_path / "poses" / "up" / "1.csv").code == 0
+    clips = json.loads(run("info", "model", "--format", "json").out)["clips"]
+    assert [clip["name"] for clip in clips if clip["label"] == "left"] == ["left/1.csv"]

@@ -83,8 +83,7 @@ def test_a_pdf_without_its_library_is_refused_first(
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     ended = run("report", model, "-o", tmp_path / "report.pdf")
     assert (ended.code, ended.out) == (2, "")
-    assert "needs weasyprint" in ended.err
-    assert "pip install 'fewact[pdf]'" in ended.err
+    assert 'pip install "fewact[pdf]"' in ended.err
 
 
 def test_events_become_an_ethogram_with_their_numbers(run: Run, tmp_path: Path) -> None:

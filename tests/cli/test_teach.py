@@ -12,6 +12,7 @@ import pytest
 
 from fewact import FewShotClassifier, methods
 from fewact.classifier.info import thumbnails
+from tests.cli import features
 from tests.cli.conftest import refused
 
 Run = Callable[..., Any]
@@ -37,41 +38,7 @@ def test_teach_prints_a_summary_and_saves_a_model(run: Run, clips: Path, tmp_pat
     assert f"fewact predict '{folder}' VIDEO" in ended.out
     classifier = FewShotClassifier.load(folder)
     assert tuple(classifier.classes_) == ("growing", "moving left", "turning")
-    assert not classifier.has_thumbnails
-
-
-@pytest.mark.slow
-def test_the_quality_sets_options_that_others_replace(
-    run: Run, clips: Path, tmp_path: Path
-) -> None:
-    few = ("teach", clips, "-o", tmp_path / "model", "--max-per-class", "1", "--overwrite")
-    for given, frames, of_motion, size in (
-        (("--quality", "best", "--backbone", "auto", "--option", "frames=5"), 5, 48, 192),
-        (("--quality", "best", "--option", "motion_frames=6"), 8, 6, 192),
-        (("--quality", "fast"), 5, 32, 160),
-        (("--quality", "fast", "--size", "96"), 5, 32, 96),
-    ):
-        assert run(*few, *given).code == 0
-        config = json.loads((tmp_path / "model" / "config.json").read_text())
-        assert config["method"]["options"]["frames"] == frames
-        assert config["method"]["options"]["motion_frames"] == of_motion
-        assert config["backbone"]["card"]["input_size"] == [size, size]
-        name = config["backbone"]["spec"]["name"]
-        assert (name == "efficientnet-lite0-lite1") == ("best" in given)
-    assert "frames of 96 pixels" in run("info", tmp_path / "model").out
-    assert "frames of 96 pixels" in (tmp_path / "model" / "README.md").read_text()
-    video = next(clips.rglob("*.mp4"))
-    assert run("predict", tmp_path / "model", video).code == 0  # frames of the model's size
-    ended = run(*few, "--quality", "fast", "--option", 'weights={"moments": 1}')
-    options = json.loads((tmp_path / "model" / "config.json").read_text())["method"]["options"]
-    assert (ended.code, options["weights.moments"], options["weights.motion"]) == (0, 1, 0.5)
-    for other in (("--backbone", "efficientnet-lite0"), ("--weights", "random")):
-        ended = run(*few, *other, "--quality", "best")
-        assert ended.code == 2
-        assert "this quality has a backbone of its own" in ended.err
-    ended = run(*few, *QUICK, "--quality", "best")
-    assert ended.code == 2
-    assert "only the default method has qualities" in ended.err
+    assert not classifier.fitted_.has_thumbnails
 
 
 def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_path: Path) -> None:
@@ -85,7 +52,7 @@ def test_a_table_of_segments_with_limit_and_options(run: Run, clips: Path, tmp_p
     assert "Held-out accuracy: unknown" in ended.out
     assert "not calibrated" in ended.out
     classifier = FewShotClassifier.load(tmp_path / "model")
-    assert [clip.start for clip in classifier.clips_] == [0.5, 0.5, 0.5]
+    assert [clip.start for clip in classifier.fitted_.clips] == [0.5, 0.5, 0.5]
     assert classifier.method.options.frame_matching == "concatenated"
     assert classifier.precision == "float32"
     assert [len(images) for images in thumbnails(classifier).values()] == [1, 1, 1]
@@ -113,7 +80,7 @@ def test_unreadable_clips_are_skipped(
     assert len(lines) == 4
     for path in broken.iterdir():
         assert sum(path.name in line for line in lines) == 1
-    assert len(FewShotClassifier.load(tmp_path / "model").clips_) == 6
+    assert len(FewShotClassifier.load(tmp_path / "model").fitted_.clips) == 6
 
 
 def test_a_single_video_is_refused(run: Run, clips: Path, tmp_path: Path) -> None:
@@ -159,7 +126,7 @@ def test_existing_models_and_files_are_kept(
     assert (folder / "model.safetensors").read_bytes() == before
     replaced = run("teach", clips, "-o", folder, "--overwrite", *QUICK, "--max-per-class", 1)
     assert replaced.code == 0
-    assert len(FewShotClassifier.load(folder).clips_) == 3
+    assert len(FewShotClassifier.load(folder).fitted_.clips) == 3
 
     (tmp_path / "thesis.txt").write_text("years of work")
     for target in (tmp_path, tmp_path / "thesis.txt"):
@@ -170,7 +137,7 @@ def test_existing_models_and_files_are_kept(
 METHOD = """
 from dataclasses import dataclass
 from fewact import methods
-from fewact.lab.methods.protonet import ProtoNet
+from fewact.methods.protonet import ProtoNet
 
 @methods.register("ours")
 class Ours(ProtoNet):
@@ -233,3 +200,53 @@ def test_a_model_beside_its_class_folders_is_taught_again(
     assert ended.err.count("ignored, saved models beside the class folders: mine") == 1
     ended = run("predict", folder / "mine", folder, "--format", "csv")
     assert (ended.code, ended.out.count("\n")) == (0, 1 + 6)
+
+
+def test_a_file_of_features_is_taught(run: Run, training: Path, tmp_path: Path) -> None:
+    ended = run("teach", training, "--dataset", "one", "-o", tmp_path / "model")
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split() for line in ended.out.splitlines()[:4]] == [
+        ["class", "clips"],
+        *([name, "2"] for name in features.ACTIONS),
+    ]
+    assert "of 6 training clips" in ended.out
+    assert ended.out.splitlines()[-1].endswith("model FEATURES.npz")
+    classifier = FewShotClassifier.load(tmp_path / "model")
+    assert [clip.name for clip in classifier.fitted_.clips] == ["t0", "t3", "t1", "t4", "t2", "t5"]
+    assert classifier.method.options.frames == features.T
+
+
+def test_classes_that_differ_in_case_alone_are_named(
+    run: Run, training: Path, tmp_path: Path
+) -> None:
+    table = training.with_suffix(".tsv")
+    table.write_text(table.read_text().replace("t0\tclap", "t0\tClap"))
+    ended = run("teach", training, "--dataset", "one", "-o", tmp_path / "model")
+    assert (ended.code, "names differ in case alone: Clap, clap" in ended.err) == (0, True)
+
+
+def test_options_and_limit_of_features_are_used(run: Run, training: Path, tmp_path: Path) -> None:
+    quick = ("--dataset", "one", "--method", "protonet", "--option", "frame_matching=concatenated")
+    ended = run("teach", training, "-o", tmp_path / "m", "--max-per-class", 1, *quick)
+    assert ended.code == 0
+    classifier = FewShotClassifier.load(tmp_path / "m")
+    assert len(classifier.fitted_.clips) == 3
+    assert (classifier.method.options.frame_matching, classifier.method.options.frames) == (
+        "concatenated",
+        features.T,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        (("--dataset", "two", "--thumbnails"), "--thumbnails"),
+        (("--dataset", "two", "--method", "pixels"), f"expected: vectors:{features.T}"),
+        (("--dataset", "two", "--weights", "random"), "need no backbone"),
+    ],
+)
+def test_wrong_options_of_features_are_refused(
+    run: Run, training: Path, tmp_path: Path, options: tuple[str, ...], messages: str
+) -> None:
+    refused(run("teach", training, "-o", tmp_path / "m", *options), messages)
+    assert not (tmp_path / "m").exists()

@@ -1,5 +1,6 @@
 """Packages that only a part of fewact needs: where one is missing, or cannot be loaded."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,3 +68,23 @@ def test_modules_of_the_lab_are_known_by_name() -> None:
         True,
         False,
     ]
+
+
+def test_a_package_that_fails_while_a_module_of_the_lab_is_imported(packages: Path) -> None:
+    (packages / "torch.py").write_text("raise OSError('libtorch.so')")
+    code = (
+        "from fewact.core.extras import fault_of_lab\n"
+        "try:\n"
+        "    import fewact.lab.methods.base\n"
+        "except OSError as error:\n"
+        "    fault = fault_of_lab('evaluate', error)\n"
+        "assert (fault.extra, fault.got) == ('lab', 'libtorch.so')\n"
+        "try:\n"
+        "    import torch\n"
+        "except OSError as error:\n"
+        "    assert fault_of_lab('evaluate', error) is None\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", f"import sys\nsys.path.insert(0, {str(packages)!r})\n" + code],
+        check=True,
+    )

@@ -13,6 +13,7 @@ from typing import TypeVar
 import typer
 
 from fewact.core.errors import FewactError
+from fewact.core.extras import fault_of_lab
 from fewact.core.text_table import printable
 
 T = TypeVar("T")
@@ -56,8 +57,11 @@ def guarded(command: Callable[[], T]) -> T:
         raise typer.Exit(0) from None
     except FewactError as error:
         say(f"Error: {error}")
-    except OSError as error:
-        if error.errno not in ERRORS_OF_THE_MACHINE:
+    except (ImportError, OSError) as error:
+        if fault := fault_of_lab("this command", error):
+            say(f"Error: {fault}")
+            raise typer.Exit(USER_FAULT) from None
+        if isinstance(error, ImportError) or error.errno not in ERRORS_OF_THE_MACHINE:
             raise
         if error.filename is None:  # of the output, which must not fail again at the end
             drop_output()

@@ -2,11 +2,13 @@
 
 import importlib
 import importlib.util
+import traceback
 from types import ModuleType
 
 from fewact.core.errors import ExtraError
 
 LAB = "fewact.lab"
+LAB_EXTRA = "lab"
 
 
 def check_extra(what: str, name: str, *modules: str) -> None:
@@ -41,13 +43,39 @@ def import_lab(what: str, module: str) -> ModuleType:
     Raises:
         ExtraError: PyTorch, or another package of the lab, is missing or cannot be loaded.
     """
-    check_extra(what, "lab", "torch")
+    check_extra(what, LAB_EXTRA, "torch")
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: torch misses a library of the system
-        if (getattr(error, "name", None) or "").partition(".")[0] == "fewact":
+        if _is_of_fewact(error):
             raise
-        raise ExtraError(what, "lab", got=f"{error}"[:200]) from error
+        raise _unloaded(what, error) from error
+
+
+def fault_of_lab(what: str, error: ImportError | OSError) -> ExtraError | None:
+    """Return the error to show if a package failed while a module of the lab imported it.
+
+    A command of the lab reads its arguments first, and imports such modules later.
+
+    Args:
+        what: Command that ended with the error.
+        error: Error with its traceback.
+    """
+    modules = (
+        str(frame.f_globals.get("__name__"))
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "<module>"
+    )
+    is_fault = any(map(is_lab, modules)) and not _is_of_fewact(error)
+    return _unloaded(what, error) if is_fault else None
+
+
+def _is_of_fewact(error: ImportError | OSError) -> bool:
+    return (getattr(error, "name", None) or "").partition(".")[0] == "fewact"
+
+
+def _unloaded(what: str, error: ImportError | OSError) -> ExtraError:
+    return ExtraError(what, LAB_EXTRA, got=f"{error}"[:200])
 
 
 def is_lab(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""``fewact test`` and ``fewact explain`` on a taught model."""
+"""``fewact test``, ``explain``, ``map`` and ``match`` on a taught model."""
 
 import json
 import shutil
@@ -10,7 +10,8 @@ import pytest
 
 from fewact.classifier.calibration import wilson_interval
 from fewact.video import EveryNth, read_frames, write_video
-from tests.cli.conftest import CLASSES, write_clip
+from tests.cli import features
+from tests.cli.conftest import CLASSES, refused, write_clip
 
 Run = Callable[..., Any]
 
@@ -113,3 +114,62 @@ def test_match_writes_one_page(run: Run, clips: Path, tmp_path: Path) -> None:
     assert ended.code == 0
     assert ended.out.startswith("otam: similarity ")
     assert page.read_text(encoding="utf-8").count("<h2>") == 2
+
+
+@pytest.mark.parametrize("command", ["explain", "match"])
+def test_commands_of_one_clip_refuse_a_folder_of_clips(
+    run: Run, model: Path, clips: Path, tmp_path: Path, command: str
+) -> None:
+    arguments = {
+        "explain": (model, clips, "-o", tmp_path / "x.html"),
+        "match": (clips / "growing" / "1.mp4", clips, "-o", tmp_path / "x.html"),
+    }
+    ended = run(command, *arguments[command])
+    assert ended.code == 2
+    assert f"{clips}: this is a folder of 6 clips" in ended.err
+    assert f"Name one of them, such as {clips}/growing/1.mp4." in ended.err
+
+
+def test_map_draws_folders_and_skips_what_cannot_be_read(
+    run: Run, model: Path, clips: Path, broken: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn", reason="the extra map is not installed")
+    page = tmp_path / "map.html"
+    pattern, missing = clips / "turning" / "*.mp4", tmp_path / "nofile.mp4"
+    ended = run("map", model, clips / "growing", pattern, missing, broken / "empty.mp4", "-o", page)
+    assert ended.code == 3
+    assert len(ended.out.splitlines()) == 5
+    assert f"Skipped: {missing}: there is no such file" in ended.err
+    assert "empty.mp4: the file is empty" in ended.err
+    assert page.stat().st_size
+    for nothing in (missing, broken / "empty.mp4"):
+        ended = run("map", model, nothing, "-o", tmp_path / "other.html")
+        assert (ended.code, ended.out) == (2, "")
+    assert not (tmp_path / "other.html").exists()
+
+
+def test_the_data_set_of_a_test_is_chosen(
+    run: Run, model_of_features: Path, training: Path, new: Path
+) -> None:
+    refused(run("test", model_of_features, training), "Choose one: --dataset NAME")
+    ended = run("test", model_of_features, training, "--dataset", "two", "--format", "json")
+    assert (ended.code, json.loads(ended.out)["clips"]) == (0, 3)
+    refused(run("test", model_of_features, training.parent, "--dataset", "two"), "file of features")
+
+
+@pytest.mark.slow
+def test_a_row_is_explained_and_rows_are_drawn(
+    run: Run, model_of_features: Path, new: Path, tmp_path: Path
+) -> None:
+    refused(
+        run("explain", model_of_features, new, "-o", tmp_path / "why.html"),
+        f"{new}: one clip is explained at a time (got 3 clips)",
+    )
+    one = features.write(tmp_path / "one.npz", "clip\nx/1.mp4\n", count=1)
+    ended = run("explain", model_of_features, one, "-o", tmp_path / "why.html")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("x/1.mp4: ")
+    pytest.importorskip("sklearn")
+    ended = run("map", model_of_features, new, "-o", tmp_path / "map.html")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(": ") == len(features.NEW)

@@ -57,7 +57,7 @@ def test_a_method_of_a_file_is_shown(
     monkeypatch.setattr(methods.REGISTRY, "_entries", dict(methods.REGISTRY._entries))
     file = tmp_path / "mine.py"
     file.write_text(
-        "from fewact import methods\nfrom fewact.lab.methods.protonet import ProtoNet\n\n\n"
+        "from fewact import methods\nfrom fewact.methods.protonet import ProtoNet\n\n\n"
         "@methods.register('mine')\nclass Mine(ProtoNet):\n    'Nearest of mine.'\n"
     )
     shown = run("methods", "mine", "--import", file).out
