@@ -12,13 +12,24 @@ requested, by field, to make a spec together with other arguments:
     videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source",))]
 
 Options that no spec has are parameters as Typer has them; ``rich_help_panel`` is their heading.
+A parameter whose type is a dataclass gets options of both types together, one for each field:
+
+    @dataclass(frozen=True)
+    class Shown:
+        confusion: Annotated[bool, typer.Option("--confusion", help="Show the confused pairs.")]
+        quiet: Quiet = False
+
+    @with_specs
+    def evaluate(shown: Shown) -> None: ...
 """
 
 import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+from keyword import iskeyword
+from operator import methodcaller
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -75,7 +86,7 @@ class SpecOptions:
             a spec with a required field.
         """
         taken = {name: values.pop(_parameter_name(f)) for name, f in self.flags(spec).items()}
-        requested = {n: v for n, v in taken.items() if v is not None and v is not False}
+        requested = {n: v for n, v in taken.items() if v is not None and v is not False and v != []}
         required = [name for name, f in spec.model_fields.items() if f.is_required()]
         if any(name not in taken for name in required):  # the command knows it
             return requested
@@ -101,7 +112,8 @@ def _descriptions(spec: type[Spec]) -> dict[str, str]:
 
 
 def _parameter_name(flag: Flag) -> str:
-    return flag.name.replace("-", "_")
+    name = flag.name.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _option(
@@ -116,6 +128,8 @@ def _option(
     choice = next((t for t in (field.annotation, *types) if get_origin(t) is Literal), None)
     if choice is not None and flag.metavar != "NAME":
         type_ = choice
+    if get_origin(field.annotation) is tuple:
+        type_, description = list[str], f"{description} Can be repeated."
     option = typer.Option(
         f"--{flag.name}",
         help=description,
@@ -137,33 +151,56 @@ def with_specs(command: Callable[..., T]) -> Callable[..., T]:
 
     A call builds the specs from their values.
     """
-    hints = get_type_hints(command, include_extras=True)
-    specs: dict[str, tuple[SpecOptions, type[Spec]]] = {}
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        metadata = getattr(hints[name], "__metadata__", ())
-        options = next((mark for mark in metadata if isinstance(mark, SpecOptions)), None)
-        if options is None:
-            keyword = inspect.Parameter.KEYWORD_ONLY
-            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
-            continue
-        annotated = hints[name].__origin__
-        types = (options.spec, annotated, *get_args(annotated))
-        spec = next(t for t in types if isinstance(t, type) and issubclass(t, Spec))
-        specs[name] = options, spec
-        parameters += options.parameters(spec)
+    parameters, arguments = _expanded(command)
     names = [parameter.name for parameter in parameters]
     if twice := {name for name in names if names.count(name) > 1}:
         raise TypeError(f"{command.__name__} has two options named {', '.join(sorted(twice))}")
 
     @functools.wraps(command)
     def call(**values: Any) -> T:
-        built = {name: options.value(spec, values) for name, (options, spec) in specs.items()}
-        return command(**values, **built)
+        return command(**arguments(values))
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
+
+
+Values = dict[str, Any]
+"""Values of options or arguments by name."""
+
+
+def _expanded(
+    called: Callable[..., Any],
+) -> tuple[list[inspect.Parameter], Callable[[Values], Values]]:
+    """Return the options of a command or dataclass, and a function from their values to arguments.
+
+    The function takes the values that it uses out of the dictionary.
+    """
+    hints = get_type_hints(called, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    arguments: dict[str, Callable[[Values], Any]] = {}
+    for name, parameter in inspect.signature(called).parameters.items():
+        hint = hints[name]
+        metadata = getattr(hint, "__metadata__", ())
+        options = next((mark for mark in metadata if isinstance(mark, SpecOptions)), None)
+        if isinstance(hint, type) and is_dataclass(hint):
+            of_group, group_arguments = _expanded(hint)
+            parameters += of_group
+            arguments[name] = functools.partial(_group, hint, group_arguments)
+        elif options is not None:
+            types = (options.spec, hint.__origin__, *get_args(hint.__origin__))
+            spec = next(t for t in types if isinstance(t, type) and issubclass(t, Spec))
+            parameters += options.parameters(spec)
+            arguments[name] = functools.partial(options.value, spec)
+        else:
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hint, kind=keyword))
+            arguments[name] = methodcaller("pop", name)
+    return parameters, lambda values: {name: take(values) for name, take in arguments.items()}
+
+
+def _group(group: Callable[..., Any], arguments: Callable[[Values], Values], values: Values) -> Any:
+    return group(**arguments(values))
 
 
 class Command(TyperCommand):

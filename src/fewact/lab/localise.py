@@ -23,16 +23,20 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fit import encode_examples
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.inputs import TrainingClip
+from fewact.cli.teach import classifier_of
 from fewact.core.atomic import write_text
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import DataError, ResultError
+from fewact.core.errors import DataError, OptionError, ResultError
 from fewact.core.intervals import half_width
 from fewact.core.workers import on_one_core
 from fewact.data.clips import Clip
 from fewact.data.videos import SPLITS, Split, Video, VideoList
 from fewact.features.request import Features
 from fewact.lab.benchmarks.benchmarks import read_facts
-from fewact.lab.evaluation.episodes import EpisodeSet
+from fewact.lab.evaluation.encode import Progress
+from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw, load
+from fewact.lab.evaluation.run import open_videos
+from fewact.lab.evaluation.spec import DataSpec, EpisodeFile, EvaluationSpec, command_of
 from fewact.recordings.agreement import TIOUS, Scored, average_precisions
 from fewact.recordings.events import WindowScore
 from fewact.recordings.formats import Event
@@ -43,6 +47,12 @@ from fewact.video.recording import open_recording
 
 DURATIONS = 1.15
 """Ratio of the durations to which those of events are rounded: they change by 7 % at most."""
+
+DEFAULT_COUNT = 100
+"""Default number of episodes in which recordings are watched."""
+
+USED = {"method", "options", "episodes", "backbone", "output", "overwrite"}
+"""Fields of an evaluation that localisation uses beside the data."""
 
 LARGEST_MEMORY = 2 * GIB
 """Size of the nodes that are kept of windows, in bytes."""
@@ -74,6 +84,52 @@ class Localisation(BaseModel):
     def precisions(self) -> NDArray[np.float64]:
         """Mean average precision of each episode at each of ``TIOUS`` (N 5), in per cent."""
         return 100 * np.array([np.mean(list(one.values()), 0) for one in self.per_episode])
+
+
+def evaluate(spec: EvaluationSpec, progress: Progress) -> Localisation:
+    """Evaluate how well a method finds events in recordings.
+
+    Args:
+        spec: Evaluation whose data are a file of scored events; its split is a split of the
+            published fold. An output with a part of the result is continued.
+        progress: Called with the number of episodes that are done and the number of all.
+
+    Raises:
+        OptionError: The spec changes the videos, or has something else that is not for recordings.
+    """
+    _check(spec)
+    source = spec.data.model_copy(update={"split": "all"})
+    split = None if spec.data.split == "all" else spec.data.split
+    events = segments(open_videos(source)[0], split)
+    if isinstance(spec.episodes, EpisodeFile):
+        drawn = load(spec.episodes.file)
+    else:
+        size = {"count": DEFAULT_COUNT, **spec.episodes.requested, "groups": "shared"}
+        drawn = draw(events, Protocol(**size))
+    fresh = Localisation(command=f"{command_of(spec)} --localise", sha256=drawn.digest)
+    result = begun(spec.output, fresh, overwrite=spec.overwrite)
+
+    def done(result: Localisation) -> None:
+        if spec.output is not None:
+            write_text(spec.output, text(result))
+        progress(len(result.per_episode), drawn.protocol.count)
+
+    classifier = classifier_of(spec.method, spec.options, spec.backbone, "off", None)
+    return localise(classifier, events, drawn, result, done)
+
+
+def _check(spec: EvaluationSpec) -> None:
+    """Refuse what only other evaluations have."""
+    data = spec.data.model_copy(update={"split": None})
+    compared = spec.model_copy(update={"data": data})
+    plain = EvaluationSpec(method=spec.method, data=DataSpec(source=data.source))
+    names = sorted(EvaluationSpec.model_fields.keys() - USED)
+    refused = {name: getattr(compared, name) != getattr(plain, name) for name in names}
+    if isinstance(spec.episodes, Protocol):
+        refused["open_set"] = spec.episodes.open_set > 0
+    for name in (name for name, is_set in refused.items() if is_set):
+        option = name.replace("modalities", "with").replace("_", "-")
+        raise OptionError("cannot be used with --localise", where=f"--{option}")
 
 
 def segments(videos: VideoList, split: Split | None = None) -> VideoList:
@@ -228,11 +284,6 @@ def begun(output: Path | None, fresh: Localisation, *, overwrite: bool) -> Local
     if (found.command, found.sha256) != (fresh.command, fresh.sha256):
         LOCALISATION.refuse(output, "it is of another evaluation", found.command)
     return found
-
-
-def save(output: Path, result: Localisation) -> None:
-    """Write the finished episodes."""
-    write_text(output, text(result))
 
 
 def text(result: Localisation) -> str:

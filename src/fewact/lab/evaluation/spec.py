@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, PositiveInt, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from fewact.core.errors import EpisodeError, OptionError
 from fewact.core.options import Flag, Spec, words_of
@@ -119,11 +119,11 @@ class EvaluationSpec(Spec):
         method: Name of a method, or folder of a trained method.
         options: Options of the method; they replace those of a trained method.
         data: Videos or features.
-        modalities: Further sources of the same videos, each as ``DataSpec.source``: folder, table
-            or features file. The method is applied to each source, and their similarities are
-            added, see ``methods.combined``.
-        modality_weights: Weights of the similarities: ``support``, decided by the support of each
-            episode, or ``equal``.
+        modalities: Further sources of the same clips, such as colour beside depth or a skeleton
+            beside video: folder, table or .npz file with the same clip names. The method is applied
+            to each source, and the similarities are added.
+        modality_weights: Weights of the sources: ``support``, decided by leave-one-out
+            classification of the support videos, or ``equal``.
         episodes: Episodes to draw, or a file of episodes.
         backbone: Backbone that computes the features; what it does not set is that of a trained
             method.
@@ -134,7 +134,7 @@ class EvaluationSpec(Spec):
         reading: Reading of the videos.
         allow_leak: Allow training videos or classes of a trained method in the test; the result
             says so.
-        threads: Number of threads (default: torch's number of threads).
+        threads: Number of threads for scoring (default: all).
         output: File for the result, see ``RunOptions``; folder for the results of a sweep.
         overwrite: Replace existing results.
     """
@@ -142,16 +142,18 @@ class EvaluationSpec(Spec):
     method: str
     options: dict[str, JsonValue] = Field(default_factory=dict)
     data: DataSpec
-    modalities: tuple[str, ...] = ()
-    modality_weights: Literal["support", "equal"] = "support"
+    modalities: Annotated[tuple[str, ...], Flag("with", "DATA")] = ()
+    modality_weights: Annotated[Literal["support", "equal"], Flag("with-weights", "RULE")] = (
+        "support"
+    )
     episodes: Protocol | EpisodeFile = Protocol()
     backbone: BackboneSpec = BackboneSpec()
     text: TextSpec = TextSpec()
     camera: CameraSpec | None = None
     condition: ConditionSpec | None = None
     reading: ReadingSpec = ReadingSpec()
-    allow_leak: bool = False
-    threads: PositiveInt | None = None
+    allow_leak: Annotated[bool, Flag()] = False
+    threads: Annotated[int | None, Field(ge=1), Flag(metavar="N")] = None
     output: Path | None = None
     overwrite: bool = False
 
