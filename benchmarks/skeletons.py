@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.shared import accuracies_cell, heading, line
 from fewact import align
-from fewact.data import FeatureDataset
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.fusion import joints

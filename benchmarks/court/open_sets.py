@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from benchmarks.shared import table
 from benchmarks.skeletons import SETS as SKELETONS
-from fewact.data import FeatureDataset
 from fewact.data.videos import VideoList
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, Result, RunOptions, evaluate_method, load
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw
 from fewact.lab.evaluation.open_set import SCORES

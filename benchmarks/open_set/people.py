@@ -20,7 +20,7 @@ from benchmarks.open_set.scores import Array
 from benchmarks.open_set.tables import ClipSet, clip_lists, load_set
 from benchmarks.shared import cores, table
 from fewact.classifier.fitted import score
-from fewact.data import list_table
+from fewact.lab.benchmarks import list_table
 
 MORE = ("ego10", "yoga6", "mouse6")
 """Development sets of other scenes, people and animals."""

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.data import feature_files, tables, tracks
+from fewact.data import feature_files, tracks
 from fewact.data.columns import Column, Schema, normalised, rows_of
 from fewact.data.poses import tables as poses
+from fewact.lab.benchmarks.user_lists import LIST_COLUMNS
 from fewact.recordings.formats import boris, event
 
 SCHEMAS = [
-    tables.LIST_COLUMNS,
+    LIST_COLUMNS,
     feature_files.CLIP_LABELS,
     tracks.TRACK_COLUMNS,
     poses.POSE_COLUMNS,

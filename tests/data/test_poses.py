@@ -9,9 +9,10 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.core.errors import DataError, SkippedWarning
-from fewact.data import FeatureDataset, is_features, labelled_features, read_features
+from fewact.data import is_features, labelled_features, read_features
 from fewact.data.joints import parse_joints
 from fewact.data.poses import read_pose
+from fewact.lab.benchmarks import FeatureDataset
 
 T = 9
 
@@ -142,8 +143,8 @@ def test_teaches_from_class_folders(tmp_path: Path, name: str) -> None:
     assert [clip.group for clip in clips] == ["s0", "s1", "s2"] * 2
     classifier = FewShotClassifier().fit(tmp_path / "poses")
     assert [p.label for p in classifier.predict(query)] == ["right"]
-    data = FeatureDataset(tmp_path / "poses")
-    assert (data.videos.groups, len(data.videos.videos)) == ("shared", 6)
+    videos = FeatureDataset(tmp_path / "poses").videos
+    assert (videos.groups, len(videos.videos)) == ("shared", 6)
 
 
 def test_what_cannot_be_read_is_named_and_skipped(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.data import Clip, list_table, read_table
+from fewact.data import Clip, read_table
+from fewact.lab.benchmarks import list_table
 from fewact.video import write_video
 
 

@@ -10,8 +10,9 @@ import pytest
 from fewact import FewShotClassifier
 from fewact.classifier.inputs import labelled
 from fewact.core.atomic import write_text
-from fewact.data import expand_paths, list_folder
+from fewact.data import expand_paths
 from fewact.data.files import legible
+from fewact.lab.benchmarks import list_folder
 from fewact.lab.benchmarks.videos import find_videos
 from fewact.video import write_video
 

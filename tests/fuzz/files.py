@@ -88,6 +88,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     from fewact import data, synthetic
     from fewact.features.store import Store
     from fewact.features.store.shard import Shape
+    from fewact.lab.benchmarks import list_table
     from fewact.lab.evaluation.texts import read_prompts
     from fewact.lab.training import recipe
     from fewact.networks import weights as weights_files
@@ -211,7 +212,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "prompts.txt": [lambda: read_prompts(str(root / "prompts.txt"))],
         "t.csv": [
             lambda: data.read_table(root / "t.csv"),
-            lambda: data.list_table(root / "t.csv"),
+            lambda: list_table(root / "t.csv"),
             lambda: command("predict", root / "model", root / "t.csv"),
         ],
         str(shard): [read_store],

@@ -9,8 +9,9 @@ import pytest
 
 from fewact import FewShotClassifier
 from fewact.cli import main
-from fewact.data import Clip, list_table
+from fewact.data import Clip
 from fewact.data.videos import SPLITS, Video, VideoList
+from fewact.lab.benchmarks import list_table
 from fewact.lab.benchmarks.benchmarks import read_facts
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.localise import fold, on_grid, segments

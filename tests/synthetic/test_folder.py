@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.data import list_folder, list_table
+from fewact.lab.benchmarks import list_folder, list_table
 from fewact.synthetic import MotionsBenchmark, motions, read_folder, write_folder
 from fewact.video import Segments, read_frames
 

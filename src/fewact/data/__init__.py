@@ -7,12 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fewact.data.class_folders import (
-        clips_of_no_class,
-        list_background,
-        list_clips,
-        list_folder,
-    )
+    from fewact.data.class_folders import clips_of_no_class, list_background, list_clips
     from fewact.data.clips import (
         BACKGROUND,
         AnyClip,
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
         is_none,
         limit_per_class,
     )
-    from fewact.data.feature_files import FeatureDataset, labelled_features, read_features
+    from fewact.data.feature_files import labelled_features, read_features
     from fewact.data.files import (
         IMAGE_SUFFIXES,
         VIDEO_SUFFIXES,
@@ -35,16 +30,16 @@ if TYPE_CHECKING:
         is_features,
         natural_key,
     )
-    from fewact.data.tables import event_clips, is_event_file, is_table, list_table, read_table
+    from fewact.data.tables import event_clips, is_event_file, is_table, read_table
     from fewact.data.videos import GroupScope, Split, Video, VideoList
 
 _NAMES_OF = {
-    "class_folders": "clips_of_no_class list_background list_clips list_folder",
+    "class_folders": "clips_of_no_class list_background list_clips",
     "clips": "BACKGROUND AnyClip Clip ClipReference FeatureClip Frames VideoBytes VideoClip "
     "is_background is_none limit_per_class",
-    "feature_files": "FeatureDataset labelled_features read_features",
+    "feature_files": "labelled_features read_features",
     "files": "IMAGE_SUFFIXES VIDEO_SUFFIXES expand_paths is_clip is_features natural_key",
-    "tables": "event_clips is_event_file is_table list_table read_table",
+    "tables": "event_clips is_event_file is_table read_table",
     "videos": "GroupScope Split Video VideoList",
 }
 _MODULES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
@@ -57,7 +52,6 @@ __all__ = [
     "Clip",
     "ClipReference",
     "FeatureClip",
-    "FeatureDataset",
     "Frames",
     "GroupScope",
     "Split",
@@ -78,8 +72,6 @@ __all__ = [
     "limit_per_class",
     "list_background",
     "list_clips",
-    "list_folder",
-    "list_table",
     "natural_key",
     "read_features",
     "read_table",

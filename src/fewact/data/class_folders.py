@@ -18,7 +18,6 @@ from fewact.data.files import (
     legible,
     warn_of_images,
 )
-from fewact.data.videos import SPLITS, Split, Video, VideoList
 
 LAYOUT = """Arrange the clips like this:
     actions/
@@ -158,35 +157,3 @@ def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
         expected="video files or folders of numbered images",
         hint=hint,
     )
-
-
-def list_folder(root: str | Path) -> VideoList:
-    """Return the videos of a folder of class folders, or of folders train, val and test of such.
-
-    Ids are paths relative to the folder; there are no groups. For errors see ``list_clips``.
-    """
-    folder = user_path(root, DataError)
-    below = [entry for entry in entries(folder) if entry.is_dir()] if folder.is_dir() else []
-    parts = {entry.name.casefold(): entry for entry in below}
-    # Classes may have these names too: then their folders contain clips, not folders.
-    if not parts or set(parts) - set(SPLITS) or not all(map(_has_class_folders, below)):
-        videos = _list(folder, folder, None)
-    else:
-        videos = [
-            video
-            for split in SPLITS
-            if split in parts
-            for video in _list(folder, parts[split], split)
-        ]
-    return VideoList(folder.resolve().name, tuple(videos))
-
-
-def _list(root: Path, folder: Path, split: Split | None) -> list[Video]:
-    return [
-        Video(clip.path.relative_to(root).as_posix(), clip.label or "", split, None, clip)
-        for clip in list_clips(folder)
-    ]
-
-
-def _has_class_folders(folder: Path) -> bool:
-    return any(entry.is_dir() and not is_clip(entry) for entry in entries(folder))

@@ -1,10 +1,15 @@
-"""Precomputed features of clips: an .npz file with a table of labels beside it, or poses."""
+"""Precomputed features of clips: an .npz file with a table of labels beside it, or poses.
+
+The .npz file contains an array ``features`` (clips t d), floating-point; for skeletons and
+landmarks also a text ``joints``, their layout, see ``fewact.data.joints``. The .tsv file has the
+same name, a header, and one row per clip in the same order. Pickled data is refused.
+"""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +18,11 @@ from fewact.core.arrays import read_array
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError, did_you_mean, warn
 from fewact.core.paths import user_path
-from fewact.data.clips import (
-    UNUSABLE_FEATURES,
-    USABLE_FEATURES,
-    FeatureClip,
-    is_background,
-    usable_features,
-)
+from fewact.data.clips import FeatureClip, is_background
 from fewact.data.columns import Column, Schema
 from fewact.data.files import first_few
 from fewact.data.joints import parse_joints
 from fewact.data.poses import is_poses, labelled_poses, read_poses
-from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
 LABELS_EXPECTED = "tab-separated columns clip and class; optional: group, split and dataset"
 LABELS = FileType("table of labels", DataError, 256 * MIB, LABELS_EXPECTED)
@@ -51,6 +49,33 @@ FEATURES = FileType(
 )
 
 
+class LabelledRows(NamedTuple):
+    """Features of a file with the cells of their labels.
+
+    Args:
+        vectors: Features of all clips in the file (clips t d).
+        joints: Layout of the joints in a vector; empty without joints.
+        rows: Cells by column of each chosen clip, by its position in the array.
+    """
+
+    vectors: NDArray[np.floating]
+    joints: str
+    rows: Mapping[int, Mapping[str, str]]
+
+    def clips(self) -> list[FeatureClip]:
+        """Return the chosen clips."""
+        return [
+            FeatureClip(
+                row["clip"],
+                self.vectors[position],
+                row["class"] or None,
+                row["group"] or None,
+                self.joints,
+            )
+            for position, row in self.rows.items()
+        ]
+
+
 def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
     """Return the clips of a feature file; they need no class.
 
@@ -58,9 +83,9 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
     others.
 
     Args:
-        file: Feature file (.npz), see ``FeatureDataset``. The .tsv file beside it needs only the
-            column ``clip``; without it, clips are named by their numbers, from 0. Or a file or
-            folder of poses, see ``fewact.data.poses``.
+        file: Feature file (.npz), see above. The .tsv file beside it needs only the column
+            ``clip``; without it, clips are named by their numbers, from 0. Or a file or folder of
+            poses, see ``fewact.data.poses``.
         dataset: Data set in the column ``dataset``; None for all rows.
 
     Raises:
@@ -74,8 +99,8 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
         stored, joints = _read_array(path)
         return [FeatureClip(str(i), row, joints=joints) for i, row in enumerate(stored)]
     stored, joints, rows = _read_features(path, CLIP_NAMES)
-    numbers = range(len(rows)) if dataset is None else _chosen(table, rows, dataset)
-    return _feature_clips(stored, joints, rows, numbers)
+    chosen = dict(enumerate(rows)) if dataset is None else _rows_of(table, rows, dataset)
+    return LabelledRows(stored, joints, chosen).clips()
 
 
 def labelled_features(
@@ -93,105 +118,43 @@ def labelled_features(
         DataError: As for ``read_features``; no row has a class; no data set is chosen of several.
     """
     path = user_path(file, DataError)
-    table = path
-    if is_poses(path):
-        clips = labelled_poses(path)
-    else:
-        table = path.with_suffix(".tsv")
-        stored, joints, rows = _read_features(path, CLIP_LABELS)
-        clips = _feature_clips(stored, joints, rows, _chosen(table, rows, dataset))
+    clips = labelled_rows(path, dataset=dataset).clips()
     outside = [clip for clip in clips if is_background(clip.label or "")]
     if background:
         return outside
     examples = [clip for clip in clips if clip.label and not is_background(clip.label)]
     if not examples:
-        raise _no_class(table)
+        raise no_class(path)
     if ignored := len(clips) - len(examples) - len(outside):
-        warn(f"{table}: ignored, clips without a class: {ignored}")
+        warn(f"{path.with_suffix('.tsv')}: ignored, clips without a class: {ignored}")
     return examples
 
 
-class FeatureDataset:
-    """Features in an .npz file with labels in a .tsv file of the same name beside it.
-
-    The .npz file contains an array ``features`` (clips t d), floating-point; for skeletons and
-    landmarks also a text ``joints``, their layout, see ``fewact.data.joints``. The .tsv file has a
-    header and one row per clip, in the same order. Rows with the label ``none`` belong to no class
-    and are not in the list. Pickled data is refused.
+def labelled_rows(
+    file: Path, *, dataset: str | None = None, classes_required: bool = False
+) -> LabelledRows:
+    """Return the features of a file or folder of poses, and the cells of their labels.
 
     Args:
-        file: Feature file (.npz), or folder of poses in class folders.
-        groups: Scope of the group names, or ``auto``, see ``make_list``.
+        file: As for ``labelled_features``.
         dataset: Data set in the column ``dataset``; required if there are several.
-
-    Attributes:
-        videos: List of the clips.
-        features: Features (clips t d), float32, in the order of the list.
-        joints: Layout of the joints of skeletons and landmarks; empty for other features.
-        outside: Clips of no class.
+        classes_required: Refuse rows with an empty cell in the column ``class``.
 
     Raises:
-        DataError: A file is missing or invalid, no row has a class, a feature is not finite or too
-            large, or no data set is chosen of several.
+        DataError: As for ``read_features``; no data set is chosen of several.
     """
+    if is_poses(file):
+        stored, joints, rows = _pose_rows(file)
+    else:
+        filled = ("clip", "class") if classes_required else ("clip",)
+        stored, joints, rows = _read_features(file, CLIP_LABELS, filled)
+    return LabelledRows(stored, joints, _rows_of(file.with_suffix(".tsv"), rows, dataset))
 
-    videos: VideoList
-    features: NDArray[np.float32]
-    joints: str
 
-    def __init__(
-        self, file: str | Path, *, groups: GroupScopeOption = "auto", dataset: str | None = None
-    ) -> None:
-        path = user_path(file, DataError)
-        table = path.with_suffix(".tsv")
-        if is_poses(path):
-            stored, self.joints, rows = _read_labelled(path)
-        else:
-            filled = ("clip", "class")
-            stored, self.joints, rows = _read_features(path, CLIP_LABELS, filled)
-        positions = _chosen(table, rows, dataset)
-        actions = [i for i in positions if not is_background(rows[i]["class"])]
-        if not actions:
-            raise _no_class(table)
-        background = [i for i in positions if is_background(rows[i]["class"])]
-        self.outside = _feature_clips(stored, self.joints, rows, background)
-        videos = [
-            Video(
-                row["clip"],
-                row["class"],
-                read_split(row["split"], where=f"{table}, {row['clip']}"),
-                row["group"] or None,
-            )
-            for row in (rows[i] for i in actions)
-        ]
-        name = f"{path.stem}:{dataset}" if dataset else path.stem
-        self.videos = make_list(name, videos, groups, where=str(table))
-        with np.errstate(over="ignore"):  # overflow is reported below, with its clip
-            self.features = np.asarray(stored[actions], dtype=np.float32)  # (clips t d)
-        bad = np.flatnonzero(~usable_features(self.features))
-        if len(bad):
-            raise DataError(
-                UNUSABLE_FEATURES,
-                where=str(path),
-                got=first_few((videos[i].id for i in bad), 3),
-                expected=USABLE_FEATURES,
-            )
-        self._row = {video.id: row for row, video in enumerate(videos)}
-
-    def __iter__(self) -> Iterator[FeatureClip]:
-        """Yield the clips of classes in the order of the list, then the clips of no class."""
-        for video, vectors in zip(self.videos.videos, self.features, strict=True):
-            yield FeatureClip(video.id, vectors, video.label, video.group, self.joints)
-        yield from self.outside
-
-    def of(self, videos: VideoList) -> NDArray[np.float32]:
-        """Return the features (videos t d) of a list of these clips, in the order of the list."""
-        unknown = [video.id for video in videos.videos if video.id not in self._row]
-        if unknown:
-            raise DataError(
-                "has no features of these videos", where=self.videos.name, got=first_few(unknown)
-            )
-        return self.features[[self._row[video.id] for video in videos.videos]]
+def no_class(file: Path) -> DataError:
+    """Return the error for a file whose rows have no class."""
+    table = file.with_suffix(".tsv")
+    return DataError("no row has a class", where=str(table), expected=LABELS_EXPECTED)
 
 
 def _read_array(path: Path) -> tuple[NDArray[np.floating], str]:
@@ -230,7 +193,7 @@ def _layout(path: Path, stored: NDArray[Any], width: int) -> str:
 def _read_features(
     path: Path, schema: Schema, filled: Sequence[str] = ("clip",)
 ) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
-    """Return features (clips t d), their joints and rows, see ``_label_rows``."""
+    """Return features (clips t d), the layout of their joints, and the rows of their table."""
     table = path.with_suffix(".tsv")
     stored, joints = _read_array(path)
     rows = _label_rows(table, schema, filled)
@@ -243,8 +206,8 @@ def _read_features(
     return stored, joints, rows
 
 
-def _read_labelled(path: Path) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
-    """Return what ``_read_features`` returns, of a folder of poses."""
+def _pose_rows(path: Path) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
+    """Return features (clips t d), their joints and rows, read from a folder of poses."""
     clips = labelled_poses(path)
     empty = dict.fromkeys(CLIP_LABELS.names, "")
     rows = [
@@ -252,18 +215,6 @@ def _read_labelled(path: Path) -> tuple[NDArray[np.floating], str, list[dict[str
         for clip in clips
     ]
     return np.stack([clip.vectors for clip in clips]), clips[0].joints, rows
-
-
-def _feature_clips(
-    stored: NDArray[np.floating],
-    joints: str,
-    rows: Sequence[Mapping[str, str]],
-    positions: Iterable[int],
-) -> list[FeatureClip]:
-    return [
-        FeatureClip(row["clip"], stored[i], row["class"] or None, row["group"] or None, joints)
-        for i, row in ((i, rows[i]) for i in positions)
-    ]
 
 
 def _label_rows(table: Path, schema: Schema, filled: Sequence[str]) -> list[dict[str, str]]:
@@ -294,14 +245,13 @@ def _label_rows(table: Path, schema: Schema, filled: Sequence[str]) -> list[dict
     return rows
 
 
-def _no_class(table: Path) -> DataError:
-    return DataError("no row has a class", where=str(table), expected=LABELS_EXPECTED)
-
-
-def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> list[int]:
+def _rows_of(
+    table: Path, rows: list[dict[str, str]], dataset: str | None
+) -> dict[int, dict[str, str]]:
+    """Return the rows of a data set by their numbers; of the only one for None."""
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     if dataset is None and len(datasets) == 1:
-        return list(range(len(rows)))
+        return dict(enumerate(rows))
     if dataset is None or dataset not in datasets:
         raise DataError(
             "this file contains several data sets" if dataset is None else "unknown data set",
@@ -312,4 +262,4 @@ def _chosen(table: Path, rows: list[dict[str, str]], dataset: str | None) -> lis
             if dataset
             else "Choose one: --dataset NAME, in Python dataset=NAME.",
         )
-    return [i for i, row in enumerate(rows) if row["dataset"] == dataset]
+    return {i: row for i, row in enumerate(rows) if row["dataset"] == dataset}

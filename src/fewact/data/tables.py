@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,7 +15,6 @@ from fewact.data.cells import number, seconds
 from fewact.data.clips import BACKGROUND, Clip, as_box, is_background
 from fewact.data.columns import Column, Schema, rows_of
 from fewact.data.files import TABLE_SUFFIXES, first_few, timeline_or_none
-from fewact.data.videos import GroupScopeOption, Video, VideoList, make_list, read_split
 
 if TYPE_CHECKING:
     from fewact.video.track import Box
@@ -48,7 +47,6 @@ CLIP_COLUMNS: Final = Schema(
     CLIPS_EXPECTED,
     refuses_misspelt=True,
 )
-LIST_COLUMNS: Final = CLIP_COLUMNS.and_column("split")
 
 CLIP_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 """Extensions of tables of clips; others may be files of other programs."""
@@ -96,7 +94,7 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     Raises:
         DataError: The table does not exist or has no clips, or a row is invalid.
     """
-    rows = _every_row(user_path(path, DataError), CLIP_COLUMNS)
+    rows = clips_and_cells(user_path(path, DataError), CLIP_COLUMNS)
     return [clip for clip, _ in rows if is_background(clip.label or "") == background]
 
 
@@ -121,8 +119,12 @@ def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip
     return READERS.get("events").read(user_path(path, DataError), only)
 
 
-def _every_row(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
-    """Return the clips, of classes and of no class, each with its cells."""
+def clips_and_cells(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
+    """Return the clips of a table, of classes and of no class, each with its cells by column.
+
+    Raises:
+        DataError: As for ``read_table``.
+    """
     text = CLIP_TABLE.text(table) if table.suffix.lower() in CLIP_TABLE_SUFFIXES else None
     is_clips = text is not None and CLIP_COLUMNS.fits(CLIP_COLUMNS.header(text))
     if not is_clips and is_event_file(table):
@@ -257,37 +259,3 @@ def _seconds(where: str, text: str) -> float | None:
         expected = "seconds, mm:ss or hh:mm:ss, such as 1:02.5"
         raise DataError("not a time", where=where, got=text, expected=expected)
     return time
-
-
-def list_table(table: str | Path, *, groups: GroupScopeOption = "auto") -> VideoList:
-    """Return the videos of a table, see ``read_table``; a column may be their split.
-
-    Ids are the paths as written in the table, with the start and end of a segment and the box.
-
-    Args:
-        table: Table.
-        groups: Scope of the group names, or ``auto``, see ``make_list``.
-    """
-    file = user_path(table, DataError)
-    videos, outside = [], []
-    for clip, row in _every_row(file, LIST_COLUMNS):
-        id = row["path"]
-        if clip.start is not None or clip.end is not None:
-            id += f"#{row['start']}-{row['end']}"
-        if clip.box is not None:
-            id += f"@{','.join(f'{side:g}' for side in clip.box)}"
-        if is_background(clip.label or ""):
-            outside.append(id)
-            continue
-        split = read_split(row["split"], where=f"{file}, {id}")
-        videos.append(Video(id, clip.label or "", split, clip.group, clip))
-    name_left_out(str(file), outside)
-    return make_list(file.stem, videos, groups, where=str(file))
-
-
-def name_left_out(where: str, ids: Sequence[str]) -> None:
-    """Warn of clips that are not in a list, because they belong to no class."""
-    if ids:
-        warn(
-            f'{where}: left out, rows of the label "{BACKGROUND}": {len(ids)} ({first_few(ids, 3)})'
-        )

@@ -1,15 +1,13 @@
 """Labelled videos, and the lists of them that episodes are drawn from."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from fewact.core.errors import DataError, OptionError, did_you_mean, warn
+from fewact.core.errors import DataError, did_you_mean
 from fewact.data.clips import Clip
-from fewact.data.files import first_few
 
 if TYPE_CHECKING:
     from fewact.video.source import Step, VideoSource
@@ -124,77 +122,3 @@ class VideoList:
             for video in self.videos
         )
         return replace(self.with_flags([flag]), videos=videos)
-
-
-GroupScopeOption = GroupScope | Literal["auto"]
-"""Scope of group names, or ``auto`` to choose it from the data."""
-
-
-def make_list(
-    name: str, videos: Sequence[Video], groups: GroupScopeOption, *, where: str
-) -> VideoList:
-    """Return a list of videos that have all a split, or none; ``where`` is for errors.
-
-    With ``auto`` the scope of the groups is ``shared`` if a group name occurs in several classes,
-    as for persons. It is ``within-class`` if each name occurs in one class only, and ``none`` if
-    there are no groups. A scope that is too wide costs nothing. One that is too narrow lets a
-    person be in the query of one class and in the support of another, which lowers the accuracy
-    below chance.
-
-    Raises:
-        OptionError: The scope does not exist.
-        DataError: A video has no split, and others have one; or it has no group, and others have
-            one or groups were requested.
-    """
-    without = [video.id for video in videos if video.split is None]
-    if 0 < len(without) < len(videos):
-        raise DataError(
-            "this clip has no split, others have",
-            where=f"{where}, {without[0]}",
-            expected="train, val or test in every row, or in none",
-        )
-    return VideoList(name, tuple(videos), _scope(videos, groups, where))
-
-
-def _scope(videos: Sequence[Video], option: GroupScopeOption, where: str) -> GroupScope:
-    if option not in ("auto", "none", "within-class", "shared"):
-        raise OptionError(
-            "unknown scope of groups",
-            where="groups",
-            got=repr(option),
-            expected="auto, none, within-class, shared",
-        )
-    without = [video.id for video in videos if video.group is None]
-    if option == "none" or (option == "auto" and len(without) == len(videos)):
-        return "none"
-    if without:
-        raise DataError(
-            "this clip has no group",
-            where=f"{where}, {without[0]}",
-            got=f"{len(without)} of {len(videos)} clips without one",
-            expected="a column group with a name in each row",
-            hint='Use groups="none" if clips need not be kept apart.',
-        )
-    classes: defaultdict[str | None, set[str]] = defaultdict(set)
-    for video in videos:
-        classes[video.group].add(video.label)
-    common = [str(group) for group, labels in classes.items() if len(labels) > 1]
-    if option == "within-class" and common:
-        warn(
-            f"{where}: groups of several classes ({first_few(common, 3)}) are separated within "
-            "each class only: a person can be in the support of one class and the query of "
-            'another. Use groups="shared" unless a name means another group in each class.'
-        )
-    if option != "auto":
-        return option
-    return "shared" if common else "within-class"
-
-
-def read_split(text: str, *, where: str) -> Split | None:
-    """Return a split by its name in any case; None for an empty cell."""
-    if not text:
-        return None
-    for split in SPLITS:
-        if text.casefold() == split:
-            return split
-    raise DataError("unknown split", where=where, got=text, expected=", ".join(SPLITS))

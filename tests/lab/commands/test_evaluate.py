@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewact.data import FeatureDataset, list_folder
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset, list_folder
 from fewact.lab.evaluation import ArrayFeatures, confusion, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw, load
 from fewact.methods import REGISTRY

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fewact import networks
-from fewact.data import list_folder
 from fewact.lab import methods
+from fewact.lab.benchmarks import list_folder
 from fewact.lab.evaluation import VideoFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.networks.text import embed_classes

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from fewact import align
-from fewact.data import FeatureDataset, Video, VideoList
+from fewact.data import Video, VideoList
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.encode import encode_list
 from fewact.lab.evaluation.episodes import Protocol, draw

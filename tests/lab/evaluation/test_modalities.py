@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import FeatureDataset, Video, VideoList
+from fewact.data import Video, VideoList
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import (
     ArrayFeatures,
     CameraSpec,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fewact.data import FeatureDataset, GroupScope
+from fewact.data import GroupScope
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fewact.cli.options import parse_options
 from fewact.core.errors import DataError, EpisodeError, OptionError
-from fewact.data import FeatureDataset
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import (
     ArrayFeatures,
     CameraSpec,

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.datasets import read_index
 from fewact import networks
 from fewact.core.errors import VideoError
-from fewact.data import FeatureDataset, VideoList
+from fewact.data import VideoList
 from fewact.features.request import Features
 from fewact.lab import methods
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, VideoFeatures, evaluate_method, scoring
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.methods.base import TorchMethod, support_state
@@ -89,7 +91,7 @@ def test_maps_of_real_clips_are_scored_alike_in_batches_and_alone(name: str, ass
     (request,) = method.requests(source.card)
     assert request.level == "maps"
     each = [x for x in source.features(range(9), (request,)) if not isinstance(x, VideoError)]
-    found = torch.stack([one[request] for one in each])
+    found = torch.from_numpy(np.stack([features[request] for features in each]))
     order = torch.tensor([0, 3, 6, 1, 4, 7, 2, 5, 8])
     labels, text = torch.tensor([0, 1, 2, 0, 1, 2]), torch.zeros(3, 1)
     got = logits(method, {request: found[order]}, text, labels, alone=False)

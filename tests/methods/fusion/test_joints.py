@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from fewact import FewShotClassifier, methods
 from fewact.core.errors import DataError, OptionError
-from fewact.data import FeatureClip, FeatureDataset, read_features
+from fewact.data import FeatureClip, read_features
 from fewact.features.request import FeatureRequest, View
 from fewact.lab import methods as lab
+from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.cards import made_up_card
@@ -123,7 +124,7 @@ def test_a_file_names_its_joints(tmp_path: Path) -> None:
         loaded.predict([FeatureClip("x", features[0])])
     np.savez(tmp_path / "poses.npz", features=features, joints="kinect20:xyz")
     with pytest.raises(DataError, match="another width than their joints"):
-        FeatureDataset(tmp_path / "poses.npz")
+        read_features(tmp_path / "poses.npz")
 
 
 @pytest.mark.parametrize("layout", ["kinect20:xyz", ""])

@@ -13,14 +13,15 @@ from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import DataError, OptionError
 from fewact.core.options import flag_of
 from fewact.core.paths import user_path
-from fewact.data import FeatureDataset, is_features, list_folder, list_table
+from fewact.data import is_features
 from fewact.data.files import first_few, stem_and_suffix
-from fewact.data.tables import name_left_out
 from fewact.data.videos import Split, Video, VideoList
 from fewact.features.store import Store
 from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks import load_benchmark
 from fewact.lab.benchmarks.benchmarks import benchmark_of_data
+from fewact.lab.benchmarks.feature_dataset import FeatureDataset
+from fewact.lab.benchmarks.user_lists import list_folder, list_table
 from fewact.lab.evaluation.checkpoint import Checkpoint, find_checkpoint, training_flags
 from fewact.lab.evaluation.encode import Encodings, ModalityEncodings
 from fewact.lab.evaluation.episodes import EpisodeSet, draw, load
@@ -362,7 +363,6 @@ def open_videos(
     if is_features(path):
         _refuse_options(config, "dataset")
         features = FeatureDataset(path, groups=config.groups, dataset=config.dataset)
-        name_left_out(str(path), [clip.name for clip in features.outside])
         videos = features.videos
     elif path.is_dir():
         _refuse_options(config)

@@ -115,9 +115,7 @@ class ArrayFeatures:
                 expected=f"{len(videos.videos)}, one for each video of {videos.name}, in its order",
             )
 
-    def features(
-        self, positions: Sequence[int], requests: Sequence[Request]
-    ) -> Iterator[Features]:
+    def features(self, positions: Sequence[int], requests: Sequence[Request]) -> Iterator[Features]:
         """Return vectors (t d) float32 of videos, one video after the other.
 
         Raises:

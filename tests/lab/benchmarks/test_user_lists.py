@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import Video, list_folder, list_table
-from fewact.data.videos import make_list
+from fewact.data import Video
+from fewact.lab.benchmarks import list_folder, list_table
+from fewact.lab.benchmarks.user_lists import make_list
 from tests.data.small import create
 
 HEADER = "path,label,split,group\n"
