@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from fewact import methods, networks
+from fewact import methods
 from fewact.classifier import FewShotClassifier
 from fewact.lab import methods as lab_methods
 from fewact.lab.methods.promises import check_method
-from fewact.networks import Backbone
 from fewact.recordings.stream import Stream
 from fewact.video import EveryNth, read_frames
 
@@ -58,15 +57,6 @@ def test_answers_to_real_clips_are_the_same(assets: Path, tmp_path: Path, method
     new = [sorted(one.iterdir())[5] for one in folders]
     got, expected = both(lambda: answers(method, clips, new, tmp_path))
     assert got == expected
-
-
-def test_the_engine_is_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: Backbone
-) -> None:
-    """A failure would be kept in the cache, for later programs, too."""
-    monkeypatch.setenv("FEWACT_CACHE", str(tmp_path))
-    with float64():
-        assert networks.create().card == backbone.card
 
 
 @pytest.mark.slow

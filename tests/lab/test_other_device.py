@@ -15,8 +15,11 @@ from fewact.data import Frames
 from fewact.networks import Backbone
 from fewact.recordings.stream import Stream
 from fewact.video import EveryNth, read_frames
+from tests.classifier.conftest import actions, queries
 from tests.lab.networks import tiny
 from tests.pretend_device import DEVICE, without
+
+__all__ = ["actions", "queries"]
 
 
 @pytest.fixture(autouse=True)
