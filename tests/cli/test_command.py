@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -167,3 +168,37 @@ def test_names_are_completed_without_torch(line: str, expected: set[str]) -> Non
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert set(done.stdout.split()) == expected, done.stderr
     assert done.stderr.split()[-1] == "False"
+
+
+class Frame(Spec):
+    """Frame.
+
+    Args:
+        names: Names below the picture.
+    """
+
+    names: Annotated[tuple[str, ...], Flag("with", "NAME")] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Options of a spec and others, together."""
+
+    frame: Annotated[Frame, SpecOptions("Frame")]
+    quiet: Annotated[bool, typer.Option("--quiet")] = False
+
+
+def test_the_fields_of_a_dataclass_are_options_and_a_tuple_is_a_repeated_option() -> None:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @app.command()
+    @with_specs
+    def hang(picture: Picture, height: Annotated[int, typer.Option()] = 1) -> None:
+        print(picture, height)
+
+    for words, picture in (
+        ((), Picture(Frame())),
+        (("--with", "a", "--quiet", "--with", "b"), Picture(Frame(names=("a", "b")), quiet=True)),
+    ):
+        ended = CliRunner().invoke(app, [*words, "--height", "2"])
+        assert ended.stdout == f"{picture} 2\n"

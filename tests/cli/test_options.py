@@ -221,40 +221,6 @@ def test_an_option_is_not_the_name_of_a_file(
     assert sorted(Path().iterdir()) == before
 
 
-class Frame(Spec):
-    """Frame.
-
-    Args:
-        names: Names below the picture.
-    """
-
-    names: Annotated[tuple[str, ...], Flag("with", "NAME")] = ()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Options of a spec and others, together."""
-
-    frame: Annotated[Frame, SpecOptions("Frame")]
-    quiet: Annotated[bool, typer.Option("--quiet")] = False
-
-
-def test_the_fields_of_a_dataclass_are_options_and_a_tuple_is_a_repeated_option() -> None:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
-
-    @app.command()
-    @with_specs
-    def hang(picture: Picture, height: Annotated[int, typer.Option()] = 1) -> None:
-        print(picture, height)
-
-    for words, picture in (
-        ((), Picture(Frame())),
-        (("--with", "a", "--quiet", "--with", "b"), Picture(Frame(names=("a", "b")), quiet=True)),
-    ):
-        ended = CliRunner().invoke(app, [*words, "--height", "2"])
-        assert ended.stdout == f"{picture} 2\n"
-
-
 def test_options_are_read_as_json_or_text() -> None:
     texts = ["a=1", "b=0.5", "c=true", "d=null", "e=1,2", "f=[3]", "g=none", "h=x=y", "i-j="]
     values = parse_options([*texts, "k=x,y"])
