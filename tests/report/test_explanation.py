@@ -11,6 +11,7 @@ from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Explanation, Neighbour
 from fewact.classifier.match import MatchedClips
 from fewact.methods.protocols import FrameMatch, equal_parts
+from fewact.report.document import Page
 from fewact.report.explanation import explanation_page, map_page, matched_page
 from fewact.video.writing import jpeg
 
@@ -54,6 +55,18 @@ def explanation(name: str) -> Explanation:
         *(name, name, name, "other", probabilities, 0.5, "fusion"),
         *(contributions, neighbours, (b"\xff\xd8query",)),
     )
+
+
+def check_hostile_name_is_text(page: Page) -> None:
+    """Check a page that has the hostile name in each place of a name."""
+    found = Reader(page.html())
+    assert "script" not in found.tags
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    assert HOSTILE in found.shown
+    assert "49" not in found.shown.replace("0.49", "")
+    links = [value for name, value in found.attributes if name in ("src", "href")]
+    assert all(re.fullmatch("data:(,|image/jpeg;base64,.*)", link) for link in links)
+    assert not re.search(r"(?<!\\)[<>]", page.markdown())
 
 
 def test_hostile_names_are_text() -> None:
