@@ -39,6 +39,7 @@ from fewact.lab.methods.adapters import differentiable
 from fewact.lab.methods.base import TorchMethod, TrainingBatch, support_state
 from fewact.lab.methods.promises.subject import made_up_features, made_up_text
 from fewact.lab.networks.devices import exact_convolutions
+from fewact.lab.synthetic.folder import write_folder
 from fewact.lab.training import Recipe, TrainingData, read, train
 from fewact.lab.workers import torch_workers
 from fewact.methods.cards import CARDS, made_up_card
@@ -46,7 +47,6 @@ from fewact.networks import Card
 from fewact.networks import names as network_names
 from fewact.networks.card import Level
 from fewact.synthetic import motions
-from fewact.synthetic.folder import write_folder
 
 Row = dict[str, str]
 LEVELS: tuple[Level, ...] = ("vectors", "maps", "middle", "shallow")

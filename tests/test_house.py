@@ -162,9 +162,14 @@ print("torch" in sys.modules, file=sys.stderr)
 @pytest.mark.slow
 def test_files_that_one_predict_executes(tmp_path: Path) -> None:
     from fewact import FewShotClassifier
-    from fewact.synthetic import write_folder
+    from fewact.synthetic import motions
+    from fewact.video import write_video
 
-    write_folder(tmp_path / "clips", "motions:plain", classes=2, per_class=2)
+    benchmark = motions(videos=2, size=64, frames=12)
+    for video in benchmark.videos.videos[:4]:  # two clips of each of two classes
+        path = tmp_path / "clips" / video.label / f"{video.id.replace('/', '-')}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, benchmark.render(video.id), 24)
     FewShotClassifier().fit(tmp_path / "clips").save(tmp_path / "model")
     clip = next((tmp_path / "clips").rglob("*.mp4"))
     command = [

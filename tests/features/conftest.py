@@ -14,7 +14,6 @@ from fewact.networks import Backbone, Card, Level
 from fewact.networks.card import EngineName
 from fewact.networks.transform import normalised
 from fewact.video import write_video
-from tests.features.store_of_vectors import episodes, store, values, videos  # noqa: F401
 
 CARD = Card(
     name="tiny",

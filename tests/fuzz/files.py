@@ -90,9 +90,9 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
     from fewact.features.store.shard import Shape
     from fewact.lab.benchmarks import list_table
     from fewact.lab.evaluation.texts import read_prompts
+    from fewact.lab.synthetic import folder as motions
     from fewact.lab.training import recipe
     from fewact.networks import weights as weights_files
-    from fewact.synthetic import folder as motions
 
     random = np.random.default_rng(0)
     rows = [(c, i) for c in range(9) for i in range(5)]
@@ -227,7 +227,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         "model/history/000001.safetensors": [exchange, lambda: command(*teach, "--overwrite")],
         "model/history/undone/000001.safetensors": [lambda: exchange("--redo")],
         "journal.jsonl": [read_page],
-        "motions/motions.json": [lambda: synthetic.read_folder(root / "motions")],
+        "motions/motions.json": [lambda: motions.read_folder(root / "motions")],
     }
     return {
         f"{name} {i}": (name, one)

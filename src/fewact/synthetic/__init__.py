@@ -6,7 +6,6 @@ the correct alignment of two videos of a class.
 
 from fewact.synthetic.benchmark import VERSION, MotionsBenchmark, motions, named
 from fewact.synthetic.classes import PRESETS
-from fewact.synthetic.folder import read_folder, write_folder
 from fewact.synthetic.scene import Scene, Truth, correspondence
 
 __all__ = [
@@ -18,6 +17,4 @@ __all__ = [
     "correspondence",
     "motions",
     "named",
-    "read_folder",
-    "write_folder",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fewact.synthetic import read_folder
+from fewact.lab.synthetic.folder import read_folder
 
 Run = Callable[..., Any]
 

@@ -13,9 +13,9 @@ import torch
 from fewact import FewShotClassifier, methods
 from fewact.lab.evaluation import checkpoint, load
 from fewact.lab.methods.adapters import on_tensors
+from fewact.lab.synthetic.folder import write_folder
 from fewact.lab.training import names, text_of
 from fewact.synthetic import motions
-from fewact.synthetic.folder import write_folder
 
 Run = Callable[..., Any]
 

@@ -11,7 +11,7 @@ from fewact.lab.evaluation.stored_nodes import StoredEncodings, node_facts, stor
 from fewact.lab.methods.adapters import on_tensors
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.methods.files import method_of
-from tests.features.store_of_vectors import card
+from tests.lab.store.store_of_vectors import card
 
 MOMENTS = {"level": "vectors", "lengths": [1, 2]}
 

@@ -15,8 +15,8 @@ from fewact.lab.store import Job
 from fewact.lab.store.stored import StoredFeatures, choose_card
 from fewact.networks import BackboneSpec
 from fewact.video.source import Trim
-from tests.features.store_of_vectors import REQUEST, card, fill
 from tests.lab.evaluation.episodes.made_up import videos_of
+from tests.lab.store.store_of_vectors import REQUEST, card, fill
 
 
 def test_results_from_the_store_equal_results_from_arrays(store, videos, values, episodes) -> None:

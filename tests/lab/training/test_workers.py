@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from fewact import backbones
 from fewact.synthetic import motions
-from fewact.synthetic.folder import write_folder
+from fewact.lab.synthetic.folder import write_folder
 from fewact.lab.training.batches import Drawn, FrameBatches, load
 from fewact.lab.training.recipe import Augment
 

@@ -60,7 +60,8 @@ def render(
     interrupted command continues when it is run again; no file is overwritten.
     """
     check_output_folder(output)
-    from fewact.synthetic import named, write_folder
+    from fewact.lab.synthetic.folder import write_folder
+    from fewact.synthetic import named
 
     videos_of_preset = named(benchmark, videos=videos, size=size, seed=seed)
     with progress("Rendering", quiet=quiet) as show:
@@ -136,7 +137,7 @@ def data() -> None:
 def list_benchmarks(format: ListOutputFormat = "table") -> None:
     """List the benchmarks; each published list of videos has a name.
 
-    The numbers of classes and videos are those of train/val/test.
+    Numbers of classes and videos are given as train/val/test.
     """
     from fewact.lab.benchmarks import benchmark, benchmark_names
 

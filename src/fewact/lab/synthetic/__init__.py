@@ -1,1 +1,1 @@
-"""Conditions and cameras that are simulated on labelled videos."""
+"""Synthetic videos: the rendered benchmark as files, and simulated conditions and cameras."""

@@ -8,7 +8,8 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.lab.benchmarks import list_folder, list_table
-from fewact.synthetic import MotionsBenchmark, motions, read_folder, write_folder
+from fewact.lab.synthetic.folder import read_folder, write_folder
+from fewact.synthetic import MotionsBenchmark, motions
 from fewact.video import Segments, read_frames
 
 SMALL = motions(videos=1, size=32, frames=(12, 16))
