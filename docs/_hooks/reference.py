@@ -7,10 +7,17 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 SOURCE = Path(__file__).parents[2] / "src" / "fewact"
-SKIPPED = {"cli", "recipes", "web"}
-"""``cli`` and ``web`` have commands instead of functions, ``recipes`` holds data."""
+SKIPPED = {"cli", "page", "lab.autograd", "lab.charts", "lab.commands", "lab.workers"}
+"""Those that have commands instead of functions, and what only the lab itself uses."""
 
-ALSO = {"methods": ("base",)}
+DIVIDED = ("lab",)
+"""Subpackages whose parts have a page each."""
+
+ALSO = {
+    "methods": ("base", "protocols"),
+    "lab.methods": ("base", "adapters", "promises"),
+    "recordings": ("watch",),
+}
 """Modules with a section of their own, though the subpackage exports other names."""
 
 INHERITED = {"classifier"}
@@ -45,15 +52,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 _INTRODUCTION = """\
-Generated from the docstrings. Import a subpackage by its name; `import fewact` alone loads no
-torch. The command line describes itself: `fewact --help`, `fewact COMMAND --help`."""
+Generated from the docstrings. Import a subpackage by its name. `fewact.lab` needs
+`pip install "fewact[lab]"`; nothing else needs PyTorch. The command line describes itself:
+`fewact --help`, `fewact COMMAND --help`."""
 
 
 def _names() -> list[str]:
-    """The public subpackages, then the public modules."""
-    packages = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
-    modules = sorted(path.stem for path in SOURCE.glob("*.py"))
-    return [name for name in packages + modules if not name.startswith("_") and name not in SKIPPED]
+    """The public subpackages, then the public modules, then the parts of those that are divided."""
+    parts = [f"{name}.{part}" for name in DIVIDED for part in _public(SOURCE / name)]
+    names = [name for name in _public(SOURCE) if name not in DIVIDED] + parts
+    return [name for name in names if name not in SKIPPED]
+
+
+def _public(folder: Path) -> list[str]:
+    """The public subpackages of a folder, then its public modules."""
+    packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+    modules = sorted(path.stem for path in folder.glob("*.py"))
+    return [name for name in packages + modules if not name.startswith("_")]
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -62,9 +77,7 @@ def _parts(name: str) -> tuple[str, ...]:
     All of them if the subpackage exports no names itself. Else those that have the name of the
     function that they export: the subpackage's page shows a module in its place, which is empty.
     """
-    modules = {path.stem for path in (SOURCE / name).glob("*.py")}
-    packages = {path.parent.name for path in (SOURCE / name).glob("*/__init__.py")}
-    public = {part for part in modules | packages if not part.startswith("_")}
+    public = set(_public(SOURCE.joinpath(*name.split("."))))
     if not public or name in ALSO:
         return ALSO.get(name, ())
     return tuple(sorted(public & _exported(name) or (public if not _exported(name) else ())))
@@ -80,9 +93,9 @@ def _exported(name: str) -> set[str]:
 
 def _text(name: str) -> str:
     """The source of a module, or of a subpackage's ``__init__``."""
-    package = SOURCE / name / "__init__.py"
-    path = package if package.exists() else SOURCE / f"{name}.py"
-    return path.read_text(encoding="utf-8")
+    path = SOURCE.joinpath(*name.split("."))
+    package = path / "__init__.py"
+    return (package if package.exists() else path.with_suffix(".py")).read_text(encoding="utf-8")
 
 
 def _summary(name: str) -> str:
