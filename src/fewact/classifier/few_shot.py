@@ -4,7 +4,6 @@ import importlib
 import inspect
 import logging
 import pickle
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,28 +37,16 @@ from fewact.classifier.saved import DeferredBackbone
 from fewact.classifier.unknown import check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.options import check_options
-from fewact.core.paths import similar_name, user_path
+from fewact.core.paths import user_path
 from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.files import first_few
 from fewact.data.images import as_array
 from fewact.features.extract import Timing
 from fewact.features.precomputed import Precomputed
 from fewact.networks import Backbone
-from fewact.networks.hub import check_answers, download, hub_client, is_repository
 from fewact.video.source import TrimMode, check_trim
 
 LOG = logging.getLogger(__name__)
-
-HUB_METADATA = """\
----
-library_name: fewact
-pipeline_tag: video-classification
-tags: [few-shot, action-recognition]
----
-"""
-"""Beginning of README.md on the hub, which sorts models by it."""
-
-IN_REPOSITORY = "owner/name[@revision] of a repository with a model that `push_to_hub` wrote"
 
 
 class FewShotClassifier:
@@ -509,7 +496,7 @@ class FewShotClassifier:
         """Save the classifier to the Hugging Face hub; ``from_pretrained`` loads it there.
 
         What ``save`` writes is uploaded: names and features of the training clips, not the clips.
-        Needs the extra ``hf``.
+        Needs the package huggingface_hub.
 
         Args:
             repository: Repository ``owner/name``; created if it does not exist.
@@ -524,27 +511,10 @@ class FewShotClassifier:
             ModelError: It is not the name of a repository, the client is not installed, or the hub
                 refuses or cannot be reached.
         """
-        if not isinstance(repository, str) or "@" in repository or not is_repository(repository):
-            raise ModelError(
-                "not the name of a repository",
-                got=repr(repository)[:120],
-                expected="owner/name: letters, digits, -, _ and .",
-            )
-        with (
-            tempfile.TemporaryDirectory(prefix="fewact-") as temporary,
-            hub_client(ModelError, repository) as hub,
-        ):
-            check_answers(hub)
-            folder = self.save(Path(temporary) / "model", thumbnails=thumbnails)
-            card = folder / file.MODEL_README
-            card.write_text(HUB_METADATA + card.read_text(encoding="utf-8"), encoding="utf-8")
-            api = hub.HfApi(token=token or None, library_name="fewact")
-            api.create_repo(repository, private=private, exist_ok=True)
-            uploaded = api.upload_folder(
-                repo_id=repository, folder_path=folder, commit_message="Upload a classifier"
-            )
-        LOG.info("uploaded to %s", uploaded.commit_url)
-        return str(uploaded.commit_url)
+        from fewact.classifier import hub
+
+        save = partial(self.save, thumbnails=thumbnails)
+        return hub.upload(save, repository, private=private, token=token)
 
     @classmethod
     def from_pretrained(cls, model: str | Path, *, token: str = "", **options: Any) -> Self:
@@ -563,28 +533,9 @@ class FewShotClassifier:
                 repository; or the client is not installed, the hub has no such repository, or
                 cannot be reached.
         """
-        if isinstance(model, Path) or (folder := user_path(model, ModelError)).exists():
-            return cls.load(model, **options)
-        hint = similar_name(folder)
-        if not is_repository(model) or (hint and "@" not in model):
-            raise ModelError(
-                "no such folder",
-                where=model,
-                expected="a folder of a model, or owner/name[@revision] on the hub",
-                hint=hint,
-            )
-        name, _, revision = model.partition("@")
-        with hub_client(ModelError, model, IN_REPOSITORY) as hub:
-            fetch = partial(
-                hub.snapshot_download,
-                name,
-                revision=revision or None,
-                allow_patterns=[file.MODEL, file.MODEL_README],
-                token=token or None,
-                library_name="fewact",
-            )
-            folder = download(hub, lambda local: fetch(local_files_only=local))
-        return cls.load(folder, **options)
+        from fewact.classifier import hub
+
+        return cls.load(hub.folder_of(model, token), **options)
 
     @property
     def fitted_(self) -> Fitted:
