@@ -1,12 +1,10 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact import align
 from fewact.align import cosine_cost
-from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs, shuffled
 from tests.both import both
@@ -49,8 +47,3 @@ def test_tie_goes_to_one_part():
     assert torch.equal(plan, plan.round())
     one_way = bi_mhm(torch.zeros(3, 4)).plan
     assert one_way.sum() == 7
-
-
-def test_refuses_reductions():
-    with pytest.raises(OptionError, match="reduction"):
-        bi_mhm(torch.zeros(2, 2), reduction="max")

@@ -1,10 +1,10 @@
-import pytest
 import torch
 
 from fewact import align
-from fewact.core.errors import OptionError, ShapeError
+from fewact.core.errors import ShapeError
 from tests.align.made_up import costs
 from tests.both import both
+from tests.refused import refused
 
 diagonal = both(align.diagonal)
 
@@ -18,10 +18,5 @@ def test_is_its_definition():
 
 
 def test_refuses_other_numbers_of_frames():
-    with pytest.raises(ShapeError, match="m m"):
+    with refused(ShapeError, where="cost", expected="m m"):
         diagonal(torch.zeros(3, 4))
-
-
-def test_refuses_reductions():
-    with pytest.raises(OptionError, match="reduction"):
-        diagonal(torch.zeros(2, 2), reduction="max")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from fewact import align
 from fewact.align.dtw import warp
-from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.made_up import costs
 from tests.both import both
@@ -101,8 +100,3 @@ def test_soft_path_is_a_probability():
     assert (plan >= 0).all()
     assert (plan <= 1 + 1e-12).all()
     assert (plan.sum(-1) >= 1 - 1e-12).all()
-
-
-def test_refuses_smoothing():
-    with pytest.raises(OptionError, match="smoothing"):
-        soft_dtw(torch.zeros(2, 2), -1)

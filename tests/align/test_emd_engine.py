@@ -12,6 +12,7 @@ from fewact.align import simplex
 from fewact.align.simplex import Problems, Status, check
 from fewact.align.transport import VARIABLE, emd, engine
 from fewact.core.errors import AlignmentError, OptionError
+from tests.refused import refused
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def test_solver_by_name(solver: str) -> None:
 
 def test_refuses_a_missing_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "avx9000")
-    with pytest.raises(OptionError, match="numpy"):
+    with refused(OptionError, where=VARIABLE, expected="numpy"):
         emd(*problems(1, 2, 2))
 
 
@@ -127,9 +128,8 @@ def test_pivot_limit_is_reported(solver: str, monkeypatch: pytest.MonkeyPatch) -
     for module in (native, simplex):
         monkeypatch.setattr(module, "pivot_limit", lambda n, m: 1)
     assert emd(*one).value.shape == (1,)
-    with pytest.raises(AlignmentError, match="pivot limit") as caught:
+    with refused(AlignmentError, index=(0,)):
         emd(cost, a, b)
-    assert caught.value.index == (0,)
 
 
 def test_pivot_limit_is_far_away(solver: str) -> None:

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewact import align
-from fewact.core.errors import OptionError
 from tests.align import reference
 from tests.align.accumulator import accumulator
 from tests.align.made_up import costs
@@ -133,9 +132,3 @@ def test_thousands_of_episodes_in_one_call():
     value = otam(cost, plan=False).value
     assert value.shape == (3, 1000, 5)
     torch.testing.assert_close(value[2, 999], otam(cost[2, 999], plan=False).value)
-
-
-@pytest.mark.parametrize("lam", [-0.1, 1e-12, math.inf, math.nan])
-def test_refuses_smoothing(lam):
-    with pytest.raises(OptionError, match="smoothing"):
-        otam(torch.zeros(2, 2), lam)

@@ -13,6 +13,8 @@ from fewact.align._emd import instruction_sets
 from fewact.align.costs import products_library
 from fewact.core.errors import ShapeError
 from tests.both import both
+from tests.native.fuzz import FLAGS
+from tests.refused import refused
 
 block_products = both(align.block_products)
 ROOT = Path(__file__).parents[2]
@@ -105,26 +107,18 @@ def test_banks_whose_memory_is_not_in_order() -> None:
 def test_rows_outside_of_the_bank_are_refused(row: int) -> None:
     first, x, second, y = banks(3, 7, 37, 2, 9)
     y[0, 0] = row
-    with pytest.raises(ShapeError, match=r"second_rows: there are no such videos .*0 to 8"):
+    with refused(ShapeError, where="second_rows", expected="0 to 8"):
         block_products(first, x, second, y)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     first, x, second, y = banks(3, 7, 37, 2, 9)
-    with pytest.raises(ShapeError, match="37 and 36 numbers"):
+    with refused(ShapeError, got="37 and 36 numbers"):
         block_products(first, x, second[..., 1:], y)
-    with pytest.raises(ShapeError, match="4 and 3 blocks"):
+    with refused(ShapeError, got="4 and 3 blocks"):
         block_products(first, x, second, y[1:])
-    with pytest.raises(ShapeError, match="int32"):
+    with refused(ShapeError, where="first_rows", got="int32"):
         block_products(first, x.int(), second, y)
-
-
-FLAGS = {
-    "baseline": [],
-    "avx2": ["-mavx2", "-mfma"],
-    "avx512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl"],
-}
-"""Compiler's flags of the instruction sets, as in CMakeLists.txt."""
 
 
 @pytest.mark.slow

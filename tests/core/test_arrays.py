@@ -22,6 +22,7 @@ from fewact.core.arrays import (
 )
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
+from tests.refused import refused
 
 FILE = FileType("file of numbers", DataError, 256 * MIB)
 
@@ -114,12 +115,11 @@ def test_the_digest_of_tensors_is_of_names_types_shapes_and_numbers() -> None:
 def test_tensors_that_are_not_in_the_file_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "f"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
-        read_tensors(FILE, path)
-    with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
+    for read in (read_tensors, copy_tensors):
+        with refused(DataError, where=str(path), what=FILE.other):
+            read(FILE, path)
+    with refused(DataError, where="f", what=FILE.other):
         parse_tensors(FILE, content, "f")
-    with pytest.raises(DataError, match=r"f.*: not a file of numbers"):
-        copy_tensors(FILE, path)
 
 
 def test_all_types_of_numbers_are_read_as_safetensors_reads_them() -> None:
@@ -206,12 +206,12 @@ def damaged(change: str) -> bytearray:
 def test_arrays_that_could_hurt_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "f.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"f\.npz: (not a|the) file of numbers"):
+    with refused(DataError, where=str(path), what="file of numbers"):
         read_array(FILE, path, "features")
 
 
 def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "f.npz", "w") as made:
         made.writestr("features", "text")
-    with pytest.raises(DataError, match=r"no \.npy file"):
+    with refused(DataError, got="no .npy file"):
         read_array(FILE, tmp_path / "f.npz", "features")

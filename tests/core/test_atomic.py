@@ -10,6 +10,7 @@ import pytest
 
 from fewact.core.atomic import make_folder, replacing, write_text
 from fewact.core.errors import OutputError
+from tests.refused import refused
 
 
 def fail_halfway(target: Path) -> None:
@@ -31,7 +32,7 @@ def test_a_closed_pipe_is_no_error_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(BrokenPipeError), replacing(target):
         raise BrokenPipeError
     with (
-        pytest.raises(OutputError, match=r"file\.txt: cannot be written: no space left"),
+        refused(OutputError, where="file.txt", what="no space left"),
         replacing(target),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,6 +7,7 @@ from fewact import moments
 from fewact.core.errors import OptionError, ShapeError
 from tests.both import both
 from tests.moments.reference import newton_schulz
+from tests.refused import refused
 
 newton_schulz_sqrt = both(moments.newton_schulz_sqrt)
 
@@ -99,11 +100,11 @@ def test_input_is_not_changed():
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5])
 def test_refuses_steps(steps):
-    with pytest.raises(OptionError, match="steps"):
+    with refused(OptionError, where="steps"):
         newton_schulz_sqrt(torch.eye(2), steps)
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (0, 0)])
 def test_refuses_shapes(shape):
-    with pytest.raises(ShapeError, match="p: shape"):
+    with refused(ShapeError, where="p"):
         newton_schulz_sqrt(torch.ones(shape))

@@ -28,6 +28,8 @@ FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
     "avx512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl"],
 }
+"""Compiler's flags of the instruction sets, as in CMakeLists.txt."""
+
 BATCH = 200
 
 Draw = np.random.Generator
