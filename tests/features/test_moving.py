@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.features.moving import motion_weights, moving_vectors
-from fewact.features.request import MovingRequest, View, request_facts, request_from_facts
+from fewact.features.request import MovingRequest, View
 
 
 def maps(seed: int = 0) -> NDArray[np.float64]:
@@ -46,6 +46,5 @@ def test_features_of_half_the_precision_stay_what_they_are() -> None:
 
 def test_the_request_is_kept_apart_from_that_of_the_maps() -> None:
     request = MovingRequest(view=View(8))
-    assert request_from_facts(request_facts(request)) == request
     assert str(request) == "moving:8"
     assert len({request, MovingRequest(view=View(8)), MovingRequest(view=View(4))}) == 2

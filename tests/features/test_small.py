@@ -15,7 +15,6 @@ from fewact.features.request import (
     DifferenceRequest,
     SmallFrameRequest,
     View,
-    parse_request,
 )
 from fewact.features.ring import FeatureRing
 from fewact.features.views import (
@@ -179,8 +178,9 @@ def test_shapes_are_those_of_the_maps_of_images(size: int) -> None:
 
 def test_a_network_without_shallow_maps_is_refused() -> None:
     card = made_up_card(maps=False)
-    with pytest.raises(OptionError, match="shallow"):
-        parse_request("differences:6", card)
+    with pytest.raises(OptionError) as caught:
+        DifferenceRequest(View(6)).shape(card)
+    assert caught.value.got == "'shallow'"
 
 
 @pytest.mark.assets

@@ -16,7 +16,6 @@ from fewact.features.request import (
     SmallFrameRequest,
     Stabilise,
     View,
-    parse_request,
 )
 
 __all__ = [
@@ -30,5 +29,4 @@ __all__ = [
     "SmallFrameRequest",
     "Stabilise",
     "View",
-    "parse_request",
 ]

@@ -1,11 +1,10 @@
-"""Feature requests: what a method needs of each video, and the shape, key and text of it."""
+"""Feature requests: what a method needs of each video, with its text, shape and data type."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from fewact.core.errors import OptionError
 from fewact.networks.card import Card, Level
@@ -13,17 +12,6 @@ from fewact.video.camera import Stabilise as Stabilise  # methods do not import 
 
 if TYPE_CHECKING:
     from fewact.features.views import Views
-
-PIPELINE = 2
-"""Version of reading, sampling and resizing frames; it increases when features change by more
-than rounding."""
-
-CAMERA_PIPELINE = 7
-"""Version of camera motion estimation and stabilisation; it increases likewise."""
-
-SMALL_PIPELINE = 8
-"""Version of small frames and images of differences; it increases likewise."""
-
 
 MAX_FRAMES = 4096
 """Largest number of frames of a view: all frames of a video are in memory at once."""
@@ -296,60 +284,3 @@ Request = (
 
 Features = Mapping[Request, NDArray[Any]]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
-
-
-def request_facts(request: Request) -> dict[str, Any]:
-    """Return what identifies a request in a store's key."""
-    versions = [PIPELINE]
-    if request.uses_camera_motion:
-        versions.append(CAMERA_PIPELINE)
-    if isinstance(request, SmallFrameRequest | DifferenceRequest | DifferenceImageRequest):
-        versions.append(SMALL_PIPELINE)
-    return {
-        "request": type(request).__name__,
-        **asdict(request),
-        "pipeline": versions if len(versions) > 1 else PIPELINE,
-    }
-
-
-def request_from_facts(facts: dict[str, Any]) -> Request:
-    """Return the request that ``request_facts`` was made from."""
-    types: dict[str, type[Request]] = {kind.__name__: kind for kind in get_args(Request)}
-    fields = {k: v for k, v in facts.items() if k not in ("request", "pipeline")}
-    return TypeAdapter(types[facts["request"]]).validate_python(fields)
-
-
-def parse_request(text: str, card: Card) -> Request:
-    """Parse a request such as ``middle:16:auto`` or ``camera:16``.
-
-    Args:
-        text: Level, number of frames (default: 8) and stabilisation (default: off), separated by
-            colons.
-        card: Card of the backbone.
-
-    Raises:
-        OptionError: The text is not of this form, or the backbone has no such level.
-    """
-    level, *options = text.split(":")
-    frames, mode, *further = [*options, *("8", "")[len(options) :]]
-    modes = get_args(Stabilise)
-    number = frames.isdecimal() and int(frames) > 0
-    if further or not number or (len(options) > 1 and mode not in modes):
-        raise OptionError(
-            "invalid feature request",
-            got=repr(text),
-            expected=f"LEVEL, LEVEL:FRAMES or LEVEL:FRAMES:STABILISE with {', '.join(modes)}",
-        )
-    fields: dict[str, Any] = {"frames": int(frames)}
-    if mode:
-        fields["stabilise"] = mode
-    named = {kind.name: kind for kind in get_args(Request) if kind is not FeatureRequest}
-    if level == CameraRequest.name:
-        fields = {"stabilise": "auto"} | fields
-    view = View(**fields)
-    request = (
-        named[level](view=view) if level in named else FeatureRequest(cast("Level", level), view)
-    )
-    if request.level is not None:
-        card.shape_of(request.level)
-    return request

@@ -211,7 +211,7 @@ def _methods(names: Sequence[str], options: dict[str, Any]) -> list["TorchMethod
 def _requests(
     texts: Sequence[str] | None, methods: Sequence["TorchMethod"], card: "Card"
 ) -> tuple["Request", ...]:
-    from fewact.features.request import parse_request
+    from fewact.lab.store.requests import parse_request
 
     requests = [parse_request(text, card) for text in texts or ()]
     requests += [request for method in methods for request in method.requests(card)]

@@ -17,9 +17,10 @@ from fewact.core.errors import StoreError, VideoError
 from fewact.core.locks import Claims
 from fewact.data.videos import Video, VideoList
 from fewact.features.extract import Extracted, extract
-from fewact.features.request import Request, request_facts, request_from_facts
+from fewact.features.request import Request
 from fewact.features.store.shard import Entry, Facts, Layout, Shape
 from fewact.features.store.store import EntrySet, KnownVideo, KnownVideos, Store, stamp
+from fewact.lab.store.requests import request_facts, request_from_facts
 from fewact.networks import Backbone, BackboneSpec, Card
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource

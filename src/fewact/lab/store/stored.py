@@ -10,13 +10,7 @@ from dataclasses import replace
 from fewact.core.errors import DataError, OutputError, StoreError, VideoError, did_you_mean
 from fewact.data.files import first_few
 from fewact.data.videos import VideoList
-from fewact.features.request import (
-    CAMERA_PIPELINE,
-    PIPELINE,
-    SMALL_PIPELINE,
-    Features,
-    Request,
-)
+from fewact.features.request import Features, Request
 from fewact.features.store import EntrySet, Store
 from fewact.features.store.store import KnownVideo, stamp
 from fewact.lab.store.embedding import (
@@ -25,6 +19,7 @@ from fewact.lab.store.embedding import (
     feature_facts,
     widen,
 )
+from fewact.lab.store.requests import CAMERA_PIPELINE, PIPELINE, SMALL_PIPELINE
 from fewact.lab.store.sources import check_same_list
 from fewact.networks import BackboneSpec, Card
 from fewact.networks.card import READING
@@ -84,7 +79,7 @@ class StoredFeatures:
         return tuple(fingerprints)
 
     def check_list(self, videos: VideoList) -> None:
-        """Check that a list is the one whose features are read.
+        """Check that a list is the list whose features are read.
 
         Raises:
             DataError: It is another list.

@@ -8,18 +8,18 @@ from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
+    MovingRequest,
     SmallFrameRequest,
     View,
-    parse_request,
-    request_facts,
-    request_from_facts,
 )
+from fewact.lab.store.requests import parse_request, request_facts, request_from_facts
 from fewact.methods.cards import made_up_card
 
 REQUESTS = {
     "middle:8": FeatureRequest("middle", View(8)),
     "middle:16:auto": FeatureRequest("middle", View(16, "auto")),
     "shallow:1:on": FeatureRequest("shallow", View(1, "on")),
+    "moving:8": MovingRequest(view=View(8)),
     "camera:8:auto": CameraRequest(View(8, "auto")),
     "small-frames:24:auto": SmallFrameRequest(View(24, "auto")),
     "differences:24:auto": DifferenceRequest(View(24, "auto")),
@@ -46,10 +46,18 @@ def test_the_key_has_all_fields_and_the_versions_of_what_computes_the_features()
 
 @pytest.mark.parametrize("text", ["middle:8:auto:24", "middle:8::24", "middle:0", "middle:x"])
 def test_other_texts_are_refused(text):
-    with pytest.raises(OptionError, match=r"invalid feature request.*LEVEL:FRAMES:STABILISE"):
+    with pytest.raises(OptionError) as caught:
         parse_request(text, made_up_card())
+    assert caught.value.got == repr(text)
 
 
 def test_numbers_of_frames_have_a_limit():
-    with pytest.raises(OptionError, match="invalid number of frames"):
+    with pytest.raises(OptionError) as caught:
         parse_request("middle:9999999", made_up_card())
+    assert caught.value.where == "frames"
+
+
+def test_a_level_that_the_backbone_does_not_have_is_refused():
+    with pytest.raises(OptionError) as caught:
+        parse_request("differences:6", made_up_card(maps=False))
+    assert caught.value.got == "'shallow'"
