@@ -44,8 +44,10 @@ class _Known(torch.autograd.Function):
         gradients = ctx.saved_tensors
         needed = ctx.needs_input_grad[1 : 1 + len(gradients)]
         products = [
-            grad.reshape(grad.shape + (1,) * (known.ndim - grad.ndim)) * known if wanted else None
-            for known, wanted in zip(gradients, needed, strict=True)
+            grad.reshape(grad.shape + (1,) * (known.ndim - grad.ndim)) * known
+            if is_needed
+            else None
+            for known, is_needed in zip(gradients, needed, strict=True)
         ]
         return None, *products, *[None] * len(gradients)
 
@@ -56,7 +58,7 @@ def without_gradient(tensor: Tensor) -> AbstractContextManager[object]:
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
-    """Return a context in which each type of number is computed as such, inside autocast too."""
+    """Return a context in which autocast changes no type of number."""
     return torch.autocast(tensor.device.type, enabled=False)
 
 

@@ -70,7 +70,7 @@ def line_chart(*panels: Panel) -> str:
         file = StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
-    return text[text.index("<svg") :]  # without the declaration, to stand in a page, too
+    return text[text.index("<svg") :]  # without the declaration, so that a page can hold it
 
 
 def _draw(panel: Panel, axes: Any) -> None:

@@ -1,9 +1,9 @@
 """Few-shot localisation: a few segments of each class find its events in untrimmed recordings.
 
-Episodes are drawn from the scored events of recordings, as others are from videos. Their support
-are events, cut out; their queries are the recordings of the query events, uncut, of which no event
-is in the support. They are watched as ``fewact watch`` does. Events of classes outside an episode
-are part of the background. The measure is ActivityNet's mean average precision.
+Episodes are drawn from the scored events of recordings. The support are events, cut out; the
+queries are the untrimmed recordings of the query events. No event of these recordings is in the
+support. Each recording is watched as ``fewact watch`` does. Events of classes outside an episode
+are background. The measure is ActivityNet's mean average precision.
 """
 
 import math
@@ -46,7 +46,7 @@ from fewact.report.table import Table
 from fewact.video.recording import open_recording
 
 DURATIONS = 1.15
-"""Ratio of the durations to which those of events are rounded: they change by 7 % at most."""
+"""Durations of events are rounded to powers of this ratio: a duration changes by at most 7 %."""
 
 DEFAULT_COUNT = 100
 """Default number of episodes in which recordings are watched."""
@@ -55,7 +55,7 @@ USED = {"method", "options", "episodes", "backbone", "output", "overwrite"}
 """Fields of an evaluation that localisation uses beside the data."""
 
 LARGEST_MEMORY = 2 * GIB
-"""Size of the nodes that are kept of windows, in bytes."""
+"""Largest size of the kept nodes of windows, in bytes."""
 
 LOCALISATION = FileType(
     "result of localisation",
@@ -136,8 +136,8 @@ def segments(videos: VideoList, split: Split | None = None) -> VideoList:
     """Return scored events with their recordings as groups, of the classes of a published fold.
 
     Raises:
-        DataError: A video is no segment of a file; or a fold is requested, and its classes are not
-            those of the events.
+        DataError: A video is no segment of a file; or a split of the fold is requested, and no
+            event is of its classes.
     """
     listed = []
     for video in videos.videos:
@@ -175,16 +175,16 @@ def localise(
     result: Localisation,
     done: Callable[[Localisation], None] = lambda result: None,
 ) -> Localisation:
-    """Return the result with all episodes, from what it has on.
+    """Return the result with all episodes; finished episodes stay as they are.
 
-    Each event is encoded once, and so is each window of a recording: the known durations of events
-    are rounded, so that episodes have the same windows.
+    Each event and each window of a recording is encoded once. Durations of events are rounded, so
+    that episodes share windows.
 
     Args:
-        classifier: Classifier that is taught in each episode; it is not changed.
+        classifier: Classifier to fit in each episode; it is not changed.
         videos: Events, see ``segments``.
-        drawn: Episodes of them, whose groups are ``shared``.
-        result: Result of the finished episodes, the first ones.
+        drawn: Episodes of these events, with groups ``shared``.
+        result: Result of the finished episodes.
         done: Called after each episode.
 
     Raises:
@@ -205,8 +205,8 @@ def localise(
     position = {int(clip.name): k for k, clip in enumerate(examples.clips)}
     memory = Memory()
     for support, query in zip(drawn.support[first:].tolist(), drawn.query[first:], strict=True):
-        taught = examples.select(sorted(position[i] for i in support))
-        fitted = fit_examples(pipeline, taught)
+        shots = examples.select(sorted(position[i] for i in support))
+        fitted = fit_examples(pipeline, shots)
         classes = {clips[i].label for i in support}
         listed = []
         for path in dict.fromkeys(clips[i].path for i in query):
@@ -232,18 +232,18 @@ def on_grid(duration: float | None) -> float | None:
 
 
 class Memory:
-    """Nodes of windows, up to a number of bytes: those that come first."""
+    """Nodes of windows; when ``LARGEST_MEMORY`` is full, no more are kept."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Path, float, float, float], Nodes] = {}
         self._free = LARGEST_MEMORY
 
     def get(self, key: tuple[Path, float, float, float]) -> Nodes | None:
-        """Return the nodes of a window: recording, frames a second, start and end."""
+        """Return the nodes of a window by its recording, frames per second, start and end."""
         return self._known.get(key)
 
     def add(self, key: tuple[Path, float, float, float], nodes: Nodes) -> None:
-        """Keep the nodes of a window if there is room."""
+        """Keep the nodes of a window if there is memory left."""
         size = sum(value.nbytes for value in nodes.values())
         if size <= self._free:
             self._known[key] = nodes
@@ -273,7 +273,7 @@ class RememberingStream(Stream):
 
 
 def begun(output: Path | None, fresh: Localisation, *, overwrite: bool) -> Localisation:
-    """Return what a file has of a result; the fresh one if it does not exist or is replaced.
+    """Return the result in a file to continue, or the fresh result.
 
     Raises:
         ResultError: The file is of another evaluation, or no result.

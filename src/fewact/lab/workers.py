@@ -17,8 +17,8 @@ _starting = Lock()
 def torch_threads(count: int, name: str, *, helped_by: int = 0) -> ThreadPoolExecutor:
     """Return a pool whose threads use one core each; other threads keep their number of cores.
 
-    A thread begins with the last number of cores that any thread has set. So a new thread reads
-    this number and sets it again when the pool has started; one pool starts at a time.
+    A thread begins with the number of cores that any thread set last. So a pool is started in a new
+    thread, which restores this number afterwards; one pool starts at a time.
     """
 
     def start() -> ThreadPoolExecutor:
@@ -35,7 +35,7 @@ def torch_threads(count: int, name: str, *, helped_by: int = 0) -> ThreadPoolExe
 
 
 def use_cores(count: int) -> None:
-    """Let torch use so many cores in this thread, whatever other threads set."""
+    """Let torch use this number of cores in this thread, whatever other threads set."""
     torch.get_num_threads()  # On first use a thread takes the last number set in any thread.
     torch.set_num_threads(count)
 

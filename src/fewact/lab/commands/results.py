@@ -103,8 +103,8 @@ def confusion(
     """Show the accuracy of each class and the pairs of classes confused most often.
 
     Tables and chart are of the first result. Several results, on the same episodes, are compared on
-    the pairs that the first one confuses most: the pairs are chosen on the first half of the
-    episodes, and the accuracies are those of the second half.
+    the pairs of classes that the first result confuses most. The pairs are chosen on the first half
+    of the episodes; the accuracies are computed on the second half.
     """
     check_output_files(output, overwrite=overwrite, inputs=results)
     from fewact.core.atomic import write_text

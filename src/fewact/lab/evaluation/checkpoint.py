@@ -36,14 +36,13 @@ from fewact.networks.weights import NETWORK
 FORMAT: Final = "fewact method"
 HEADER = "fewact"
 METHOD = "method/"
-"""Start of the names of the method's tensors; those of a trained network begin with ``NETWORK``."""
+"""Prefix of the names of the method's tensors; a trained network's tensors have ``NETWORK``."""
 
 WITHIN = "checkpoint"
 """Source of a backbone's weights that are in the checkpoint's file."""
 
 FILE, RECIPE, STATE = "best.safetensors", "recipe.json", "state.safetensors"
-"""Files of a training run: its selected checkpoint, the recipe from the start, and the state from
-the first one that is saved."""
+"""Files of a training run: selected checkpoint, recipe, and last saved state."""
 
 EXPECTED = "a folder that `fewact train` has written, or its best.safetensors"
 CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
@@ -161,8 +160,8 @@ class Checkpoint:
 
         Raises:
             WeightsError: There is no such method, or the weights don't fit it with these options.
-            OptionError: An option or its value is invalid, or it sets only initial weights, which
-                those of the checkpoint replace.
+            OptionError: An option or its value is invalid, or only sets initial weights, which the
+                checkpoint replaces.
         """
         if self.header.name not in methods.names():
             raise WeightsError(
@@ -193,7 +192,7 @@ class Checkpoint:
             return lab_methods.create(self.header.name, **{**self.header.options, **changes})
 
     def _check_effects(self, changes: Mapping[str, Any]) -> None:
-        """Refuse options that only change initial weights: those of the checkpoint replace them."""
+        """Refuse options that only change initial weights, which the checkpoint replaces."""
         saved = self._initial({}).state_dict() if changes else {}
         for name, value in changes.items():
             try:

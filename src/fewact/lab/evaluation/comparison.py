@@ -284,8 +284,8 @@ def pair_accuracies(
 ) -> list[PairAccuracy]:
     """Return the accuracy of each result on queries of pairs, where the episode has both classes.
 
-    Pairs that were chosen by the errors of a result look harder for it than they are: choose them
-    on other episodes.
+    Choose pairs on other episodes: the accuracy on pairs chosen by a result's errors in the same
+    episodes is biased against that result.
 
     Args:
         results: Results on the same episodes.
@@ -323,7 +323,7 @@ def _pair_accuracy(result: Result, pairs: Sequence[Pair], episodes: slice) -> Pa
 
 
 def _labels(result: Result) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Return the classes that occur, and those of each episode as positions among them (N n)."""
+    """Return the occurring classes, and the classes of each episode as positions in them (N n)."""
     classes = np.array(result.episode_classes)
     occurring, labels = np.unique(classes, return_inverse=True)
     names = tuple(result.per_class)
@@ -354,8 +354,8 @@ class Point:
 def stability(result: Result) -> list[Point]:
     """Return the accuracy over the first 10, 20, 50, 100 … episodes and over all episodes.
 
-    Each episode depends on the seed and its index alone, so the first hundred are those of a draw
-    of only one hundred.
+    Each episode depends on the seed and its index alone, so a draw of only one hundred episodes has
+    the same first hundred.
     """
     accuracies = np.array(result.per_episode)  # (N)
     total = len(accuracies)

@@ -141,7 +141,7 @@ class Encodings:
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> NodeBank:
-        """Return the nodes of the needed videos: those of the last call, if they fit."""
+        """Return the nodes of the needed videos; the last nodes are reused if they fit."""
         last = self._last
         if last is None or not last.fits(method, videos, needed):
             self._last = None  # Two banks would need twice the memory.

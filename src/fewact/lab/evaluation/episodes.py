@@ -109,7 +109,7 @@ class EpisodeSet:
 
     @property
     def queried(self) -> Positions:
-        """Positions of all queries: those of the classes, then those of other classes."""
+        """Positions of all queries: of the episode's classes, then of other classes."""
         if self.unknown is None:
             return self.query
         return np.concatenate([self.query, self.unknown], 1)
@@ -382,8 +382,8 @@ def _separated(
 ) -> list[str] | None:
     """Return groups for the support that leave each class enough queries; None without success.
 
-    At first as many groups as shots are taken, so that the shots are as different as they can be;
-    then only those that are needed.
+    The first orders take a group for each shot where possible, so that the shots differ; the other
+    orders take only groups that a class still needs.
     """
     names = list(dict.fromkeys(group for groups in classes for group in groups))
     for most in (protocol.shots, 0):

@@ -1,4 +1,4 @@
-"""Facts that identify nodes: those of the method that encoded and of the features it read."""
+"""Facts that identify nodes: facts of the method that encoded, and of the features it read."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -53,10 +53,10 @@ class MethodFacts(Facts):
         return self.label_with(())
 
     def label_with(self, names: Iterable[str]) -> str:
-        """Return the label with more options, which are marked as defaults if they are not changed.
+        """Return the label with the values of further options; defaults are marked.
 
         Args:
-            names: Options that are shown in any case; others than the method's are left out.
+            names: Options to show; names that are no option of the method are left out.
         """
         changed = [f"{name}={_short(self.options.get(name))}" for name in self.changed]
         defaults = [
@@ -106,7 +106,7 @@ def method_facts(method: TorchMethod) -> MethodFacts:
 
 
 def _facts_of_parts(method: Combined) -> MethodFacts:
-    """Return the facts of a combined method: its own options, and those of its parts."""
+    """Return the facts of a combined method: its own options, and the options of its parts."""
     options, defaults = flatten_options(method.options), _defaults(method.options)
     parts = [method_facts(part) for part in method.methods]
     changed = [name for name, value in options.items() if value != defaults[name]]
@@ -125,7 +125,7 @@ def _facts_of_parts(method: Combined) -> MethodFacts:
 
 
 def encoding_facts(method: TorchMethod) -> MethodFacts:
-    """Return the facts that decide a method's nodes: methods that agree in them share nodes."""
+    """Return the facts that decide a method's nodes; methods with equal facts share nodes."""
     facts = method_facts(method)
     options = {name: value for name, value in facts.options.items() if name not in method.scoring}
     changed = tuple(name for name in facts.changed if name in options)
@@ -143,7 +143,7 @@ def feature_facts(source: FeatureSource) -> FeatureFacts:
 
 
 def _defaults(options: Any) -> dict[str, JsonValue]:
-    """Return the defaults of all options; those of the preset, except for the preset itself."""
+    """Return the defaults of all options; a preset decides the defaults of the other options."""
     defaults = flatten_options(type(options)())
     preset = getattr(options, "preset", None)
     if preset is not None:

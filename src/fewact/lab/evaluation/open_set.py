@@ -1,17 +1,22 @@
 """Open sets: how well a score rejects queries of classes outside an episode.
 
-A score is high for queries of the episode's classes. Of logits l and a method's temperature T:
+A score is high for queries of the episode's classes. With logits l and a method's temperature T:
 
 - ``max-softmax``: the largest probability of softmax(l / T).
-- ``best``: the largest logit.
-- ``energy``: T · log Σ exp(l / T) (Liu et al., Energy-based out-of-distribution detection, 2020).
-- ``known``: the known score of ``fewact predict``, see ``methods.common.known``, from the scores of
-  the same method where each support video is a class by itself.
-- ``garbage``: the log-odds of the classes against one more class, whose support is that of all of
-  them. Nothing is trained for it.
-- ``discriminator``: what a trained part of the method says, see ``Rejects``.
 
-Of each episode, with k for the scores of its known queries, u for those of the others:
+- ``best``: the largest logit.
+
+- ``energy``: T · log Σ exp(l / T) (Liu et al., Energy-based out-of-distribution detection, 2020).
+
+- ``known``: the known score of ``fewact predict``, see ``methods.common.known``. The same method
+  computes it, with each support video as a class by itself.
+
+- ``garbage``: the log-odds of the classes against one more class, which has the support of all
+  classes. Nothing is trained for it.
+
+- ``discriminator``: the output of a trained part of the method, see ``Rejects``.
+
+Measures of an episode, where k are the scores of known queries and u the scores of other queries:
 
 - ``auroc``: P(k > u) + ½ P(k = u).
 - ``oscr``: the area under the correct classification rate over the false positive rate. It is the
@@ -29,10 +34,10 @@ from torch import Tensor
 from fewact.methods.common.known import intra_class, known_scores
 
 MEASURES = ("auroc", "oscr", "fpr95")
-"""Measures of an episode, in per cent; the last one is better the lower it is."""
+"""Measures of an episode, in per cent; a low ``fpr95`` is good."""
 
 SCORES = ("max-softmax", "best", "energy", "known", "garbage", "discriminator")
-"""Scores; the last one of methods that have such a part."""
+"""Scores; only methods with a discriminator have the last."""
 
 ACCEPTED = 0.95
 """Fraction of the known queries that must be accepted where false positives are counted."""
@@ -66,7 +71,7 @@ def known(pairs: Tensor, labels: Tensor, n: int) -> Tensor:
 
 
 def garbage(logits: Tensor, temperature: float) -> Tensor:
-    """Return the log-odds (b q) of all classes but the last one against it: (b q n+1)."""
+    """Return the log-odds (b q) of all classes against the last, from logits (b q n+1)."""
     scaled = logits.double() / temperature
     return scaled[..., :-1].logsumexp(-1) - scaled[..., -1]
 

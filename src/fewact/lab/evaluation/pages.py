@@ -32,7 +32,7 @@ ONE_EPISODE = "One episode has no interval: it does not say how precisely the ac
 
 
 def validation_table(results: Sequence[Result], names: Sequence[str]) -> Table:
-    """Return a table of accuracies beside those on the validation episodes, which are others."""
+    """Return a table of accuracies on the validation episodes and on the test."""
     return Table(
         ("result", "validation", "accuracy"),
         tuple(
@@ -68,8 +68,8 @@ def interval_notes(results: Sequence[Result]) -> tuple[str, ...]:
 def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
     """Return a table of results; the last column has the remarks needed to read the accuracy.
 
-    The values of swept options are shown in every row; a default is marked. Beside the accuracies
-    of trained methods are those on the validation episodes that selected their weights.
+    The values of swept options are shown in every row; a default is marked. A trained method also
+    has its accuracy on the validation episodes, which selected its weights.
     """
     trained = any(result.setup.method.validation is not None for result in results)
     columns = ("class interval", "episodes", "videos", "features", "remarks")
@@ -296,7 +296,7 @@ def confusion_chart(confusions: Confusion, title: str) -> str:
 
 
 def _most(row: int, confusions: Confusion) -> str:
-    """Return the class that the queries of a class got most often, instead of their own."""
+    """Return the class for which queries of a class are taken most often."""
     rates = confusions.rates[row].copy()
     rates[row] = 0
     column = int(rates.argmax())
@@ -334,9 +334,9 @@ def leaderboard_tables(rows: Sequence[Row]) -> list[Table]:
 def short_tables(rows: Sequence[Row], *, all_rows: bool = False) -> tuple[list[Table], list[str]]:
     """Return tables with one row for each method and setting, and notes on the rows.
 
-    The accuracies of all episodes are in one row, and list, remarks and source in numbered notes:
-    they would leave no width for the other columns. Published rows of other settings are listed
-    with ``all_rows``; otherwise a note counts them.
+    A row has the accuracies of all sizes of episodes. List, remarks and source are in numbered
+    notes: they would leave no width for the other columns. Published rows of other settings are
+    listed with ``all_rows``; otherwise a note counts them.
     """
     numbers: dict[str, int] = {}
     comparable = [row for row in rows if not row.not_comparable]

@@ -20,7 +20,7 @@ from fewact.report.table import Table
 
 ABOUT_P = (
     "Difference first − second in percentage points, over the same episodes, with its 95 % "
-    "interval. p is that of the exact sign-flip test over episodes; Holm's correction is for the "
+    "interval. p is from the exact sign-flip test over episodes; Holm's correction is for the "
     "number of pairs. The class interval is the range to expect on other classes."
 )
 
@@ -45,7 +45,7 @@ def result_page(
     names: Sequence[str],
     comparisons: Sequence[tuple[Sequence[str], Sequence[Comparison]]] = (),
 ) -> Page:
-    """Return the report of results with their names, such as those of their files.
+    """Return the report of results with their names, such as the names of files.
 
     Args:
         results: One or more results.

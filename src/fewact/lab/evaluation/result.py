@@ -37,7 +37,7 @@ from fewact.lab.networks.text import ClassTexts, TextFacts
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).
 
-The queries are in the order of their classes: those of the episode's first class first."""
+The queries are in the order of their classes."""
 
 
 def pack(predictions: Predictions, ways: int) -> bytes:

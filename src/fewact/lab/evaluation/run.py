@@ -119,7 +119,7 @@ def sweep(
 
 @dataclass(frozen=True)
 class _Opened:
-    """Everything that the evaluations of a configuration share; ``split`` if it names none."""
+    """Objects that the evaluations of a configuration share."""
 
     methods: Sequence[TorchMethod]
     encodings: Encodings

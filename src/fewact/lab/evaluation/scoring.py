@@ -191,7 +191,7 @@ class Scorer:
         return ScoredEpisodes(ordered, open_set.measures(in_order, hits(ordered, protocol.ways)))
 
     def _check(self, logits: Tensor, indices: NDArray[np.int64], number: int) -> None:
-        """Refuse logits of another shape, and those that are no finite numbers."""
+        """Refuse logits of another shape, and logits that are not finite."""
         expected = (len(indices), number, self._episodes.protocol.ways)
         if logits.shape != expected:
             raise ResultError(
@@ -247,7 +247,7 @@ class Scorer:
         query: NDArray[np.int64],
         text: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the logits (b q n), and what a discriminator says of queries (b q).
+        """Return the logits (b q n), and the scores of a discriminator for the queries (b q).
 
         Videos are rows (b s) and (b q); their classes (s) are the same in all episodes.
         """
@@ -372,7 +372,7 @@ class ProgressFile:
 
 
 def remove_progress(output: Path, setup: EvaluationSetup) -> None:
-    """Delete what an evaluation left that was killed after it wrote its result.
+    """Delete the leftovers of an evaluation that was killed after it wrote its result.
 
     The progress of an evaluation with another setup stays.
     """
@@ -440,18 +440,18 @@ def evaluate_method(
             ``encode_list`` serve several sets of episodes.
         videos: List that the episodes were drawn from.
         episodes: Episodes to score.
-        query_source: Features of the query videos, if they differ from those of the support, such
-            as with a simulated camera.
+        query_source: Features of the query videos, if these are not in ``source``, such as with a
+            simulated camera.
         text: Embeddings (classes, d) of the names of ``videos.classes``, for methods that use text;
             see ``text.embed_classes``.
-        flags: Remarks to add to those of the result.
+        flags: Remarks to add to the result's.
         command: Command to record in the result.
         run: Output file, threads and progress.
 
     Raises:
         EpisodeError: The episodes were drawn from another list.
-        OptionError: The method needs text or features that the source does not have, or it, the
-            source or the episodes have another type.
+        OptionError: The method needs text or features that the source does not have; or the method,
+            the source or the episodes have another type.
         DataError: Videos are missing or cannot be read.
         ResultError: The output is another result, or a logit is not finite.
     """
@@ -538,7 +538,7 @@ def _with_text(
     texts: ClassTexts,
     threads: int | None,
 ) -> NodeBank:
-    """Return support nodes with what the text of each video's class adds, if each is used often."""
+    """Return support nodes to which class names are added, if videos are used more than once."""
     if not isinstance(method, TextMethod) or not method.uses_text:
         return bank
     if episodes.support.size < len(bank.positions):

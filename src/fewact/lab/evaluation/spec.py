@@ -24,7 +24,7 @@ class DataSpec(Spec):
         split: Split whose classes are used. The default is ``test``, and ``val`` in a sweep, if the
             data have splits.
         groups: Groups (recordings or persons) that support and query must not share, see
-            ``Protocol``; ``auto``: those that the data define.
+            ``Protocol``; ``auto`` takes the groups that the data define.
         dataset: Data set to read from a features file that holds several.
         root: Folder with the videos of a benchmark.
         splits: Published list, or folder with such lists (default: the path that ``FEWACT_SPLITS``
@@ -117,7 +117,7 @@ class EvaluationSpec(Spec):
 
     Args:
         method: Name of a method, or folder of a trained method.
-        options: Options of the method; they replace those of a trained method.
+        options: Options of the method; they replace the options of a trained method.
         data: Videos or features.
         modalities: Further sources of the same clips, such as colour beside depth or a skeleton
             beside video: folder, table or .npz file with the same clip names. The method is applied
@@ -125,10 +125,9 @@ class EvaluationSpec(Spec):
         modality_weights: Weights of the sources: ``support``, decided by leave-one-out
             classification of the support videos, or ``equal``.
         episodes: Episodes to draw, or a file of episodes.
-        backbone: Backbone that computes the features; what it does not set is that of a trained
-            method.
-        text: Text encoder and prompts, for methods that use class names; what it does not set is
-            that of a trained method.
+        backbone: Backbone that computes the features. A trained method decides what is not set.
+        text: Text encoder and prompts, for methods that use class names. A trained method decides
+            what is not set.
         camera: Simulated camera; None for the videos as they are.
         condition: Condition of the videos, after the camera; None for the videos as they are.
         reading: Reading of the videos.

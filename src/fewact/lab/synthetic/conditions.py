@@ -1,11 +1,11 @@
 """Conditions that people's clips are recorded in: dark, grainy, small, cut badly, and others.
 
-Each has three degrees of severity. A condition changes the pictures of a video (``PICTURES``), or
-which of its frames are shown when (``TIMELINES``), or needs the whole video: ``compressed`` encodes
-it, and ``loose`` puts other videos before and after it.
+Each has three degrees of severity. A condition changes single frames (``PICTURES``), changes which
+frames are shown when (``TIMELINES``), or needs the full video: ``compressed`` encodes it, and
+``loose`` puts other videos before and after it.
 
-What is drawn at random depends on a seed and on the time of a frame alone: all frames of a video,
-whichever a sampler chooses, are in the same condition.
+Random draws depend on a seed and on the time of a frame alone, so a condition does not depend on
+the frames that a sampler chooses.
 """
 
 import io
@@ -76,7 +76,7 @@ def parse_condition(text: str) -> Condition:
 def picture(
     frames: NDArray[np.uint8], times: Floats, condition: Condition, seed: int
 ) -> NDArray[np.uint8]:
-    """Return frames (t h w 3) as they look in a condition of ``PICTURES``: (t h' w' 3), uint8.
+    """Return frames (t h w 3) in a condition of ``PICTURES``: (t h' w' 3), uint8.
 
     The times (t,) are fractions of the video, 0 … 1. Frames are rounded to 8 bits as a camera does.
     """
@@ -111,9 +111,9 @@ def compress(frames: NDArray[np.uint8], fps: float, strength: float) -> NDArray[
     """Encode frames with H.264 at a low rate, and decode them.
 
     Args:
-        frames: Frames (t h w 3), uint8, RGB; of odd sizes the last row or column is left out.
+        frames: Frames (t h w 3), uint8, RGB; an odd last row or column is left out.
         fps: Frames per second; rounded.
-        strength: Constant rate factor; 51 is the worst picture.
+        strength: Constant rate factor; 51 is the lowest quality.
 
     Returns:
         Frames (t h' w' 3), uint8.
@@ -124,7 +124,7 @@ def compress(frames: NDArray[np.uint8], fps: float, strength: float) -> NDArray[
     frames = frames[:, : height // 2 * 2, : width // 2 * 2]
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        # With the tree of macroblocks, small pictures are not encoded alike each time.
+        # With the tree of macroblocks, small frames are not encoded alike each time.
         options = {
             "crf": f"{strength:g}",
             "preset": "veryfast",
@@ -145,7 +145,7 @@ def compress(frames: NDArray[np.uint8], fps: float, strength: float) -> NDArray[
 
 
 def _dark(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
-    """Little light: a gamma, a small gain, and noise that is as strong as the picture is dark."""
+    """Little light: a gamma, a small gain, and noise that grows with the strength."""
     exposed: Tensor = 0.5 ** (strength - 1) * images**strength
     return exposed + 0.005 * strength * _noise(images, times, seed)
 
@@ -159,7 +159,7 @@ def _bright(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor
 
 
 def _flicker(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
-    """Light that goes up and down some times in the video, and a little at each frame."""
+    """Brightness that oscillates 3 to 12 times in the video, with a small change at each frame."""
     rng = np.random.default_rng(seed)
     cycles, phase = rng.uniform(3, 12), rng.uniform(0, 2 * np.pi)
     gain = 1 + strength * np.sin(2 * np.pi * cycles * times + phase)  # (t,)
@@ -191,7 +191,7 @@ def _small(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
 
 
 def _letterbox(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
-    """Black bars above and below, or at the sides, of the strength times the picture each."""
+    """Black bars above and below, or left and right; each is this fraction of the frame."""
     height, width = images.shape[-2:]
     if np.random.default_rng(seed).random() < 0.5:
         bar = round(strength * height)
@@ -216,7 +216,7 @@ def _flipped(images: Tensor, times: Floats, strength: float, seed: int) -> Tenso
 
 
 def _grey(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
-    """Less color; beyond 1 none, in few steps of grey."""
+    """Less colour; a strength above 1 is the number of steps of grey from black to white."""
     luma = (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
     if strength > 1:
         return ((luma * strength).round() / strength).expand_as(images)
@@ -224,7 +224,7 @@ def _grey(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
 
 
 def _background(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
-    """Another background where a depth video shows nothing: smooth, fine, and fine and moving."""
+    """Background where a depth video shows nothing; 1: smooth, 2: fine, 3: fine and moving."""
     height, width = images.shape[-2:]
     rng = np.random.default_rng(seed)
     cells = 4 if strength == 1 else 16
@@ -237,7 +237,7 @@ def _background(images: Tensor, times: Floats, strength: float, seed: int) -> Te
 
 
 def _low_rate(shown: Timeline, strength: float, rng: np.random.Generator) -> tuple[Timeline, Ints]:
-    """A picture only some times a second, at uneven distances: each is shown until the next."""
+    """Few frames per second, unevenly spaced; each is shown until the next."""
     count = max(1, round(strength * shown.end))
     at = (np.arange(count) + rng.uniform(-0.3, 0.3, count)) / strength
     positions = np.unique(np.append(shown.at(at), 0))
@@ -246,7 +246,7 @@ def _low_rate(shown: Timeline, strength: float, rng: np.random.Generator) -> tup
 
 
 def _speed(shown: Timeline, strength: float, rng: np.random.Generator) -> tuple[Timeline, Ints]:
-    """The action so many times as fast, at the same frames per second."""
+    """The action at this multiple of its speed, at the same frames per second."""
     count = max(1, round(shown.n / strength))
     times = np.arange(count) / shown.fps
     return Timeline(times, count / shown.fps), shown.at(times * strength)
@@ -278,7 +278,7 @@ PICTURES: Mapping[str, tuple[Picture, Strengths]] = {
     "grey": (_grey, (0.5, 1.0, 7.0)),
     "background": (_background, (1.0, 2.0, 3.0)),
 }
-"""Conditions of the pictures, with the strengths of the severities 1 to 3."""
+"""Conditions of single frames, with the strengths of the severities 1 to 3."""
 
 TIMELINES: Mapping[
     str,
@@ -291,7 +291,7 @@ TIMELINES: Mapping[
     "fast": (_speed, (1.25, 1.5, 2.0)),
     "slow": (_speed, (0.8, 0.65, 0.5)),
 }
-"""Conditions of the time, with the strengths of the severities: pictures a second, or speed."""
+"""Conditions of the time, with the strengths of the severities: frames per second, or speed."""
 
 CONDITIONS: Mapping[str, Strengths] = {
     **{name: strengths for name, (_, strengths) in PICTURES.items()},
@@ -299,8 +299,8 @@ CONDITIONS: Mapping[str, Strengths] = {
     "compressed": (40.0, 45.0, 51.0),
     "loose": (0.5, 1 / 3, 0.2),
 }
-"""Strengths of all conditions: of ``compressed`` the constant rate factor of the encoder, of
-``loose`` the fraction of the clip that the action fills."""
+"""Strengths of all conditions. ``compressed``: constant rate factor of the encoder; ``loose``:
+fraction of the clip that the action fills."""
 
 
 MAX_COMPRESSED = 400
@@ -370,7 +370,7 @@ class InCondition(Step):
     def _loose(
         self, source: VideoSource, samplers: Sequence[Sampler], transform: Transform | None
     ) -> Reading:
-        """Show the action between parts of two other videos, each half of what it leaves free."""
+        """Show the action between parts of two other videos."""
         before, after = self.others or (source, source)
         videos = (before, source, after)
         timelines = [video.read([EveryNth(1, 1)]).timeline for video in videos]
@@ -416,14 +416,14 @@ def with_condition(
 ) -> VideoList:
     """Return the same videos, each in a condition.
 
-    ``loose`` shows videos of other classes before and after each video; of the same group where
-    there are any, so that no person or recording of the queries gets into the support. If these
-    are classes of the list, an episode may have them as ways, and a clip shows several of its ways.
+    ``loose`` shows videos of other classes before and after each video. They are of the video's
+    group where possible, so that no person or recording of the queries gets into the support. A
+    clip may then show several classes of an episode.
 
     Args:
         videos: List of videos; its digest, and so its episodes, stay the same.
         condition: Name and severity, see ``parse_condition``.
-        seed: Seed of what is drawn at random.
+        seed: Seed of random draws.
         others: Videos that ``loose`` shows before and after; None for the videos of the list.
     """
     parsed = parse_condition(condition)
@@ -437,7 +437,7 @@ def with_condition(
 
 
 def _others(videos: VideoList, video: Video, seed: int) -> tuple[VideoSource, ...]:
-    """Draw two videos that show something else; none if there are none."""
+    """Draw two videos of other classes; none if there are none."""
     different = [
         candidate
         for candidate in videos.videos

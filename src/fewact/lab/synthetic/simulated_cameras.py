@@ -1,8 +1,7 @@
 """Simulated cameras: a crop that moves inside the frames of a real video.
 
-The crop never leaves the frame, so that no border has to be padded. Its position
-depends on the time as a fraction of the video and on a seed: all frames of a video, whichever a
-sampler chooses, are on the same camera path.
+The crop never leaves the frame, so no border is padded. Its position depends on a seed and on the
+time as a fraction of the video. So a video has one camera path, whichever frames a sampler chooses.
 """
 
 import hashlib

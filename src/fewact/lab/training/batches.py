@@ -311,13 +311,13 @@ def _start_method() -> BaseContext:
 
 
 def _end_with_parent(worker: int) -> None:
-    """End this process when the one that it works for has ended, however that was killed.
+    """End this process when its parent has ended, even if the parent was killed.
 
-    torch looks whether the process that forked this one is alive, which is the server.
+    torch checks the process that forked this process, which is the server, not the parent.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
-        raise RuntimeError("not a process that another one has started")
+        raise RuntimeError("a process without a parent")
 
     def wait() -> None:
         parent.join()

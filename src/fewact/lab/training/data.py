@@ -1,4 +1,4 @@
-"""Training data: training and validation classes, and no others."""
+"""Training data: training and validation classes."""
 
 from dataclasses import dataclass, replace
 
@@ -34,8 +34,8 @@ class TrainingData:
 
     Raises:
         TrainingError: A video belongs to another split, a class or video is in both lists, only one
-            list has stored features or texts, the number of texts differs from that of the classes,
-            or the texts come from two encoders.
+            list has stored features or texts, texts and classes differ in number, or the texts come
+            from two encoders.
         DataError: The features belong to another list.
     """
 

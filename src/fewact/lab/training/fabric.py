@@ -20,7 +20,7 @@ from fewact.core.machine import usable_cores
 from fewact.lab.networks.devices import exact_convolutions, resolve_device
 
 TIMEOUT = timedelta(hours=12)
-"""Longest time that other processes wait for the one that validates."""
+"""Longest time that the other processes wait for a validation."""
 
 
 def make_fabric(device: str) -> Fabric:

@@ -92,9 +92,9 @@ def train(
         progress: Function called after each step.
 
     Raises:
-        TrainingError: The folder holds something else, or a run whose checkpoint is missing; a
-            video cannot be read; a loss has a reserved name; or a loss is NaN or too large: then
-            the step's videos and the state before it are saved.
+        TrainingError: The folder holds something else, or a run whose checkpoint is missing. A
+            video cannot be read. A loss has a reserved name. A loss is NaN or too large: the step's
+            videos and the state before it are saved.
         RecipeError: A pattern of the recipe matches no parameter, no parameter is trained, or the
             method has no loss of a name in ``loss_weights``.
         UserError: A name, an option, weights or episodes are invalid.

@@ -25,7 +25,7 @@ HEADS: Final = 8
 """Number of heads of each transformer of the public codes; no tensor shows it."""
 
 UNSCALED = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-"""Pixels from 0 to 1 of which nothing is subtracted."""
+"""Mean and standard deviation of pixels that are only scaled to 0 … 1."""
 
 EVEN = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 """Mean and standard deviation of the pixels in the settings of HyRSM and MoLo."""
@@ -139,7 +139,7 @@ class Layout:
         names: Names in fewact of layers and tensors, by their names in the public code.
         unused: Patterns of tensors that are not needed: tables that are computed, layers that are
             never applied, and classifiers of the training classes.
-        hidden: Options that neither shapes nor settings show; those of the recipe hold.
+        hidden: Options that neither shapes nor settings show; the recipe decides them.
         initial: Prefixes of the method's tensors that the public code does not save.
     """
 
@@ -261,11 +261,8 @@ def team(file: Published, benchmark: str) -> Layout:
 
 def _positions(file: Published) -> dict[str, float]:
     a, b = (file.setting(f"TRAIN.POSITION_{letter}") for letter in "AB")
-    given = a is not None and b is not None
-    return {
-        "feature_divisor": float(a) if given else 10.0,
-        "position_weight": float(b) if given else 1.0,
-    }
+    divisor, weight = (10.0, 1.0) if a is None or b is None else (float(a), float(b))
+    return {"feature_divisor": divisor, "position_weight": weight}
 
 
 def _with_settings(file: Published, layout: Layout, options: dict[str, Any]) -> Layout:

@@ -39,11 +39,11 @@ EXPECTED = "a .safetensors file with the tensors of a checkpoint of a method's p
 CHECKPOINT = FileType("checkpoint of a method's public code", WeightsError, 16 * GIB, EXPECTED)
 
 WRAPPERS = re.compile(r"^head\.|(?<=\.)module\.|^module\.")
-"""Parts of names that say how a model was wrapped for several GPUs or beside a backbone."""
+"""Parts of names from wrappers, such as for several GPUs."""
 
 
 class _Ignored:
-    """Takes the place of NumPy's numbers in a file, such as the accuracy, which are not needed."""
+    """Stand-in for NumPy's numbers in a file, such as the accuracy, which are not needed."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -56,15 +56,15 @@ IGNORED = (
     *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype"),
     *("numpy.dtypes.Float64DType", "numpy.dtypes.Float32DType"),
 )
-"""Names under which NumPy's numbers are in a file."""
+"""Names of the types of NumPy's numbers in a file."""
 
 
 def read_published(file: str | Path, sha256: str | None) -> Published:
     """Read a checkpoint of the public code.
 
     Args:
-        file: A .safetensors file; or a file of ``torch.save``, of which nothing but tensors, texts
-            and numbers is read.
+        file: A .safetensors file, or a file of ``torch.save``. Only its tensors, texts and numbers
+            are read.
         sha256: SHA-256 of the file, required for a file of ``torch.save``.
 
     Raises:
@@ -88,7 +88,7 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
                 where=str(path),
                 got=actual,
                 expected=sha256 or "--sha256",
-                hint="Compare it with that of the file's source, and pass --sha256.",
+                hint="Compare it with the SHA-256 at the file's source, and pass --sha256.",
             )
         tensors, settings = _weights_only(content, path)
         source = f"{path.name}, SHA-256 {actual}"

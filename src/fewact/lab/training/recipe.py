@@ -243,7 +243,7 @@ class Recipe(_Part):
         seed: Seed; all draws depend on the seed and the step alone.
         groups: Rule that keeps recordings or persons apart in episodes; ``auto`` for the list's.
         precision: Precision of the networks. Moments, transport and losses are always float32.
-        keep_every: Steps between two saved states, from which an interrupted run continues.
+        keep_every: Steps between two saved states; an interrupted run continues from the last.
         largest_loss: Largest loss; a larger one, or NaN, stops the run.
     """
 
@@ -281,8 +281,8 @@ RECIPE = FileType("recipe", RecipeError, 64 * KIB)
 
 ON, WITH, LIKE = "on", "with", "like"
 """Tables of a recipe file with its changes for a benchmark, ``[on.hmdb51]``, for a backbone,
-``[with.videomae]``, and for both, ``[with.videomae.on.hmdb51]``. A backbone that is ``like``
-another one has the changes of that one first."""
+``[with.videomae]``, and for both, ``[with.videomae.on.hmdb51]``. With ``like = "NAME"``, the
+changes for the backbone NAME are made first."""
 
 
 @dataclass(frozen=True)
@@ -342,9 +342,9 @@ def read(
         recipe: Recipe: a name of ``names()``, or one of ``adaptations`` such as
             ``trx-hmdb51-resnet50``; a .toml file; or the recipe.json of a run.
         changes: Changed values by dotted name, such as ``stages.1.lr`` for the second stage.
-        data: Benchmark or other data that the recipe is adapted to (default: that of the name, or
-            the recipe's first). Data that the recipe does not know change nothing else.
-        backbone: Backbone that the recipe is adapted to (default: that of the name, or the
+        data: Benchmark or other data that the recipe is adapted to (default: the benchmark in the
+            name, or the recipe's first). Data that the recipe does not know change nothing else.
+        backbone: Backbone that the recipe is adapted to (default: the backbone in the name, or the
             recipe's own).
 
     Raises:
@@ -395,7 +395,7 @@ def _names() -> set[str]:
 
 
 def _load(recipe: str, above: tuple[str, ...]) -> tuple[dict[str, Any], RecipeName]:
-    """Return the content of a recipe merged into that of the one that it extends, and its name."""
+    """Return the content of a recipe, merged into the recipe that it extends, and its name."""
     if recipe in above:
         raise RecipeError("circular extends", where=" → ".join(above))
     path = user_path(recipe, RecipeError)

@@ -74,7 +74,7 @@ class RunFolder:
         TrainingError: The folder holds something else, a run with another recipe, other lists,
             other features or other code of a custom method, or a run that is in progress.
         EpisodeError: The episodes cannot be drawn from the validation list, or belong to another
-            one.
+            list.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class RunFolder:
         """Remove metrics after a position and incomplete files of an interrupted run.
 
         Args:
-            position: Position from which the run continues; None from the start.
+            position: Position where the run continues; None for the start.
         """
         remove_leftovers(self.path)
         lines = [
@@ -203,7 +203,7 @@ class RunFolder:
         return self._board or None
 
     def sync(self) -> None:
-        """Sync the metrics to disk, so that a state never has more steps than they have.
+        """Sync the metrics to disk, so that a state never has more steps than the metrics.
 
         Raises:
             OutputError: They cannot be written.
@@ -221,7 +221,7 @@ class RunFolder:
             self._lock = None
 
     def check_best(self) -> None:
-        """Check that the selected checkpoint exists, which later validations are compared with.
+        """Check that the selected checkpoint exists; later validations are compared with it.
 
         Raises:
             TrainingError: It is missing.
@@ -250,7 +250,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     file = folder / METRICS
     if not file.exists():
         return []
-    # A power loss can leave zeros at the end. What follows the last line break is incomplete.
+    # A power loss can leave zeros at the end. Text after the last line break is incomplete.
     content = METRICS_FILE.content(file).rstrip(b"\0")
     lines = METRICS_FILE.decode(content, str(file)).split("\n")[:-1]
     records = [METRICS_FILE.parse(line, f"{file}, line {i}") for i, line in enumerate(lines, 1)]
@@ -260,7 +260,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def _is_new(path: Path) -> bool:
-    """Return whether a folder is empty, or has what a run wrote that was killed at its start."""
+    """Return whether a folder is empty, or has only files of a run that was killed at its start."""
     return all(child.name in (LISTS, LOCK) or is_temporary(child.name) for child in path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""State of a run between two steps, as one file from which an interrupted run continues."""
+"""State of a run between two steps, in one file; an interrupted run continues from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

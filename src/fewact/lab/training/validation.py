@@ -70,7 +70,7 @@ def validate(
         learner: Copy made by ``snapshot``; its method is moved to the CPU.
         data: Training data with the validation list.
         episodes: Validation episodes.
-        source: Features of the validation list; None for those of the learner's own network.
+        source: Features of the validation list; None to compute them by the learner's network.
     """
     features = network_features(learner, data.val) if source is None else source
     return evaluate_method(learner.method.cpu(), features, data.val, episodes, text=data.val_text)
@@ -108,7 +108,7 @@ def save_best(
     stored = learner.backbone is None
     if stored:
         part = BackboneSpec(name=card.name, weights=part.weights, **card.reading)
-    # A store does not say where its weights came from: the digest shows whether they are these.
+    # A store does not record the location of its weights; their digest identifies them.
     weights = WITHIN if network_trained else part.weights if card.weights else ""
     backbone = part.model_copy(update={"weights": weights, "precision": card.precision})
     method = learner.method
