@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fewact.page.session import PageSession
 from tests.page.conftest import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -18,6 +19,14 @@ MARKS = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
 ]
 """Marks of tests in a browser."""
+
+
+def in_browser(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test in a file of others."""
+    for mark in MARKS:
+        test = mark(test)
+    return test
+
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -144,3 +153,57 @@ class Person:
     def check_width(self) -> None:
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wide) <= 0
+
+
+def focused(page: Any) -> str:
+    """Return the name of what has the focus."""
+    name: str = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+    )
+    return name
+
+
+def drop(page: Any, selector: str, *paths: Path, steps: str = "dragEnter dragOver drop") -> None:
+    """Drop files and folders on an element, or do only some steps of it."""
+    box = page.locator(selector).bounding_box()
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for what in steps.split():
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        session.send("Input.dispatchDragEvent", {"type": what, "x": x, "y": y, "data": data})
+
+
+def shows(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    """Make pages show other facts."""
+    facts = PageSession.facts
+    monkeypatch.setattr(PageSession, "facts", lambda page: facts(page) | more)
+
+
+def record(page: Any, action: str) -> None:
+    """Open the recorder of an action, and record for a while."""
+    page.get_by_role("button", name=f"Record clips of {action}").click()
+    page.get_by_role("button", name="Start").click()
+    page.locator("dialog.live").wait_for()
+    page.wait_for_timeout(1500)
+
+
+def copies(folder: Path, clip: bytes, count: int) -> list[Path]:
+    """Write some files of a clip."""
+    files = [folder / f"{i}.mp4" for i in range(count)]
+    for file in files:
+        file.write_bytes(clip)
+    return files
+
+
+def held(page: Any) -> list[Any]:
+    """Hold the uploads of a page; return the list of those that wait."""
+    routes: list[Any] = []
+    page.route("**/api/clips?*", lambda route: routes.append(route))
+    return routes
+
+
+def next_of(page: Any, waiting: list[Any]) -> Any:
+    """Return the next upload that waits."""
+    while not waiting:
+        page.wait_for_timeout(100)
+    return waiting.pop()

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from fewact.video import EveryNth, read_frames, write_video
+from tests.page.teaching import begun_in, video
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -289,3 +290,14 @@ def files_of(model: Path) -> set[str]:
     """Names of the files below a model folder, without lock and journal."""
     names = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
     return names - {"page/lock/serve", "page/journal.jsonl"}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    folder = tmp_path_factory.mktemp("videos")
+    return [video(folder / f"{i}.mp4", i).read_bytes() for i in range(7)]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    return begun_in(tmp_path)

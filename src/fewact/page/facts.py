@@ -1,6 +1,6 @@
 """What the server says to the page, as types: of Python here, of JSON, and of JavaScript.
 
-``static/types.d.ts`` is written from these types (tests/page/test_types.py); the code of the page
+``static/types.d.ts`` is written from these types (tests/page/test_facts.py); the code of the page
 refers to it.
 """
 

@@ -1,4 +1,4 @@
-// Written from fewact.page.facts by tests/page/test_types.py.
+// Written from fewact.page.facts by tests/page/test_facts.py.
 
 export interface StepFacts {
   what: string;

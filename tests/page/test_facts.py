@@ -34,7 +34,7 @@ def typescript(hint: Any) -> str:
 
 def declarations() -> str:
     """Return the types of ``fewact.page.facts`` as a file of TypeScript."""
-    parts = ["// Written from fewact.page.facts by tests/page/test_types.py.\n"]
+    parts = ["// Written from fewact.page.facts by tests/page/test_facts.py.\n"]
     for value in vars(facts).values():
         if not is_typeddict(value) or value.__module__ != facts.__name__:
             continue
@@ -49,7 +49,7 @@ def declarations() -> str:
 
 def test_the_types_of_the_code_are_those_of_the_server() -> None:
     assert TYPES.read_text(encoding="utf-8") == declarations(), (
-        f"write it again: python -m tests.page.test_types > {TYPES}"
+        f"write it again: python -m tests.page.test_facts > {TYPES}"
     )
 
 

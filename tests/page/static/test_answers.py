@@ -14,9 +14,7 @@ from fewact.page.session import PageSession
 from fewact.video import EveryNth, read_frames, write_video
 from tests.page.browser import MARKS, Person, Serve, clips_of
 from tests.page.conftest import Here
-from tests.page.test_same_model import begun, video
-
-__all__ = ["begun"]
+from tests.page.teaching import video
 
 pytestmark = MARKS
 

@@ -1,10 +1,8 @@
 """Clips have the user's own names in the model, unique within a class."""
 
-import io
 import json
 import re
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,11 @@ from hypothesis import strategies as st
 
 from fewact.classifier.info import model_info
 from fewact.classifier.pictures import STRIP_FRAMES
-from fewact.cli import main
 from fewact.data.files import numbered
 from fewact.page.names import LONGEST_FILE_NAME, file_name
 from tests.page.conftest import Server
-from tests.page.test_same_model import begun, idle, page_of, taught, videos
+from tests.page.teaching import command, idle, page_of, taught
 
-__all__ = ["begun", "videos"]
 Serve = Callable[..., Server]
 
 
@@ -63,13 +59,6 @@ def test_any_file_name_is_one_visible_part_of_a_path(text: str, number: int) -> 
     assert not re.search(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]", name)
     assert file_name(name) == name
     assert numbered(name, number) != numbered(name, 1) == name
-
-
-def command(*arguments: str) -> str:
-    """Return what a command writes."""
-    with redirect_stdout(io.StringIO()) as written:
-        assert main([*arguments]) == 0
-    return written.getvalue()
 
 
 def saved(model: Path) -> list[str]:

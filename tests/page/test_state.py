@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fewact.classifier.names import Sides
-from fewact.classifier.page_folder import page_file
+from fewact.classifier.names import STORED_FILE, Sides
 from fewact.core.errors import DataError
 from fewact.data import BACKGROUND
 from fewact.page.folder import compacted
@@ -42,8 +41,10 @@ def clip(id: str, label: str | None = "wave", name: str = "me.mp4", **more: Any)
 
 def example(name: str, label: str, **more: Any) -> PageClip:
     """Return a training clip whose name is its file, if a page taught it."""
-    file = page_file(name.rpartition("/")[2])
-    return PageClip(name=name, label=label, page_file=file, **more)
+    file = name.rpartition("/")[2]
+    return PageClip(
+        name=name, label=label, page_file=file if STORED_FILE.fullmatch(file) else None, **more
+    )
 
 
 class Story:

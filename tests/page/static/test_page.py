@@ -8,9 +8,11 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from fewact.classifier import history
+from fewact.core.errors import OutputError
 from fewact.page.session import PageSession
 from fewact.video import EveryNth, read_frames, write_video
-from tests.page.browser import MARKS, Person, Serve, clips_of
+from tests.page.browser import MARKS, Person, Serve, clips_of, copies, focused, held, next_of, shows
 from tests.page.conftest import Here
 
 pytestmark = MARKS
@@ -133,7 +135,7 @@ def test_the_first_ten_minutes(
 
     classifier = FewShotClassifier.load(person.server.model)
     assert tuple(classifier.classes_) == ("clap", "throw", "wave")
-    claps = [one.name for one in classifier.clips_ if one.label == "clap"]
+    claps = [one.name for one in classifier.fitted_.clips if one.label == "clap"]
     name = r"clap/camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.webm"
     assert len(claps) == 2
     assert all(re.fullmatch(name, one) for one in claps)
@@ -263,3 +265,122 @@ def test_keyboard_alone(person: Person, clip: bytes) -> None:
     page.keyboard.press("Control+z")
     person.clips("hello", 1)
     assert server.state()["clips"][id]["label"] == "hello"
+
+
+def test_leaving_the_page_asks_while_files_are_being_added(
+    person: Person, clip: bytes, tmp_path: Path
+) -> None:
+    page = person.page
+    person.add_action("wave", [])
+    waiting = held(page)
+    person.choose("Choose clips of wave", copies(tmp_path, clip, 1))
+    sent = next_of(page, waiting)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    sent.continue_()
+    person.clips("wave", 1)
+    page.locator(".toast").filter(has_text="Adding").wait_for(state="detached")
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+
+
+def test_a_model_that_cannot_be_opened_says_so_and_is_taught_again(
+    serve: Serve, chromium: Any, clip: bytes, tmp_path: Path
+) -> None:
+    server = serve()
+    person = Person(chromium, server)
+    for name in ("wave", "throw"):
+        person.add_action(name, copies(tmp_path, clip, 1))
+    person.says("#teach-status", "2 clips are new")
+    (server.model / "model.safetensors").write_text("{}")
+    person.page.reload()
+    person.says("#teach-status", "The model in this folder cannot be opened: not a saved classi")
+    person.page.get_by_role("button", name="Teach", exact=True).click()
+    person.taught()
+    kept = server.model / "history" / "000001.safetensors"
+    assert kept.read_text(encoding="utf-8") == "{}"
+
+
+def test_a_clip_is_labelled_before_there_are_enough_actions_to_teach(
+    person: Person, clip: bytes, tmp_path: Path
+) -> None:
+    page = person.page
+    person.add_action("wave", copies(tmp_path, clip, 1))
+    person.choose("Choose clips to try", copies(tmp_path, clip, 1))
+    page.locator(".answer select").select_option("wave")
+    page.locator(".answer").get_by_role("button", name="Teach it").click()
+    person.clips("wave", 2)
+    page.wait_for_timeout(1000)
+    person.says("#teach-status", "^To teach, give two actions a clip each")
+    assert page.locator(".toast.bad").count() == 0
+    refused = person.server.post("/api/teach")
+    assert refused == (409, {"error": {"key": "needs_two"}})
+
+
+def test_undo_by_keyboard_is_not_also_that_of_the_browser(person: Person) -> None:
+    server = person.server
+    for name in ("wave", "throw", "clap"):
+        server.post("/api/classes", name=name)
+    page = person.page
+    page.get_by_label("Name of the action clap").wait_for()
+    page.locator(".card.new input").click()
+    page.keyboard.type("jump")
+    page.locator("#try").focus()
+    cyrillic = (
+        "new KeyboardEvent('keydown', {key: 'я', code: 'KeyZ', ctrlKey: true, bubbles: true})"
+    )
+    for count, name in ((2, "clap"), (1, "throw")):
+        if count == 2:
+            page.keyboard.press("Control+Z")  # as with caps lock
+        else:
+            page.evaluate(f"document.body.dispatchEvent({cyrillic})")
+        server.wait(lambda state, count=count: len(state["classes"]) == count)
+        page.get_by_label(f"Name of the action {name}").wait_for(state="detached")
+        said = f"Undone: added the action {name}"
+        page.wait_for_function(
+            "text => document.querySelector('.toast')?.innerText === text", arg=said
+        )
+    assert focused(page) == "try"
+    assert page.locator(".card.new input").first.input_value() == "jump"
+    assert page.locator(".toast").count() == 1
+    for name in ("throw", "clap"):  # a key that is held undoes once
+        server.post("/api/classes", name=name)
+        page.get_by_label(f"Name of the action {name}").wait_for()
+    page.keyboard.down("Control")
+    for _ in range(5):
+        page.keyboard.down("z")
+    page.get_by_label("Name of the action clap").wait_for(state="detached")
+    page.wait_for_timeout(500)
+    assert server.state()["classes"] == ["wave", "throw"]
+
+
+def test_a_page_that_is_open_says_that_a_command_changed_the_model(
+    serve: Serve, chromium: Any, begun: Path, clip: bytes
+) -> None:
+    server = serve(begun)
+    person = Person(chromium, server)
+    person.taught()
+    assert server.upload(clip, "name=1.mp4&label=x")[0] == 201
+    person.clips("x", 2)
+    person.teach()
+    assert person.page.locator(".toast").count() == 0
+    history.undo(begun)
+    person.new_tab()
+    person.says(".toast", "A command changed the model")
+    person.says("#bin-title", "Removed: 1 clip")
+
+
+def test_a_model_that_cannot_be_saved_as_a_file_says_why(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def export(page: PageSession, file: Path) -> None:
+        raise OutputError("cannot be written: no space left on device")
+
+    monkeypatch.setattr(PageSession, "export", export)
+    shows(monkeypatch, model={"summary": "", "details": []})
+    person.add_action("wave", [])
+    said = person.opens("Save the model as a file")
+    said.get_by_text("no space left on device").wait_for()
+    assert person.page.url == f"{person.server.origin}/"

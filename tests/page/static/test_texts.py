@@ -10,6 +10,7 @@ import pytest
 from fewact.core.errors import DataError
 from fewact.page.names import class_name
 from fewact.page.requests import STATIC, error_page
+from tests.page.browser import Person, in_browser
 
 NOTHING = {"expected": "", "hint": ""}
 
@@ -54,3 +55,26 @@ def test_every_text_exists_and_is_used() -> None:
         assert key in texts["errors"], key
     for what in texts["steps_done"]:
         assert f'"{what}"' in python, what
+
+
+@in_browser
+def test_words_of_numbers_times_and_errors(person: Person) -> None:
+    said = person.page.evaluate(
+        """async () => {
+            const { clock, errorText, headline, stepText, text } = await import("/static/texts.js");
+            return [
+                text("saved_clips", { n: 1 }), text("saved_clips", { n: 2 }), text("errors.no"),
+                clock(0), clock(59.9), clock(3661), headline("wave", 0.5), headline("wave", 0.494),
+                errorText({ key: "gone" }), errorText(undefined),
+                errorText({ key: "", what: "is damaged", expected: "a clip", hint: "Look." }),
+                stepText({ what: "rename", subject: "" }),
+            ];
+        }"""
+    )
+    assert said == [
+        *("1 clip saved", "2 clips saved", "errors.no"),
+        *("0:00", "0:59", "61:01", "wave, 50 %", "Not sure: perhaps wave"),
+        *("It is not there any more.", "That did not work."),
+        "is damaged (a clip). Look.",
+        "renamed several clips",
+    ]

@@ -13,41 +13,19 @@ import pytest
 from pydantic import TypeAdapter
 
 from fewact import FewShotClassifier, methods
+from fewact.classifier.file import MODEL, MODEL_VERSION
 from fewact.classifier.info import model_info
 from fewact.classifier.revision import change_model
 from fewact.cli import main
-from fewact.page.facts import LiveFacts, PageFacts, ResultFacts
+from fewact.page.facts import LiveFacts, ResultFacts
 from fewact.page.session import PageSession
 from fewact.page.worker import Worker
-from fewact.video import write_video
 from fewact.video.regions import RegionFinder
-from tests.page.conftest import Server
+from tests.classifier.models import edit
+from tests.page.conftest import Here, Server
+from tests.page.teaching import FACTS, Serve, begun_in, command, idle, page_of, taught, video
 
-Serve = Callable[..., Server]
 pytestmark = pytest.mark.slow  # each starts a server
-
-
-def video(path: Path, seed: int, frames: int = 12) -> Path:
-    """Write a second of noise."""
-    draw = np.random.default_rng(seed)
-    return write_video(path, draw.integers(0, 255, (frames, 48, 64, 3), np.uint8), 12)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    folder = tmp_path_factory.mktemp("videos")
-    return [video(folder / f"{i}.mp4", i).read_bytes() for i in range(7)]
-
-
-@pytest.fixture
-def begun(tmp_path: Path) -> Path:
-    return begun_in(tmp_path)
-
-
-def begun_in(folder: Path) -> Path:
-    """Return a model of a method that needs no weights."""
-    clips = {name: [video(folder / f"{name}.mp4", 10 + i)] for i, name in enumerate("xy")}
-    return FewShotClassifier(method="pixels").fit(clips).save(folder / "begun")
 
 
 def test_a_page_has_texts_for_classes_that_are_integers(
@@ -120,26 +98,6 @@ def test_each_subject_is_answered_by_one_reading_and_searched_with_progress(
     assert times[-1] == pytest.approx(20, abs=0.2)
 
 
-FACTS = TypeAdapter(PageFacts)
-"""What the page expects of a state, and its code is checked against; see test_types."""
-
-
-def idle(server: Server) -> Any:
-    """Return the state when nothing is left to do."""
-    works = ("waiting", "running")
-    return server.wait(lambda state: all(job["state"] not in works for job in state["jobs"]))
-
-
-def taught(server: Server) -> Any:
-    """Teach; return the state at the end."""
-    assert server.post("/api/teach")[0] == 202
-    state = idle(server)
-    FACTS.validate_python(state, strict=True)
-    (*_, job) = (job for job in state["jobs"] if job["kind"] == "teach")
-    assert (job["state"], job["error"], state["changes"]) == ("done", None, 0)
-    return state
-
-
 def test_one_action_and_anything_else_are_taught(serve: Serve, begun: Path) -> None:
     server = serve(begun)
     state = server.wait(lambda state: len(state["clips"]) == 2)
@@ -166,21 +124,6 @@ def test_one_action_and_anything_else_are_taught(serve: Serve, begun: Path) -> N
     state = taught(server)
     assert (state["model"]["classes"], state["model"]["none"]) == (["x", "y"], 1)
     assert set(FewShotClassifier.load(begun).classes_) == {"x", "y"}
-
-
-def page_of(serve: Serve, begun: Path, videos: list[bytes]) -> tuple[Server, list[str]]:
-    """Return a page that was taught two clips of each of two actions, and their ids."""
-    server = serve(begun)
-    idle(server)
-    labels = ("wave", "wave", "throw", "throw")
-    sent = zip(labels, videos, strict=False)
-    ids = [
-        server.upload(one, f"name={label}.mp4&label={label}")[1]["ids"][0] for label, one in sent
-    ]
-    for name in "xy":
-        assert server.post("/api/classes/remove", name=name)[0] == 200
-    assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
-    return server, ids
 
 
 def counted(state: Any) -> tuple[int, int]:
@@ -312,7 +255,7 @@ def test_what_is_missing_in_a_clip_is_said_once_in_the_terminal(
 
 METHOD = """
 from fewact import methods
-from fewact.lab.methods.pixels import Pixels
+from fewact.methods.pixels import Pixels
 
 
 @methods.register("ours")
@@ -389,3 +332,138 @@ def test_a_folder_that_is_moved_away_is_not_begun_again(
         assert not server.model.exists()
     moved.rename(server.model)
     assert server.post("/api/classes", name="wave")[0] == 200
+
+
+TAUGHT = {"wave": 3, "throw": 2}
+
+
+@pytest.fixture(scope="module")
+def original(
+    videos: list[bytes], tmp_path_factory: pytest.TempPathFactory, shared: Any
+) -> tuple[Path, list[str]]:
+    """A model whose page has four clips, and a fifth that a command added."""
+    folder = tmp_path_factory.mktemp("page")
+    server, ids = page_of(lambda model: Here(model, *shared), begun_in(folder), videos)
+    more = folder / "more.mp4"
+    more.write_bytes(videos[5])
+    command("add", str(server.model), "wave", str(more))
+    assert taught(server)["model"]["clips"] == TAUGHT
+    server.stop()
+    return server.model, ids
+
+
+@pytest.fixture
+def page(original: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str]]:
+    """A copy of the model, and the clips of its page."""
+    return shutil.copytree(original[0], tmp_path / "model"), list(original[1])
+
+
+def make_older(model: Path) -> None:
+    edit(model, lambda content: content.update(version=MODEL_VERSION - 1))
+
+
+def damage_tensors(model: Path) -> None:
+    content = bytearray((model / MODEL).read_bytes())
+    content[-1] ^= 1
+    (model / MODEL).write_bytes(content)
+
+
+def cut_header(model: Path) -> None:
+    (model / MODEL).write_bytes((model / MODEL).read_bytes()[:100])
+
+
+def contents(model: Path) -> list[bytes]:
+    """Return the content of the file that a model is read from, if it exists."""
+    return [(model / MODEL).read_bytes()] if (model / MODEL).exists() else []
+
+
+LOST = {
+    "older": (make_older, "the model was written by an older version of fewact"),
+    "tensors": (damage_tensors, "the file was damaged or edited after it was saved"),
+    "header": (cut_header, "not a saved classifier"),
+    "no file": (lambda model: (model / MODEL).unlink(), None),
+}
+
+
+def check_lost(state: Any, ids: list[str]) -> None:
+    """Check that the page has its clips for the next teaching, and the other one in the bin."""
+    assert state["model"] is None
+    assert state["changes"] == len(ids)
+    assert {id for id, clip in state["clips"].items() if not clip["binned"]} == set(ids)
+    assert more(state)["binned"]
+
+
+def more(state: Any) -> Any:
+    """Return the clip that a command added."""
+    (found,) = (clip for clip in state["clips"].values() if clip["name"] == "wave/more.mp4")
+    return found
+
+
+@pytest.mark.parametrize(("lose", "what"), LOST.values(), ids=LOST)
+def test_clips_of_the_page_are_taught_again(
+    serve: Serve, page: tuple[Path, list[str]], lose: Callable[[Path], object], what: str | None
+) -> None:
+    model, ids = page
+    lose(model)
+    before = contents(model)
+    server = serve(model)
+    state = idle(server)
+    check_lost(state, ids)
+    assert [job["error"]["what"] for job in state["jobs"] if job["error"]] == [what] * bool(what)
+    if lose is make_older:
+        assert state["jobs"][0]["error"]["hint"] == "Teach again from the clips."
+    assert contents(model) == before
+    assert taught(server)["model"]["clips"] == {"wave": 2, "throw": 2}
+    kept = {one.read_bytes() for one in model.rglob("history/*") if one.is_file()}
+    assert kept.issuperset(before)
+
+
+def test_a_clip_that_another_method_encoded_cannot_come_back(
+    serve: Serve, page: tuple[Path, list[str]]
+) -> None:
+    """A former version has the clip, but of another method than the new model's."""
+    damage_tensors(page[0])
+    server = serve(page[0])
+    idle(server)
+    state = taught(server)
+    (id,) = (id for id, one in state["clips"].items() if one["name"] == "x/x.mp4")
+    assert server.post("/api/clips/restore", ids=[id])[0] == 200
+    assert server.post("/api/teach")[0] == 202
+    state = idle(server)
+    (*_, job) = state["jobs"]
+    assert job["error"]["what"].startswith('the clip "x/x.mp4" cannot be taught: it has no video')
+    assert job["error"]["hint"] == "Add the clip again, or remove it."
+    assert state["model"]["clips"] == {"wave": 2, "throw": 2}
+
+
+def test_a_model_that_is_restored_has_its_clips_again(
+    serve: Serve, page: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    model, ids = page
+    whole = shutil.copy2(model / MODEL, tmp_path)
+    damage_tensors(model)
+    server = serve(model)
+    check_lost(idle(server), ids)
+    shutil.copy2(whole, model / MODEL)
+    assert server.post(f"/api/clips/{ids[0]}/predict")[0] == 202
+    state = idle(server)
+    assert state["model"]["clips"] == TAUGHT
+    assert state["changes"] == 0
+    assert not any(id in ids and clip["binned"] for id, clip in state["clips"].items())
+    assert not more(state)["binned"]
+
+
+def test_the_version_before_is_restored_by_a_command(
+    serve: Serve, page: tuple[Path, list[str]]
+) -> None:
+    model, ids = page
+    damage_tensors(model)
+    server = serve(model)
+    state = idle(server)
+    (hint,) = (job["error"]["hint"] for job in state["jobs"])
+    assert hint == f"Restore the version before: fewact undo {model}"
+    command("undo", str(model))
+    assert server.post(f"/api/clips/{ids[0]}/predict")[0] == 202
+    state = idle(server)
+    assert state["model"]["clips"] == {"wave": 2, "throw": 2}
+    assert state["changes"] == 0
