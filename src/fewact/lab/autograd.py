@@ -42,12 +42,9 @@ class _Known(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         gradients = ctx.saved_tensors
-        needed = ctx.needs_input_grad[1 : 1 + len(gradients)]
         products = [
-            grad.reshape(grad.shape + (1,) * (known.ndim - grad.ndim)) * known
-            if is_needed
-            else None
-            for known, is_needed in zip(gradients, needed, strict=True)
+            grad.reshape(grad.shape + (1,) * (known.ndim - grad.ndim)) * known if need else None
+            for known, need in zip(gradients, ctx.needs_input_grad[1:], strict=False)
         ]
         return None, *products, *[None] * len(gradients)
 

@@ -263,8 +263,8 @@ def convert(
 
     The image encoder and the method are converted; frames are then prepared as in the public code.
     Options are read from shapes and from settings in the file. Options that the file does not show
-    are printed. CLIP's text encoder is not in the file: `fewact evaluate` gets it by --text-weights.
-    Nothing in a .pt file is run, and it is read only if --sha256 is its hash.
+    are printed. CLIP's text encoder is not in the file: `fewact evaluate` gets it by
+    --text-weights. Nothing in a .pt file is run, and it is read only if --sha256 is its hash.
     """
     check_output_folder(output)
     from fewact.lab.methods import stand_in
