@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from fewact.video.recording import open_recording
+
 BITS = 10
 QUICK = {
     "libx264": {"preset": "veryfast", "crf": "20"},
@@ -195,6 +197,13 @@ class ClipMaker:
                 packet.stream = copied
                 output.mux(packet)
         return path
+
+
+def recorded(source: str | Path) -> tuple[list[float], np.ndarray]:
+    """Return the times and the frames (n h w 3) of a recording that is read frame by frame."""
+    with open_recording(source) as recording:
+        found = [(time, recording.convert(frame)) for time, frame in recording.frames()]
+    return [time for time, _ in found], np.stack([frame for _, frame in found])
 
 
 @pytest.fixture(scope="session")

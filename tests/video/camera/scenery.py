@@ -20,6 +20,20 @@ def scene(at: np.ndarray, seed: int = 0) -> np.ndarray:
     return 127.5 + 20 * found
 
 
+def textured_clip() -> NDArray[np.uint8]:
+    """Return frames (8 120 160 3) of the scene, and a bright square that moves before it."""
+    x, y = np.meshgrid(np.arange(160), np.arange(120))
+    frames = np.repeat(scene(x + 1j * y)[None], 8, 0).clip(0, 255).astype(np.uint8)
+    for t, frame in enumerate(frames):
+        frame[40:70, 10 * t : 10 * t + 30] = 230
+    return frames
+
+
+def rms_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return the root mean square of the difference of two clips, in levels."""
+    return float(np.sqrt(((first.astype(float) - second) ** 2).mean()))
+
+
 def frames_of(
     motion: Similarity, size: tuple[int, int], pixel: float = 1.0, seed: int = 0
 ) -> NDArray[np.uint8]:

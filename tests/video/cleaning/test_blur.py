@@ -6,18 +6,7 @@ from numpy.typing import NDArray
 
 from fewact.video.cleaning.correction import BLURRED, find_correction, find_faults
 from fewact.video.cleaning.details import LEAST_BLUR, REFLECTED_MARGIN, find_blur, remove_blur
-from tests.video.camera.scenery import scene
-
-SIZE = (120, 160)
-
-
-def frames() -> NDArray[np.uint8]:
-    """Frames (8 120 160 3) of a textured scene, and a bright square that moves before it."""
-    x, y = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
-    found = np.repeat(scene(x + 1j * y)[None], 8, 0)
-    for t, frame in enumerate(found):
-        frame[40:70, 10 * t : 10 * t + 30] = 230
-    return found.clip(0, 255).astype(np.uint8)
+from tests.video.camera.scenery import rms_difference, textured_clip
 
 
 def blurred(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
@@ -32,25 +21,21 @@ def blurred(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     return soft.round().astype(np.uint8)
 
 
-def error(found: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:
-    return float(np.sqrt(((found.astype(float) - clean) ** 2).mean()))
-
-
 @pytest.mark.parametrize("sigma", [3.0, 4.0, 6.0])
 def test_blur_is_measured_and_removed(sigma: float) -> None:
-    clean = frames()
+    clean = textured_clip()
     soft = blurred(clean, sigma)
     found = find_blur(soft)
     assert 0.7 * sigma < found < 1.2 * sigma
-    assert error(remove_blur(soft, found), clean) < 0.8 * error(soft, clean)
+    assert rms_difference(remove_blur(soft, found), clean) < 0.8 * rms_difference(soft, clean)
     correction = find_correction(soft)
     assert find_faults(correction, (240, 320)) == (BLURRED,)
-    assert error(correction.frames(soft), clean) < 0.8 * error(soft, clean)
+    assert rms_difference(correction.frames(soft), clean) < 0.8 * rms_difference(soft, clean)
 
 
 def test_sharp_frames_are_left() -> None:
-    assert find_blur(frames()) == 0
-    assert find_blur(blurred(frames(), LEAST_BLUR / 3)) == 0
+    assert find_blur(textured_clip()) == 0
+    assert find_blur(blurred(textured_clip(), LEAST_BLUR / 3)) == 0
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -65,7 +50,7 @@ def test_areas_of_one_color_keep_it() -> None:
 
 
 def test_grainy_frames_are_not_sharpened() -> None:
-    soft = blurred(frames(), 4.0)
+    soft = blurred(textured_clip(), 4.0)
     noise = np.random.default_rng(0).normal(0, 16, soft.shape)
     grainy = (soft + noise).clip(0, 255).astype(np.uint8)
     correction = find_correction(grainy)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fewact.video.cleaning.details import LEAST_GRAIN_CHANGE, find_grain, remove_grain
-from tests.video.camera.scenery import scene
+from tests.video.camera.scenery import rms_difference, scene
 
 SIZE = (120, 160)
 
@@ -26,10 +26,6 @@ def grainy(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     return (clean + noise).round().clip(0, 255).astype(np.uint8)
 
 
-def error(found: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:
-    return float(np.sqrt(((found.astype(float) - clean) ** 2).mean()))
-
-
 @pytest.mark.parametrize("sigma", [8.0, 16.0, 30.0])
 @pytest.mark.parametrize("speed", [0.0, 3.0])
 def test_grain_is_measured_and_removed(sigma: float, speed: float) -> None:
@@ -38,7 +34,7 @@ def test_grain_is_measured_and_removed(sigma: float, speed: float) -> None:
     found = find_grain(noisy)
     # Details that move seem to be grain, too.
     assert 0.75 * sigma < found < (1.25 if speed == 0 else 2) * sigma
-    assert error(remove_grain(noisy, found), clean) < 0.75 * error(noisy, clean)
+    assert rms_difference(remove_grain(noisy, found), clean) < 0.75 * rms_difference(noisy, clean)
 
 
 @pytest.mark.parametrize("speed", [0.0, 1.0, 8.0])
