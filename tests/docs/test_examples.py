@@ -23,9 +23,9 @@ import typer.main
 
 import fewact
 from fewact import methods
+from fewact.classifier.windows import FASTEST
 from fewact.cli.app import LazyCommands, app, main
 from fewact.lab.training import read as read_recipe
-from fewact.recordings.stream import FASTEST
 from fewact.video import write_video
 
 ROOT = Path(__file__).parents[2]
