@@ -80,9 +80,7 @@ def registered(method: Any, refusal: type[UserError] = WeightsError) -> tuple[st
     return name, flatten_options(method.options)
 
 
-def resolve(
-    name: str, card: "Card | None" = None, options: Mapping[str, Any] | None = None
-) -> str:
+def resolve(name: str, card: "Card | None" = None, options: Mapping[str, Any] | None = None) -> str:
     """Return the name of the method that the default method is for a backbone.
 
     Args:
@@ -118,10 +116,10 @@ def fitting(
         options: Options that are set already, and may need others.
 
     Returns:
-        Those of these options that the method has: ``vector_width``; ``map_channels``, the length
-        of the vectors if the backbone has no maps; ``frames``; ``joints``, if the card has their
-        layout; ``text_width`` if texts and vectors differ in length, so that the method is trained
-        to project the texts; and those of ``protocols.Fits``.
+        The following options, where the method has them: ``vector_width``; ``map_channels``, the
+        length of the vectors if the backbone has no maps; ``frames``; ``joints``, if the card has
+        their layout; ``text_width`` if texts and vectors differ in length, so that the method is
+        trained to project the texts; and the options of ``protocols.Fits``.
 
     Raises:
         UnknownNameError: There is no method of this name.
@@ -168,7 +166,7 @@ def create(name: str = "auto", card: "Card | None" = None, /, **options: Any) ->
 
 
 def make(name: str = "auto", card: "Card | None" = None, /, **options: Any) -> Any:
-    """Create a method as its class is: over arrays, or over tensors for those of the lab."""
+    """Create a method without an adapter: over arrays, or over tensors if it is the lab's."""
     from fewact.methods.protocols import LabClass
 
     name = resolve(name, card, options)

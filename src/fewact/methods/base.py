@@ -1,4 +1,4 @@
-"""The contract of few-shot methods: ten members. What only some methods can do is in protocols."""
+"""The contract of few-shot methods: ten members. Protocols declare the optional functions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -70,7 +70,7 @@ class MethodCard:
 
 
 def card_of(name: str) -> MethodCard:
-    """Return the card of a method; of one that cannot be loaded, its error.
+    """Return the card of a method, with the error if the method cannot be loaded.
 
     Raises:
         UnknownNameError: There is no method of this name.

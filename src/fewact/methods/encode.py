@@ -33,7 +33,7 @@ def encode_each(
     *,
     pool: Executor | None = None,
 ) -> Iterator[tuple[C, dict[str, Any] | VideoError]]:
-    """Yield each clip with its nodes, or with the error of one that cannot be read, in order.
+    """Yield the clips in order, each with its nodes, or with the error if it cannot be read.
 
     Features are read while they are needed: only few clips are in memory at the same time.
 

@@ -58,7 +58,7 @@ def methods_of(path: str | Path) -> dict[str, type[Any]]:
 
 
 def import_methods(path: str | Path) -> tuple[str, ...]:
-    """Register the methods that a Python file defines; those without a name by that of the class.
+    """Register the methods that a Python file defines, by default under the names of their classes.
 
     Args:
         path: Python file, which is executed.
@@ -150,8 +150,8 @@ def place_in_file(error: BaseException) -> str:
 class _Uncached(SourceFileLoader):
     """Compiles a file each time it is executed.
 
-    Python takes stored bytecode for that of a file with the same size and the same second of its
-    last change, which a file that is edited within a second can have.
+    Python reuses stored bytecode if the file's size and the second of its last change are the same.
+    An edit within the same second would then have no effect.
     """
 
     def get_code(self, fullname: str) -> CodeType:

@@ -44,7 +44,7 @@ class PixelsOptions:
 
 
 class Pixels(Method[PixelsOptions, KernelState]):
-    """Dynamic time warping between grey frames from which the mean over the clip is removed."""
+    """Dynamic time warping between grey frames, minus their mean over the clip."""
 
     Options = PixelsOptions
     paper = "control without a network"

@@ -1,6 +1,6 @@
-"""What only some methods can do, beside the contract: optional protocols.
+"""Optional protocols of methods, beside the contract.
 
-Whoever needs one asks by ``isinstance(method, Protocol)``. The lab's methods have the same
+``isinstance(method, Protocol)`` says whether a method has one. The lab's methods have the same
 protocols, with tensors in place of arrays.
 """
 
@@ -73,11 +73,9 @@ class Pairwise(Protocol):
     """A method whose class scores are means of similarities of pairs, with some options."""
 
     averages_pairs: bool
-    """Whether they are with the options of this instance."""
+    """Whether the class scores are such means with the options of this instance."""
 
-    def score_and_pairs(
-        self, state: Any, nodes: Mapping[str, Array]
-    ) -> tuple[Array, Array | None]:
+    def score_and_pairs(self, state: Any, nodes: Mapping[str, Array]) -> tuple[Array, Array | None]:
         """Return the logits (b q n), and the similarities of pairs.
 
         Returns:
@@ -119,8 +117,8 @@ class RelativeAppearance(Parts, Protocol):
     def appearance_ratio(self, state: Any, nodes: Mapping[str, Array]) -> Array:
         """Return the ratio (b q), from 1 on.
 
-        It is the mean appearance similarity among the support's videos, over that of each query
-        with them.
+        It is the mean appearance similarity among the support's videos, divided by each query's
+        mean appearance similarity with the support.
         """
 
 
@@ -138,8 +136,8 @@ class Tabulated(Protocol):
             columns: Number of videos, the first ones, that others are compared with; None for all.
 
         Returns:
-            The method; and its nodes of these videos (v …), of which any rows can be taken. None
-            where the options allow no table.
+            The method, and its nodes (v …) of these videos; ``rows`` can select any of them.
+            None where the options allow no table.
         """
 
 
@@ -157,7 +155,7 @@ class BankScored(Protocol):
     def bank_scorer(
         self, support: Mapping[str, Array], query: Mapping[str, Array], comparisons: int = 0
     ) -> BankScorer | None:
-        """Return a function whose logits are those of ``support`` and ``score``, but for rounding.
+        """Return a function whose logits equal ``support`` and ``score``, but for rounding.
 
         Args:
             support: Nodes (v …) of all support videos.
@@ -318,14 +316,6 @@ class Weights(Protocol):
         Raises:
             RuntimeError: A name or a shape differs.
         """
-
-
-@runtime_checkable
-class PackagedWeights(Protocol):
-    """A method with learned numbers that come with the package."""
-
-    packaged_weights: str
-    """SHA-256 of their file."""
 
 
 @runtime_checkable

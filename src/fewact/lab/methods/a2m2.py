@@ -69,7 +69,7 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "intra_class_weight": 0.0,
     }
 )
-"""Defaults of A²M²-Net as published, where they are not those of the training-free preset."""
+"""Defaults of A²M²-Net as published that differ from the training-free preset."""
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = MappingProxyType(
     {"training_free": MappingProxyType({}), "paper": PAPER}
@@ -309,8 +309,8 @@ def _refuse_conflicts(options: A2M2Options) -> None:
 
 
 Problems = tuple[Tensor, Tensor, Tensor]
-"""Costs (b q p m m') of the nodes of each query with each set of support nodes, and the weights
-(b q p m) of the query's nodes and (b q p m') of the support's, both of total m."""
+"""Costs (b q p m m') between the nodes of each query and each set of support nodes; weights
+(b q p m) of the query nodes and (b q p m') of the support nodes. Both weights add up to m."""
 
 
 @dataclass(frozen=True)
@@ -843,9 +843,9 @@ def _without_padding(name: str, cost: Tensor, present: Tensor) -> Tensor:
 def gradient_cells(similarity: Callable[[Tensor], Tensor], maps: Tensor, grid: int) -> Tensor:
     """Return what each cell of maps adds to a similarity, to first order.
 
-    The gradient at a cell times the cell's deviation from the mean of all cells, as Grad-CAM
-    weighs maps, but with both signs: a similarity of vectors of length 1 does not change where all
-    deviations grow alike, so that the values of all cells add up to about 0.
+    A cell adds its gradient times its deviation from the mean of all cells. Grad-CAM weighs maps in
+    the same manner, but keeps positive values only. The values of all cells add up to about 0,
+    because a similarity of unit vectors does not change when all deviations grow by one factor.
 
     Args:
         similarity: Function from maps to a single number.

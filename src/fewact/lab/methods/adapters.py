@@ -37,7 +37,7 @@ OF_CLASS = ("paper", "scoring", "packaged_weights")
 
 
 class _Adapter:
-    """What computes by another method, whose arrays are of another type."""
+    """Adapter to a method whose arrays are of another type."""
 
     wrapped: Any
 

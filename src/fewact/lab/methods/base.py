@@ -242,7 +242,7 @@ class TextMethod(TorchMethod[OptionsT, StateT]):
         """Return support videos' nodes after all that needs only the text of their own class.
 
         An evaluation, where each video always has the same class, calls this once a video.
-        ``support`` accepts both the nodes of ``encode`` and those of this; default: unchanged.
+        ``support`` accepts the nodes of ``encode`` too. The default changes nothing.
 
         Args:
             nodes: Nodes (v …) as ``encode`` returns them.

@@ -59,9 +59,9 @@ class CombinedState:
 class Combined(TorchMethod[CombinedOptions, CombinedState]):
     """Sum of the scores of several methods that average pair similarities.
 
-    With k_m(i, j) for the similarity of two videos by part m, and s_m for the mean of
-    (k_m(i, i) + k_m(j, j)) / 2 − k_m(i, j) over all pairs of support videos, the kernel is
-    Σ_m w_m k_m / s_m. The weights are the mean of all w of total 1 on a grid, each weighted by the
+    The kernel is Σ_m w_m k_m / s_m. Here k_m(i, j) is the similarity of two videos by part m, and
+    s_m is the mean of (k_m(i, i) + k_m(j, j)) / 2 − k_m(i, j) over all pairs of support videos. The
+    weights are the mean of all w of total 1 on a grid, each weighted by the
     likelihood of the support's labels under leave-one-out classification with this w.
 
     Args:

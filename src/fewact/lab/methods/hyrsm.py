@@ -100,7 +100,7 @@ class Relation(nn.Module):
             query: Queries (b q …).
 
         Returns:
-            (b q p+1 d), that of the query itself last.
+            Shifts (b q p+1 d); the last one is for the query itself.
         """
         shared = torch.einsum("bphe,brhe->bhpr", items["query"], items["key"])
         rows = torch.einsum("bphe,bqhe->bqhp", items["query"], query["key"])
@@ -136,7 +136,7 @@ def cost_of_shifted(query: Tensor, items: Tensor, shifts: Tensor, eps: float) ->
     Args:
         query: Frames (b q t d).
         items: Frames (b p u d), shifted for each query without a copy.
-        shifts: (b q p+1 d), that of the query last.
+        shifts: (b q p+1 d); the last one is for the query.
         eps: ε added to the product of the norms.
 
     Returns:

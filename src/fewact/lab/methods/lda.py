@@ -40,9 +40,9 @@ class Lda(SolvedHead[LdaOptions]):
     def solve(self, gram: Tensor, labels: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights Σ⁻¹μ and biases −½ μᵀΣ⁻¹μ with Σ = (1 − γ)·S + γ·v·I.
 
-        S is the covariance inside the classes, each of the same total weight, and v the mean of the
-        s − 1 non-zero eigenvalues of the covariance of all support videos. Σ⁻¹ is computed in the
-        space of the support videos (Woodbury's identity): all is a weighted sum of their vectors.
+        S is the covariance inside the classes; each class has the same total weight. The scale v is
+        the mean of the s − 1 non-zero eigenvalues of the covariance of all support videos. Σ⁻¹ is
+        computed in the space of the support videos, by Woodbury's identity.
         """
         n, s = means.shape[1:]
         identity = torch.eye(s, dtype=gram.dtype, device=gram.device)

@@ -2,8 +2,8 @@
 
 Tang, Ding, Zhao et al., Semantic-aware Video Representation for Few-shot Action Recognition, WACV
 2024; Berti, Pasquale, Natale, A Baseline Study and Benchmark for Few-Shot Open-Set Action
-Recognition with Feature Residual Discrimination, arXiv 2603.04125, 2026. Shapes are those of the
-latter's public code with ``use_textual_embedding`` off, where a class is the mean of its videos.
+Recognition with Feature Residual Discrimination, arXiv 2603.04125, 2026. Shapes follow the
+second paper's public code with ``use_textual_embedding`` off: a class is the mean of its videos.
 
 A transformer layer joins each query q with the n class means: [x, y₁ … yₙ] = Tr([q, p₁ … pₙ]). The
 logits are cos(x, y_c). The discriminator D, four linear layers, reads the residual x − y_c of the
@@ -109,7 +109,7 @@ class SAFSAR(TorchMethod[SAFSAROptions, SAFSARState]):
     def losses_of_nodes(
         self, support: Nodes, query: Nodes, batch: TrainingBatch
     ) -> dict[str, Tensor]:
-        """Return the cross-entropy of the cosines, and that of the discriminator."""
+        """Return the cross-entropies of the cosines and of the discriminator."""
         state, labels = self.support(support, batch.support_labels, batch.n), batch.query_labels
         logits, residual = self._compared(state, query["video"])
         losses = {"cross_entropy": cross_entropy(logits, labels)}

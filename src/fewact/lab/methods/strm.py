@@ -165,7 +165,7 @@ class STRM(TorchMethod[STRMOptions, State]):
         return nearest_tuple_scores(nodes["embedded"], state[1])
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
-        """Return the attention of the query's tuples to those of one support video, by frames."""
+        """Return the attention of the query's tuples to a support video's tuples, by frames."""
         t, size = self.options.frames, self.options.cardinality
         return frame_match("attention", matched_frames(query["keys"], support["keys"], t, size))
 

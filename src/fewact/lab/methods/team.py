@@ -159,7 +159,7 @@ def _distance(query: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _farthest_other(distance: Tensor) -> Tensor:
-    """Return for each class the largest distance (b q n) of another one; 0 without others."""
+    """Return for each class the largest distance (b q n) of the other classes, or 0."""
     n = distance.shape[-1]
     if n == 1:
         return torch.zeros_like(distance)

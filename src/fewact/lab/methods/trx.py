@@ -119,7 +119,7 @@ class TRX(TorchMethod[TRXOptions, tuple[ClassTuples, ...]]):
         ]
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch:
-        """Return the attention of the query's tuples to those of one support video, by frames."""
+        """Return the attention of the query's tuples to a support video's tuples, by frames."""
         t, sizes = self.options.frames, self.options.cardinalities
         plans = [
             matched_frames(query[f"keys{size}"], support[f"keys{size}"], t, size) for size in sizes

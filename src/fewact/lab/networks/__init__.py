@@ -1,4 +1,4 @@
-"""Networks in PyTorch: those of papers, of hubs and of custom weights.
+"""Networks in PyTorch: from papers, from hubs, and with custom weights.
 
 ``create`` makes a backbone whose ``network`` is a module that can be trained. A custom network is a
 subclass of ``Network`` or ``StagedNetwork``, registered by ``fewact.networks.register``.

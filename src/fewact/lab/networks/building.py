@@ -67,8 +67,8 @@ def build(
 ) -> TorchBackbone:
     """Create a backbone: its network, with weights, in evaluation mode, on its device.
 
-    Arguments are those of ``fewact.networks.building.build``. The precision ``auto`` is bfloat16
-    for networks that gain from it on a CPU that multiplies it, otherwise float32.
+    The arguments are the same as in ``fewact.networks.building.build``. The precision ``auto`` is
+    bfloat16 for networks that gain from it on a CPU that multiplies it, otherwise float32.
     """
     network_class: type[Network] = catalogue.NETWORKS.get(name)
     chosen: Any = make_options(network_class.Options, options, of=name)
@@ -103,7 +103,7 @@ def make_card(network: Network, weights: Weights, **choices: Any) -> Card:
 
 
 def header_of(network: Network, card: Card) -> dict[str, str]:
-    """Return the header of a weights file from which ``build`` makes this network and card."""
+    """Return a weights file's header that lets ``build`` make this network and card."""
     return {
         **network.header,
         "trained_on": ", ".join(card.trained_on),

@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from fewact.lab.networks.network import Network, PairedNetwork, SameConv2d, StagedNetwork
 from fewact.networks.catalogue import AUTO, EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
-from fewact.networks.packaged import NETWORKS
+from fewact.networks.packaged import PACKAGED_NETWORKS
 from fewact.networks.weights import Weights
 
 Stage = tuple[int, int, int, int, int]
 """Blocks of equal width: their number, side of the depthwise kernels, stride of the first block,
-channels inside a block as a multiple of those of its input, channels of its output."""
+ratio of the channels inside a block to its input channels, and output channels."""
 
 LITE0: tuple[Stage, ...] = (
     (1, 3, 1, 1, 16),
@@ -126,7 +126,7 @@ class EfficientNetLite1(EfficientNetLite):
 
 
 class EfficientNetLite0And1(PairedNetwork):
-    """EfficientNet-Lite0, whose last stage is joined by that of EfficientNet-Lite1."""
+    """EfficientNet-Lite0 with the last stage of EfficientNet-Lite1 beside its own."""
 
     defaults = EFFICIENTNET_LITE0_LITE1
     norms_follow_convolutions = True
@@ -144,6 +144,6 @@ class EfficientNetLite0And1(PairedNetwork):
 
 def load_packaged(network: Network, name: str) -> Weights:
     """Load the default weights of a network that comes with fewact, and return them."""
-    weights = NETWORKS[name].default_weights()
+    weights = PACKAGED_NETWORKS[name].default_weights()
     network.load(weights)
     return weights

@@ -27,7 +27,7 @@ from fewact.lab.networks.building import TorchBackbone
 from fewact.lab.networks.network import Network
 from fewact.lab.networks.torch_engine import folded
 from fewact.networks.card import Level
-from fewact.networks.onnx_engine import PACKAGE
+from fewact.networks.onnx_engine import RUNTIME
 
 INSTALL = "Run: pip install 'fewact[lab]'"
 PACKAGES = ("onnx", "onnxscript")
@@ -142,11 +142,11 @@ def _exported(module: _Encoder, example: Tensor, card: str) -> bytes:
 
 
 def _check(content: bytes, module: _Encoder, example: Tensor) -> None:
-    """Compare the file's outputs with those of torch, if ONNX Runtime is installed."""
-    if importlib.util.find_spec(PACKAGE) is None:
+    """Compare the file's outputs with torch's outputs, if ONNX Runtime is installed."""
+    if importlib.util.find_spec(RUNTIME) is None:
         return
     frames = example[: module.network.frames_together]
-    session = importlib.import_module(PACKAGE).InferenceSession(
+    session = importlib.import_module(RUNTIME).InferenceSession(
         content, providers=["CPUExecutionProvider"]
     )
     outputs = session.run(list(module.levels), {FRAMES: frames.numpy()})

@@ -180,8 +180,8 @@ def describe(
 ) -> Description:
     """Return the facts of a network with the entries of its configurations filled in.
 
-    That of transformers has input size and maps, that of the preprocessor normalisation and
-    interpolation; ``facts`` are further fields.
+    The configuration of transformers has input size and maps; the preprocessor's configuration has
+    normalisation and interpolation. ``facts`` are further fields.
 
     Args:
         defaults: Facts without weights.

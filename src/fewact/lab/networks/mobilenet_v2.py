@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from fewact.lab.networks.network import SameConv2d, StagedNetwork
 from fewact.networks.catalogue import MOBILENET_V2, Description
-from fewact.networks.packaged import NETWORKS, MobileNetV2Options, Style
+from fewact.networks.packaged import PACKAGED_NETWORKS, MobileNetV2Options, Style
 from fewact.networks.weights import Weights
 
-PACKAGED = NETWORKS[MOBILENET_V2.name]
+PACKAGED = PACKAGED_NETWORKS[MOBILENET_V2.name]
 
 # Expansion, channels, number of blocks, stride of the first block.
 STAGES = (

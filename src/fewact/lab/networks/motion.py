@@ -34,6 +34,7 @@ class SpaceTime(nn.Conv3d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the convolved images of each frame."""
         reach = self.kernel_size[0] // 2
         padded = functional.pad(images, (0, 0, 0, 0, 0, 0, reach, reach))
         neighbours = [padded[:, i : i + images.shape[1]] for i in range(2 * reach + 1)]
@@ -48,11 +49,11 @@ class SpaceTime(nn.Conv3d):
         return features
 
     def in_two_dimensions(self) -> Tensor:
-        """Return the weights (C k·c h w) over the channels of k neighbours; a graph has only these."""
+        """Return the weights (C k·c h w) over the channels of k neighbours, as in a graph."""
         return self.weight if self.weight.ndim == 4 else self.weight.transpose(1, 2).flatten(1, 2)
 
     def in_three_dimensions(self, weights: Tensor) -> Tensor:
-        """Return weights (C k·c h w) as those of this convolution (C c k h w)."""
+        """Return weights (C k·c h w) in the shape of this convolution (C c k h w)."""
         three: Tensor = weights.unflatten(1, (self.kernel_size[0], -1)).transpose(1, 2)
         return three
 

@@ -69,7 +69,7 @@ class Network(nn.Module, ABC):
 
     @property
     def header(self) -> dict[str, str]:
-        """Entries of a weights file's header from which ``resolve`` makes this network again."""
+        """Entries of a weights file's header that let ``resolve`` make this network again."""
         return {}
 
     @classmethod
@@ -167,9 +167,9 @@ class StagedNetwork(Network):
 
 
 class PairedNetwork(StagedNetwork):
-    """Network whose last stage is joined by that of a second one, which reads the same images.
+    """Network that joins its last stage with the last stage of a second network.
 
-    Frames that are compared at strides 8 and 16 alone need the first network only.
+    Both read the same images. The stages of strides 8 and 16 need the first network only.
     """
 
     first: StagedNetwork

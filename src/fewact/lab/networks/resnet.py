@@ -1,9 +1,9 @@
 """ResNet-50, of torchvision or transformers, and CLIP's.
 
-The first is v1.5, with the stride in the 3×3 convolution. CLIP's (Radford et al., 2021, section
-2.4), from OpenAI's layout, differs in three points: three convolutions and average pooling replace
-the first convolution, average pooling replaces strides, and attention pools and projects the maps
-into the space of the text embeddings.
+The first is v1.5, with the stride in the 3×3 convolution. CLIP's network (Radford et al., 2021,
+section 2.4) has OpenAI's layout and differs in three points. Three convolutions and average pooling
+replace the first convolution. Average pooling replaces strides. Attention pools and projects the
+maps into the space of the text embeddings.
 """
 
 import re

@@ -283,7 +283,7 @@ class SentenceText(TextNetwork):
 
     @classmethod
     def rename(cls, tensors: Arrays) -> dict[str, NDArray[Any]]:
-        """Return all tensors but those of the pooling layer, which is not used."""
+        """Return all tensors without the pooling layer, which is not used."""
         needed = _beginning(tensors, "embeddings.", "encoder.")
         return {f"bert.{name}": tensor for name, tensor in needed.items()}
 
@@ -340,8 +340,8 @@ class TextEncoder:
             prompts: Texts, n of them.
 
         Returns:
-            Vectors (n d) float32 on the CPU, not normalised; those of ``minilm`` have length 1. On
-            a CPU the vector of a prompt does not depend on the other prompts.
+            Vectors (n d) float32 on the CPU, not normalised; ``minilm`` returns length 1. On a
+            CPU the vector of a prompt does not depend on the other prompts.
 
         Raises:
             OptionError: There is no prompt, or a prompt is too long.
@@ -369,7 +369,7 @@ class TextEncoder:
 def create(name: str, *, weights: str | Path, device: Device | torch.device) -> TextEncoder:
     """Create a text encoder: its network, with weights and tokenizer, on its device.
 
-    Arguments are those of ``fewact.networks.create_text``.
+    The arguments are the same as in ``fewact.networks.create_text``.
     """
     network_class: type[TextNetwork] = TEXT_NETWORKS.get(name)
     source = _default(name) if str(weights) == "default" else weights

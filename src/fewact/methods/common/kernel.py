@@ -76,7 +76,7 @@ def _floating(nodes: Mapping[str, Any]) -> Any:
 
 
 def leave_one_out_logits(similarity: Any, labels: Any, n: int) -> tuple[Any, Any]:
-    """Classify each video by the other videos: by its mean similarity with those of each class.
+    """Classify each video by its mean similarity with the other videos of each class.
 
     Args:
         similarity: (b s s).

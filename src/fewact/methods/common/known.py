@@ -30,8 +30,8 @@ def known_scores(
         labels: Classes (s) of the training clips in 0 … n−1.
         inside: Intra-class similarities (n), or (q n) for each clip.
         none: Mean similarity (q) with the clips of no class; None if there are none.
-        left_out: Whether a clip is not compared with a training clip (q s). A class of which all
-            clips are left out does not count; one class must be left.
+        left_out: Whether a clip is not compared with a training clip (q s). A class without clips
+            to compare does not count; at least one class must have some.
     """
     if left_out is None:
         left_out = np.zeros(pairs.shape, np.bool_)
@@ -61,7 +61,7 @@ def summary(similarity: Scores) -> tuple[Scores, Scores, NDArray[np.int64]]:
 def score_of_summary(best: Scores, total: Scores, count: NDArray[np.int64]) -> Scores:
     """Return the known scores from the largest g, the sum and the number of all.
 
-    Of a class that is alone, g counts for the others, too.
+    If there is only one class, its g also replaces the mean of the others.
     """
     mean_of_rest = np.where(count > 1, (total - best) / np.maximum(count - 1, 1), best)
     scores: Scores = best - OTHERS_WEIGHT * mean_of_rest

@@ -29,7 +29,7 @@ GROUP = 16
 def _gaussian(count: int) -> NDArray[np.float64]:
     """Return normal numbers by the method of Box and Muller, from the Mersenne Twister of seed 0.
 
-    From 16 numbers on they are those of ``torch.randn`` in float64 of this seed.
+    With 16 or more, the numbers equal ``torch.randn`` in float64 with this seed.
     """
     twister, whole = np.random.RandomState(0), count // GROUP * GROUP
     numbers = np.empty(max(count, GROUP))

@@ -30,8 +30,8 @@ def linear_detrend(values: Any, axis: int) -> Any:
     """Remove the least-squares line over time, and keep the mean.
 
     Args:
-        values: Floating; the frames of one video are along ``axis``. Their data type is that of the
-            computation, inside autocast too.
+        values: Floating; the frames of one video are along ``axis``. Their data type is used for
+            the computation, inside autocast too.
         axis: Axis of time.
 
     Returns:

@@ -51,12 +51,12 @@ from fewact.methods.protocols import FrameMatch
 from fewact.networks.card import Card
 
 ALIKE = 0.95
-"""Fraction of the support's own appearance similarity from which on a query is like the support.
+"""A query with this fraction of the support's own appearance similarity is like the support.
 Chosen on development clips under simulated conditions, like POWER, so that clean clips keep their
 scores; see docs/decisions/fusion.md."""
 
 MOST_UNLIKE = 3.0
-"""Largest ratio of the support's own appearance similarity to that of a query."""
+"""Largest ratio between the appearance similarities inside the support and of a query with it."""
 
 POWER = 4
 """Motion suffers more than appearance: the factor is this power of the ratio of similarities."""
@@ -74,8 +74,8 @@ def intra_class_factor(similarity: Values, in_support: Values) -> Values:
     """Return the factor a of the intra-class weight of each query, from 0 to 1.
 
     A query that was recorded otherwise, in other light or with noise, is less similar to all
-    videos. If its features are a times those of a clip of its class, and something that no class
-    has, the nearest of the scaled class means has the largest
+    videos. Let its features be a times the features of a clip of its class, plus something that no
+    class has. Then the nearest of the scaled class means has the largest
 
         mean over s of K(q, s) − a/2 · mean over s, s' of K(s, s')
 

@@ -1,4 +1,4 @@
-"""Similarity of vectors, of which each support decides something: what it is, and its scores."""
+"""Similarity of vectors whose details each support decides: the contract, and the scores."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ INTRA_CLASS_WEIGHT = 0.5
 
 
 class SupportTerms(Protocol):
-    """Similarity of vectors, of which a support decides something."""
+    """Similarity of vectors whose details a support decides."""
 
     @property
     def request(self) -> FeatureRequest:

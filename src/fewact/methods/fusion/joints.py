@@ -38,7 +38,7 @@ MIRROR_COST = 0.1
 without it the two hands cannot be distinguished; see docs/decisions/fusion.md."""
 
 DISPLACEMENT = 1.0
-"""Weight of the whole body's movement, in sizes of the body, beside that of its joints."""
+"""Weight of the whole body's movement, in sizes of the body; joints have weight 1."""
 
 CONFIDENT = 0.0
 """A joint whose confidence is not above this is missing."""
@@ -126,7 +126,7 @@ class JointTerms:
         return JointDecision(root.astype(distances.dtype))
 
     def compared(self, nodes: Nodes, decision: JointDecision) -> Nodes:
-        """Return places and movements of videos (b v t …), and those of their mirror images."""
+        """Return places and movements of videos (b v t …) and of their mirror images."""
         joints = self.joints
         vectors = nodes[VECTORS]
         values = vectors.reshape(*vectors.shape[:-1], len(joints.mirror) + 1, -1)  # (b v t j+1 c)
@@ -245,8 +245,8 @@ def filled(places: Values, present: Mask) -> tuple[Values, Mask]:
         present: Whether a joint is there (… t j).
 
     Returns:
-        Places, those of a joint that is in no frame as they are; and which joints (… j) are in
-        some frame.
+        The places, unchanged for a joint that is in no frame; and whether a joint is in some frame
+        (… j).
     """
     frames = places.shape[-3]
     times = np.broadcast_to(np.arange(frames)[:, None], present.shape)

@@ -55,8 +55,8 @@ def motion_vectors(images: NDArray[Any], *, flips: bool = False) -> tuple[Values
         flips: Encode the flipped images, too.
 
     Returns:
-        Unit vectors of the frames, minus their mean over time (1 24 d), or those of both sides
-        (2 24 d); and the probability that the images show one moving figure.
+        Unit vectors of the frames, minus their mean over time: (1 24 d), or (2 24 d) with the
+        flipped images; and the probability that the images show one moving figure.
     """
     cropped = prepared(images)
     vectors, figure = _run(np.stack([cropped, cropped[..., ::-1]] if flips else [cropped]))

@@ -90,8 +90,8 @@ class AppearanceTerm(_InnerProducts):
     def cells(self, maps: Values, second: Values) -> Values:
         """Return what each cell of the first video's frames adds to the cosine.
 
-        A frame's vector is a weighted mean of its map. What a channel adds is shared among the
-        cells in proportion to their part of the channel's mean.
+        A frame's vector is a weighted mean of its map. Each channel's contribution is divided among
+        the cells in proportion to their part of the channel's mean.
 
         Args:
             maps: Maps of a video (t c h w), whose weighted means over the cells are its vectors.
@@ -228,10 +228,10 @@ class MotionTerm(AlignedFrames):
 
         Args:
             first: Encoded maps of a video (t d).
-            second: Those of another one (t d).
+            second: Encoded maps of another video (t d).
 
         Returns:
-            (t grid grid); the sum is that of all cosines, each times its weight in ``plan``.
+            (t grid grid); the cells add up to the sum of all cosines, weighted by ``plan``.
         """
         matched = self.plan(first, second) @ second  # (t d)
         products: Values = first * matched
@@ -269,7 +269,7 @@ class LearnedMotionTerm(AlignedFrames):
         return _above(2 * super().quick_similarity(first, second) - 1)
 
     def encode(self, features: Features) -> Values:
-        """Return vectors of length 1 of the frames, then those of the flipped ones: (… 24 d).
+        """Return unit vectors of the frames, then of the flipped frames: (… 24 d).
 
         The last column has the probability that the images show one moving figure, the same in all
         frames. Black images have zeros.
@@ -305,8 +305,8 @@ class LearnedMotionTerm(AlignedFrames):
     def vectors(self, encoded: Values) -> Values:
         """Return the vectors alone: (… t d) → (… t 64).
 
-        With ``flips`` those of both sides are joined, (… t 128): the network does not see a flipped
-        figure as it sees an upright one, and so two flipped videos are as similar as the upright.
+        With ``flips`` the vectors of both sides are joined, (… t 128). The network encodes a
+        flipped figure differently; joined, flipped videos are as similar as upright videos.
         """
         if self.flips:
             return encoded[..., : 2 * LENGTH] / math.sqrt(2)
@@ -334,7 +334,7 @@ class MomentsTerm(_InnerProducts):
 
     Args:
         view: Maps.
-        detrend: What is removed from each position over time; the mean is removed in any case.
+        detrend: Trend that is removed from each position over time; the mean is always removed.
         lengths: Lengths of the temporal windows in frames.
     """
 
@@ -405,8 +405,8 @@ MAX_BY_CAMERAS = 0.4
 """Maximum static probability that the log-odds reach without support from the labels."""
 
 SAME_SCENE = 0.7
-"""Mean similarity of appearance of clips of different classes from which on they may show one
-scene. Chosen on development clips, like OTHER_SCENES."""
+"""Clips of different classes with this mean similarity of appearance may show one scene.
+Chosen on development clips, like OTHER_SCENES."""
 
 OTHER_SCENES = 0.6
 """Mean similarity of appearance below which they show different scenes."""

@@ -3,8 +3,8 @@
 ``vectors`` changes the frames of each video under each assumption, and takes differences of frames
 with thousands of channels. Here the inner products of the frames are computed once under each
 assumption, and all similarities are linear in them. With x̄ for the mean of a video's frames and
-y_t = x_t − x̄, a unit frame is f_t = g_t (x̄ + y_t), g_t = 1 / ‖x_t‖. What is compared of motion are
-deviations and differences of f_t, to which only γ_t = g_t − const and y_t contribute: both are
+y_t = x_t − x̄, a unit frame is f_t = g_t (x̄ + y_t), g_t = 1 / ‖x_t‖. The motion is compared by
+deviations and differences of f_t, to which only γ_t = g_t − const and y_t contribute. Both are
 small where little moves, so that nothing is lost by rounding.
 """
 
@@ -34,7 +34,7 @@ class Lengths:
         frame: g, one over the length of a frame; 0 for a frame of zeros.
         change: γ, the same minus a number for each video.
         deviation: One over the length of a unit frame's deviation from the mean; 0 if static.
-        difference: One over that of the change between its neighbours.
+        difference: One over the length of the change between its neighbours.
         motion: One over the length of both, joined.
         appearance: One over the length of all unit frames, joined: (b v).
         mean: One over the length of their mean: (b v).
@@ -202,8 +202,8 @@ def _products(first: Values, second: Values) -> Values:
 class VectorBank:
     """Scores episodes by the rows of their videos.
 
-    What pairs of videos need where the channels are as they are is computed once, see
-    ``PairTable``; under the other assumptions it depends on the support.
+    Values of pairs of videos with unchanged channels are computed once, see ``PairTable``. Under
+    the other assumptions they depend on the support.
 
     Args:
         terms: What is compared.

@@ -38,7 +38,7 @@ VECTORS = "vectors"
 
 UNORDERED = 0.2
 """Probability that the order does not matter, if each class has one video. Chosen on the vectors of
-development clips, like those of CHANNELS and LIKELIHOOD_WEIGHT; see docs/decisions/fusion.md."""
+development clips, like CHANNELS and LIKELIHOOD_WEIGHT; see docs/decisions/fusion.md."""
 
 TEMPERATURES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 """Temperatures of the leave-one-out classification; the likeliest counts. Similarities of unknown

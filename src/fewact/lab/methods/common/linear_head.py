@@ -74,7 +74,7 @@ class Products:
         return torch.minimum(*fractions)
 
     def replaced(self, which: Tensor, replacements: "Products") -> "Products":
-        """Return the products with those of other episodes in the places ``which`` (b) bool."""
+        """Return the products, replaced in the episodes ``which`` (b) bool."""
         sides = ((self.support, replacements.support), (self.across, replacements.across))
         support, across = (values.index_put((which,), replacement) for values, replacement in sides)
         return Products(support, across, self.query.index_put((which,), replacements.query))
@@ -108,8 +108,8 @@ class BankProducts:
     def centred(self, rows: Tensor, queries: Tensor, weights: Tensor) -> Products:
         """Return the products after the subtraction of the weighted sum of the support vectors.
 
-        An episode of which this leaves almost nothing is centred before the products are computed.
-
+        If almost nothing of an episode is left, its vectors are centred before the products are
+        computed.
         """
         before = self.of(rows, queries)
         centred = before.centred(weights)

@@ -19,11 +19,11 @@ def combined_logits(text: Tensor, visual: Tensor, text_weight: float) -> Tensor:
 
 
 def named_classes(batch: TrainingBatch) -> tuple[Tensor | None, Tensor]:
-    """Return the classes that the videos of a batch are classified among by name, and their labels.
+    """Return texts of the classes to classify the videos of a batch among, and the videos' labels.
 
     Returns:
-        Embeddings (N d) of the names of all training classes, None if the batch has those of its
-        episodes alone; labels (b s+q) of the support and query videos among them.
+        Embeddings (N d) of the names of all training classes, or None if the batch has only the
+        names of its own classes; labels (b s+q) of the support and query videos.
     """
     labels = torch.cat([batch.support_labels, batch.query_labels], 1)
     if batch.base_text is None or batch.base_classes is None:

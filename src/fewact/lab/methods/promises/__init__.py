@@ -139,8 +139,8 @@ def _equal(old: Any, new: Any) -> bool:
 
 
 SEPARABLE_EPISODES, SEPARABLE = 8, 2 / 3
-"""Number of episodes with classes that are easy to distinguish, and the fraction of their queries
-that must be exceeded. Of 96 queries in three classes, 32 are right by chance."""
+"""Number of episodes whose classes are easy to distinguish. More than this fraction of the queries
+must be right; chance is 32 of 96 queries."""
 
 PROMISES: dict[str, Promise] = {}
 """All promises by name."""
@@ -479,8 +479,8 @@ def once_a_video(subject: Subject) -> None:
 def separable_classes(subject: Subject) -> None:
     """Classify videos whose classes differ much more than the videos of one class.
 
-    Not checked are methods whose weights are random until they are trained, and those that use
-    text, which is random here.
+    Methods whose weights are random until training are not checked. Methods that use text are not
+    checked either, because the text is random here.
     """
     method = subject.make()
     if method.uses_text or not method.trained:

@@ -151,7 +151,7 @@ def scores(
     n: int = WAYS,
     text: Tensor | None = None,
 ) -> Tensor:
-    """Return logits (b q n); the text defaults to that of classes 0 … n−1."""
+    """Return logits (b q n); the text defaults to the names of classes 0 … n−1."""
     if text is None and method.uses_text:
         like = next(value for value in support.values() if value.is_floating_point())
         text = made_up_text(subject.card, len(labels), n).to(like)
