@@ -90,7 +90,7 @@ def test_reports_a_library_that_cannot_be_loaded(
 def test_outdated_library_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     built()
     native.library.cache_clear()
-    monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
+    monkeypatch.setattr(native, "EMD_VERSION", native.EMD_VERSION + 1)
     monkeypatch.delenv(VARIABLE, raising=False)
     name, why = engine()
     assert name == "numpy"

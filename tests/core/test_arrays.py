@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from fewact.core.arrays import (
-    TYPES,
+    NUMBER_TYPES,
     copy_tensors,
     parse_tensors,
     read_array,
@@ -124,7 +124,7 @@ def test_tensors_that_are_not_in_the_file_are_refused(tmp_path: Path, content: b
 
 def test_all_types_of_numbers_are_read_as_safetensors_reads_them() -> None:
     content = bytes(range(1, 65))
-    for name, dtype in TYPES.items():
+    for name, dtype in NUMBER_TYPES.items():
         data = bytes(map(bool, content)) if name == "BOOL" else content
         header = entry(name, (64 // dtype.itemsize,), (0, 64))
         found = parse_tensors(FILE, safetensors(header, data), "f")[0]["a"]

@@ -12,7 +12,7 @@ import pytest
 
 from fewact.core.errors import VideoError
 from fewact.video import EveryNth, Segments, probe, read_frames
-from fewact.video.opening import EXPECTED
+from fewact.video.opening import READABLE
 from tests.refused import refused
 
 
@@ -85,7 +85,7 @@ def test_files_that_are_not_videos_give_one_clean_error(bad: dict[Path, str], ca
         hint = '"video.mp4"' if path.name == "vido.mp4" else ""
         for read in (probe, lambda p: read_frames(str(p), Segments(8))):
             with refused(
-                VideoError, path=path, where=str(path), reason=reason, expected=EXPECTED, hint=hint
+                VideoError, path=path, where=str(path), reason=reason, expected=READABLE, hint=hint
             ):
                 read(path)
     assert capfd.readouterr() == ("", "")

@@ -22,7 +22,7 @@ from fewact.core.bounded import KIB, MIB, FileType, reason_of, size_text
 BFLOAT16 = "BF16"
 """Type of safetensors that NumPy lacks: the first half of a float32."""
 
-TYPES: Mapping[str, np.dtype[Any]] = {
+NUMBER_TYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
     "U8": np.dtype("u1"),
     "I8": np.dtype("i1"),
@@ -98,7 +98,7 @@ def _copied(
 
 def _array(facts: Mapping[str, Any], content: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the array that the facts of a header declare, with the content of its numbers."""
-    numbers = content.view(TYPES[facts["dtype"]])
+    numbers = content.view(NUMBER_TYPES[facts["dtype"]])
     if facts["dtype"] == BFLOAT16:
         numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
     return np.require(numbers, requirements="A").reshape(facts["shape"])
@@ -180,15 +180,15 @@ def _problem(facts: Any, available: int) -> str:
     dtype: Any = facts.get("dtype")
     shape: Any = facts.get("shape")
     offsets: Any = facts.get("data_offsets")
-    if not isinstance(dtype, str) or dtype not in TYPES:
-        return f"numbers of type {str(dtype)[:20]}; expected: {', '.join(TYPES)}"
+    if not isinstance(dtype, str) or dtype not in NUMBER_TYPES:
+        return f"numbers of type {str(dtype)[:20]}; expected: {', '.join(NUMBER_TYPES)}"
     if not _are_sizes(shape) or len(shape) > _MAX_AXES:
         return f"the shape {str(shape)[:80]}"
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= available:
         return f"the position {str(offsets)[:80]} in {available} bytes"
     if (
         max(shape, default=0) > available
-        or math.prod(shape) * TYPES[dtype].itemsize != offsets[1] - offsets[0]
+        or math.prod(shape) * NUMBER_TYPES[dtype].itemsize != offsets[1] - offsets[0]
     ):
         return f"the shape {shape} of {dtype} in {offsets[1] - offsets[0]} bytes"
     return ""

@@ -35,7 +35,7 @@ TRIED = bytes(4096)
 """Content that is written to try an output; a full disk or a limit refuses it."""
 
 NAME = re.compile(r"\..*\.([0-9a-f]{8})-[0-9a-f]{8}\.new", re.DOTALL)
-LONGEST = 200
+NAME_BYTES = 200
 """Number of bytes of the target's name in a temporary name; most disks allow 255 in all."""
 
 OWN_DISKS = ("apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs")
@@ -257,7 +257,7 @@ def _copy_permissions(target: Path, new: Path) -> None:
 
 
 def _start(target: Path) -> str:
-    return f".{os.fsdecode(os.fsencode(target.name)[:LONGEST])}."
+    return f".{os.fsdecode(os.fsencode(target.name)[:NAME_BYTES])}."
 
 
 def _lock(path: Path) -> int | None:

@@ -223,7 +223,7 @@ class SkippedWarning(UserWarning):
     """An input that cannot be used was left out; a command then ends with the exit code 3."""
 
 
-PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
@@ -232,6 +232,6 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
     ``warnings.warn`` does so from Python 3.12 on, by ``skip_file_prefixes``.
     """
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from fewact.core.errors import ExtraError
 
-LAB = "fewact.lab"
+LAB_PACKAGE = "fewact.lab"
 LAB_EXTRA = "lab"
 
 
@@ -80,4 +80,4 @@ def _unloaded(what: str, error: ImportError | OSError) -> ExtraError:
 
 def is_lab(module: str) -> bool:
     """Return whether a module, by its name, is one of the lab."""
-    return module == LAB or module.startswith(f"{LAB}.")
+    return module == LAB_PACKAGE or module.startswith(f"{LAB_PACKAGE}.")

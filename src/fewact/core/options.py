@@ -15,7 +15,7 @@ from fewact.core.errors import OptionError, UserError, did_you_mean, invalid_val
 
 O = TypeVar("O")  # noqa: E741
 
-MAX_SIZE = 1 << 16
+LARGEST_SIZE = 1 << 16
 """Largest number of frames, channels or cells in an option."""
 
 
@@ -143,14 +143,14 @@ def _check_sizes(flat: Mapping[str, Any], of: str) -> None:
     """Refuse numbers of frames, channels or cells that no memory can hold; seeds are not sizes."""
     for name, value in flat.items():
         values = value if isinstance(value, list | tuple) else (value,)
-        sizes = [size for size in values if isinstance(size, int) and size > MAX_SIZE]
+        sizes = [size for size in values if isinstance(size, int) and size > LARGEST_SIZE]
         if sizes and not name.endswith("seed"):
             gib = 4 * sizes[0] ** 2 >> 30
             raise OptionError(
                 "too large",
                 where=f'{of}, option "{name}"',
                 got=str(sizes[0])[:40],
-                expected=f"at most {MAX_SIZE}",
+                expected=f"at most {LARGEST_SIZE}",
                 hint=f"A matrix with so many rows and columns takes {str(gib)[:40]} GiB.",
             )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fewact.core.errors import DataError, UserError, did_you_mean
 
-MOST = 10_000
+MOST_NAMES = 10_000
 """Number of names that are compared."""
 
 IN_MEMORY = (
@@ -89,7 +89,7 @@ def from_here(file: Path) -> str:
 def similar_name(path: Path) -> str:
     """Return a hint at a similar name in the folder of a path; empty if there is none."""
     try:
-        entries = itertools.islice(path.absolute().parent.iterdir(), MOST)
+        entries = itertools.islice(path.absolute().parent.iterdir(), MOST_NAMES)
         return did_you_mean(path.name, sorted({entry.name for entry in entries} - {path.name}))
     except OSError:
         return ""

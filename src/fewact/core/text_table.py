@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 WIDTH = 100
 """Default width of a table as text, in columns of a terminal."""
 
-GAP = 2
+COLUMN_GAP = 2
 """Number of spaces between columns."""
 
 READABLE = range(12, 21)
@@ -39,8 +39,8 @@ def text_table(
     columns = list(zip(*lines, strict=True))
     longest = [max(map(cell_len, column)) for column in columns]
     if copied_names and longest[0] > width / 2:  # no row is broken: the table is wider
-        width = max(width, sum(longest) + GAP * len(longest))
-    grid = Table.grid(padding=(0, GAP))
+        width = max(width, sum(longest) + COLUMN_GAP * len(longest))
+    grid = Table.grid(padding=(0, COLUMN_GAP))
     for number, limit in enumerate(_widths(columns, longest, width, whole=copied_names)):
         grid.add_column(overflow="fold", max_width=limit, no_wrap=number == 0 and copied_names)
     for line in lines:
@@ -64,7 +64,7 @@ def _widths(
     wrapped = set(range(int(whole), len(columns)))
     while wrapped:
         fixed = (size for number, size in enumerate(longest) if number not in wrapped)
-        space = width - GAP * len(columns) - sum(fixed)
+        space = width - COLUMN_GAP * len(columns) - sum(fixed)
         text = {number: sum(map(len, columns[number])) + 1 for number in wrapped}
         shares = {number: space * size // sum(text.values()) for number, size in text.items()}
         short = {

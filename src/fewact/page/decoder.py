@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fewact.core.errors import VideoError
 from fewact.page.state import RECORDING_FROM
 from fewact.video import Segments, probe, read_frames
-from fewact.video.opening import EXPECTED
+from fewact.video.opening import READABLE
 from fewact.video.writing import jpeg
 
 HEIGHT: Final = 144
@@ -33,7 +33,7 @@ class Decoder:
             try:
                 info = probe(path)
             except VideoError as error:
-                if error.expected == EXPECTED:  # an upload cannot be a folder of images
+                if error.expected == READABLE:  # an upload cannot be a folder of images
                     error.expected = ""
                 raise
             if info.duration > LONGEST:

@@ -95,7 +95,7 @@ VIDEO_FORMATS = (
 )
 """Demuxers that open a single file. A playlist could make FFmpeg read other files."""
 
-EXPECTED = "a video file, or a folder of numbered jpg, png, bmp or webp images"
+READABLE = "a video file, or a folder of numbered jpg, png, bmp or webp images"
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a path has one slash there
 
@@ -270,21 +270,21 @@ def check_readable(path: Path) -> None:
     except FileNotFoundError:
         if path.is_symlink():
             missing = f"is a link to {path.readlink()}, which is missing"
-            raise VideoError(path, missing, expected=EXPECTED) from None
+            raise VideoError(path, missing, expected=READABLE) from None
         address = _ADDRESS.match(str(path))
         hint = "Download the video first." if address else similar_name(path)
-        raise VideoError(path, "there is no such file", expected=EXPECTED, hint=hint) from None
+        raise VideoError(path, "there is no such file", expected=READABLE, hint=hint) from None
     except OSError as error:
         raise open_error(path, error) from error
     except ValueError:
-        raise VideoError(path, "no file can have this name", expected=EXPECTED) from None
+        raise VideoError(path, "no file can have this name", expected=READABLE) from None
     if stat.S_ISDIR(status.st_mode):
         return
     if not stat.S_ISREG(status.st_mode):
-        raise VideoError(path, "is not a regular file", expected=EXPECTED)
+        raise VideoError(path, "is not a regular file", expected=READABLE)
     if not status.st_size:
         raise VideoError(
-            path, "the file is empty", expected=EXPECTED, hint="Copy or record it again."
+            path, "the file is empty", expected=READABLE, hint="Copy or record it again."
         )
 
 
@@ -300,7 +300,7 @@ def choose_stream(path: Path, streams: list[VideoStream]) -> VideoStream:
             "the file has no video stream, only a cover image"
             if streams
             else "the file has no video stream",
-            expected=EXPECTED,
+            expected=READABLE,
         )
     readable = [stream for stream in moving if stream.codec_context is not None]
     if not readable:
@@ -324,11 +324,11 @@ def open_error(path: Path, error: Exception) -> VideoError:
         return VideoError(
             path,
             "is not a video, or is cut off before its index",
-            expected=EXPECTED,
+            expected=READABLE,
             hint="Copy, record or convert it again.",
         )
     reason = getattr(error, "strerror", None) or str(error)
-    return VideoError(path, f"cannot be opened: {reason.lower()}", expected=EXPECTED)
+    return VideoError(path, f"cannot be opened: {reason.lower()}", expected=READABLE)
 
 
 _collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)

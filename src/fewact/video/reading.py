@@ -18,7 +18,7 @@ from fewact.core.paths import clip_path
 from fewact.video.decoding import FrameConverter, IndexedFrame, decode, quantiser
 from fewact.video.index import FrameIndex, check_times, find_segment, index_file
 from fewact.video.opening import (
-    EXPECTED,
+    READABLE,
     Damage,
     Threads,
     check_readable,
@@ -336,7 +336,7 @@ def _numbered_images(path: Path) -> list[Path]:
         raise VideoError(path, f"the folder cannot be listed: {reason}") from error
     images = [name for name in names if _IMAGE.fullmatch(name) and _split_numbers(name)[1:]]
     if not images:
-        raise VideoError(path, "the folder holds no numbered images", expected=EXPECTED)
+        raise VideoError(path, "the folder holds no numbered images", expected=READABLE)
     return [path / name for name in sorted(images, key=lambda name: (_split_numbers(name), name))]
 
 

@@ -71,7 +71,7 @@ def resized(
     rows = axis(height, size[0], interpolation, antialias)
     columns = axis(width, size[1], interpolation, antialias)
     flat = np.ascontiguousarray(images).reshape(-1, height, width, colours)
-    if colours == _native.CHANNELS and _native.computes(flat):
+    if colours == _native.COLOUR_CHANNELS and _native.computes(flat):
         small = _native.resize(flat, rows, columns)
     else:
         small = _along(_along(flat, columns, 2), rows, 1)

@@ -22,7 +22,7 @@ from fewact.core.errors import OptionError, OutputError, ShapeError, VideoError
 from fewact.core.paths import user_path
 from fewact.video.samplers import RGBImage
 
-_FORMATS = {
+_CONTAINERS = {
     ".mp4": "mp4",
     ".m4v": "mp4",
     ".mov": "mov",
@@ -32,7 +32,7 @@ _FORMATS = {
     ".gif": "gif",
 }
 # The frames of the other containers have no times of their own.
-_TIMED = {suffix: name for suffix, name in _FORMATS.items() if suffix not in (".avi", ".gif")}
+_TIMED = {suffix: name for suffix, name in _CONTAINERS.items() if suffix not in (".avi", ".gif")}
 
 Planes: TypeAlias = NDArray[np.uint8]
 """Planes of an image in YUV 4:2:0 (1.5·h w): luma, then both of chroma, a quarter as large."""
@@ -261,7 +261,7 @@ class VideoEncoder:
             context.time_base = Fraction(1, TICKS)
 
 
-def _container(path: Path, formats: Mapping[str, str] = _FORMATS) -> str:
+def _container(path: Path, formats: Mapping[str, str] = _CONTAINERS) -> str:
     if path.suffix.lower() not in formats:
         raise OptionError(
             "unknown file extension",

@@ -263,7 +263,7 @@ def test_a_library_that_is_missing_or_outdated_is_not_used(monkeypatch, tmp_path
     _native.library.cache_clear()
     assert _native.library() is None
     monkeypatch.undo()
-    monkeypatch.setattr(_native, "VERSION", 0)
+    monkeypatch.setattr(_native, "CAMERA_VERSION", 0)
     _native.library.cache_clear()
     assert _native.library() is None
 

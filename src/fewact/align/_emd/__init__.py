@@ -10,7 +10,7 @@ from fewact.align.simplex import Problems, Solution, pivot_limit
 from fewact.core.array_api import as_numpy, in_order, namespace
 from fewact.core.machine import load_library
 
-VERSION = 1
+EMD_VERSION = 1
 """Version of the library's interface."""
 
 SUFFIX = {"float32": "f32", "float64": "f64"}
@@ -24,7 +24,7 @@ def library() -> ctypes.CDLL:
     Raises:
         OSError: The library is not built, is outdated, or cannot be loaded on this system.
     """
-    loaded = load_library("fewact_emd", __path__, version=VERSION)
+    loaded = load_library("fewact_emd", __path__, version=EMD_VERSION)
     loaded.fewact_emd_isa.restype = ctypes.c_char_p
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     problems = [ctypes.c_int, ctypes.c_int, *[size] * 3, *[pointer] * 3, size]

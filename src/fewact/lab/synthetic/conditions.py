@@ -23,7 +23,7 @@ from fewact.core.errors import OptionError, ShapeError, did_you_mean
 from fewact.core.shapes import check_shape
 from fewact.data.videos import Video, VideoList
 from fewact.lab.synthetic.simulated_cameras import seed_of
-from fewact.video.cleaning.light import LUMA
+from fewact.video.cleaning.light import LUMA_WEIGHTS
 from fewact.video.resizing import resized
 from fewact.video.samplers import EveryNth, Floats, Ints, RGBImage, Sampler, Timeline
 from fewact.video.source import Reading, Step, Transform, VideoSource
@@ -217,7 +217,7 @@ def _flipped(images: Tensor, times: Floats, strength: float, seed: int) -> Tenso
 
 def _grey(images: Tensor, times: Floats, strength: float, seed: int) -> Tensor:
     """Less colour; a strength above 1 is the number of steps of grey from black to white."""
-    luma = (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    luma = (images * images.new_tensor(LUMA_WEIGHTS)[:, None, None]).sum(1, keepdim=True)
     if strength > 1:
         return ((luma * strength).round() / strength).expand_as(images)
     return images + strength * (luma - images)

@@ -25,15 +25,17 @@ Measured = SharedFrame[NDArray[np.uint8]]
 AnyFrames = Frames | Sequence[Measured]
 """Frames (t h w 3) of a video; windows of a recording share the measurements of their frames."""
 
-LUMA = np.array([0.299, 0.587, 0.114])
-THOUSANDTHS = (1000 * LUMA).round().astype(np.float32)
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in the luma of BT.601."""
+
+THOUSANDTHS = (1000 * LUMA_WEIGHTS).round().astype(np.float32)
 PIXEL_STEP = 4
 """Distance between measured rows, and between measured columns."""
 
 MEDIAN_OF_NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 
-MOST_SAMPLES = 8
+MOST_MEASURED = 8
 """Most frames that grain and flicker are measured in."""
 
 FEW_SAMPLES_STEP = 4
@@ -64,8 +66,8 @@ def stacked(frames: Sequence[Measured]) -> Frames:
 
 
 def some_frames(frames: AnyFrames) -> Sequence[Measured]:
-    """Return at most ``MOST_SAMPLES`` of the frames, spread evenly."""
-    count = min(MOST_SAMPLES, len(frames))
+    """Return at most ``MOST_MEASURED`` of the frames, spread evenly."""
+    count = min(MOST_MEASURED, len(frames))
     all_frames = shared(frames)
     return [all_frames[(2 * i + 1) * len(frames) // (2 * count)] for i in range(count)]
 
@@ -82,7 +84,7 @@ def every(frames: AnyFrames, measure: Callable[[Measured], NDArray[Any]]) -> NDA
 
 def luma_of(frame: Measured) -> Floats:
     """Return the luma (h w) of some pixels of a frame."""
-    return np.asarray(frame.image[::PIXEL_STEP, ::PIXEL_STEP] @ LUMA)
+    return np.asarray(frame.image[::PIXEL_STEP, ::PIXEL_STEP] @ LUMA_WEIGHTS)
 
 
 def brightest_of(frame: Measured) -> NDArray[np.uint8]:

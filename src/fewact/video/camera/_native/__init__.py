@@ -16,10 +16,10 @@ from fewact.core.machine import load_library
 if TYPE_CHECKING:
     from fewact.video.resizing import Axis, RealAxis
 
-VERSION = 5
+CAMERA_VERSION = 5
 """Version of the library's interface."""
 
-CHANNELS = 3
+COLOUR_CHANNELS = 3
 """Channels of images that are warped and resized."""
 
 Image32 = NDArray[np.float32]
@@ -90,7 +90,7 @@ class _Planes(ctypes.Structure):
 def library() -> ctypes.CDLL | None:
     """Return the compiled library; None where it is not built or cannot be loaded."""
     try:
-        loaded = load_library("fewact_camera", __path__, version=VERSION)
+        loaded = load_library("fewact_camera", __path__, version=CAMERA_VERSION)
     except OSError:
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
@@ -173,7 +173,9 @@ def warp_frames(frames: NDArray[np.uint8], motion: Motion, pixel: float) -> NDAr
 def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[np.uint8]:
     """Resize images (t h w 3), see ``fewact.video.resizing.resized``."""
     images = np.ascontiguousarray(images)
-    resized = np.empty((len(images), len(rows.first), len(columns.first), CHANNELS), np.uint8)
+    resized = np.empty(
+        (len(images), len(rows.first), len(columns.first), COLOUR_CHANNELS), np.uint8
+    )
     axes = (
         _Axis(a.length, *a.weights.shape, _pointer(a.first), _pointer(a.weights), a.precision)
         for a in (rows, columns)
