@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.workers import on_one_core
 from fewact.recordings.find import SEGMENT_WEIGHTS
 from fewact.recordings.index import ENTRY_SECONDS, Archive, IndexedRecording, recording_parts
 from fewact.recordings.segments import SAME_PERFORMANCE, Segment, apart
@@ -104,7 +105,10 @@ def discover(
         length: Duration of the segments, in seconds.
         most: Largest number of groups.
     """
-    windows = _windows(archive, recordings, length)
+    return on_one_core(lambda: _groups(_windows(archive, recordings, length), most))
+
+
+def _groups(windows: _Windows, most: int) -> list[list[Segment]]:
     if len(windows.starts) <= GROUP_SEEDS:
         return []
     seeds = _Seeds(windows, _alike(windows))
@@ -118,7 +122,7 @@ def discover(
                 Segment(
                     windows.recorded[i],
                     float(windows.starts[i]),
-                    float(windows.starts[i]) + length,
+                    float(windows.starts[i]) + windows.length,
                     f"group {len(groups) + 1}",
                     rank,
                 )

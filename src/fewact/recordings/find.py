@@ -19,7 +19,7 @@ from fewact.classifier.encoding import encode
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score, similarities
 from fewact.core.errors import VideoError
-from fewact.core.workers import side_by_side
+from fewact.core.workers import on_one_core, side_by_side
 from fewact.features.store import Store
 from fewact.recordings.index import (
     ENTRY_SECONDS,
@@ -211,11 +211,13 @@ def spans_of_sources(
     question = question_of_model(fitted)
     indexed = {str(each.path): each for each in archive.recordings() if each.is_there}
     absolute = {source: str(Path(source).absolute()) for source in sources}
-    return {
-        source: spans_to_watch(archive, indexed[path], question, fraction)
-        for source, path in absolute.items()
-        if path in indexed
-    }
+    return on_one_core(
+        lambda: {
+            source: spans_to_watch(archive, indexed[path], question, fraction)
+            for source, path in absolute.items()
+            if path in indexed
+        }
+    )
 
 
 def read_again(segments: Sequence[Segment], question: Question) -> list[Segment]:
