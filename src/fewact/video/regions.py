@@ -163,15 +163,15 @@ class _Sample(NamedTuple):
     Args:
         time: Time, in seconds.
         box: Box of the subject; it grows at once, and shrinks slowly.
-        seen: Box around the moving cells.
-        look: Histogram (b) of the colours of cells that move at this very time.
+        visible: Box around the moving cells.
+        histogram: Histogram (b) of the colours of cells that move at this very time.
         company: Positions of the tracks that share its component.
     """
 
     time: float
     box: Box
-    seen: Box
-    look: Floats
+    visible: Box
+    histogram: Floats
     company: frozenset[int]
 
 
@@ -182,18 +182,18 @@ class _Followed:
     box: Box
     samples: list[_Sample] = field(default_factory=list)
 
-    def take(self, cells: Cells, time: float, look: Floats, company: frozenset[int]) -> None:
+    def take(self, cells: Cells, time: float, histogram: Floats, company: frozenset[int]) -> None:
         """Continue with the cells of some components."""
-        self.box = seen = _around(cells)
-        before = self.samples[1 - WALK_SAMPLES :][0].seen if self.samples else seen
+        self.box = visible = _around(cells)
+        before = self.samples[1 - WALK_SAMPLES :][0].visible if self.samples else visible
         alone = next((s.box for s in reversed(self.samples[-HELD_SAMPLES:]) if not s.company), None)
         if company and alone is not None:  # its cells show its position, not its size
             y, x = (np.median(cells, 0) + 0.5).tolist()
             width, height = alone[2:]
             self.box = Box(x - width / 2, y - height / 2, width, height)
-        elif self.samples and before.overlap(seen) >= TOUCH_OVERLAP:  # else it walks
-            self.box = _eased(self.samples[-1].box, seen, time - self.samples[-1].time)
-        self.samples.append(_Sample(time, self.box, seen, look, company))
+        elif self.samples and before.overlap(visible) >= TOUCH_OVERLAP:  # else it walks
+            self.box = _eased(self.samples[-1].box, visible, time - self.samples[-1].time)
+        self.samples.append(_Sample(time, self.box, visible, histogram, company))
 
     @property
     def boxes(self) -> Floats:
@@ -201,10 +201,10 @@ class _Followed:
         return np.array([sample.box for sample in self.samples], np.float64)
 
 
-def _eased(box: Box, seen: Box, seconds: float) -> Box:
+def _eased(box: Box, visible: Box, seconds: float) -> Box:
     """Return a box that grows to the visible box at once, and shrinks to it in some seconds."""
     # Ends are negative so that outward is less.
-    was, now = (np.array((b.x, b.y, -b.x - b.width, -b.y - b.height)) for b in (box, seen))
+    was, now = (np.array((b.x, b.y, -b.x - b.width, -b.y - b.height)) for b in (box, visible))
     x, y, right, bottom = np.minimum(
         now, was + min(1.0, SHRINK_RATE * seconds) * (now - was)
     ).tolist()
@@ -306,8 +306,8 @@ class RegionFinder:
             stabilised = [_moved(cells, first.inverse(), center) for cells in components]
             now = weak[max(0, i - 1)] & weak[min(i, len(weak) - 1)]
             bins = np.where(now, (colours[i] * (COLOUR_BINS / 256)).astype(int), -1)  # (3 r c)
-            looks = [bins[:, cells[:, 0], cells[:, 1]] for cells in components]
-            self._follow(stabilised, looks, self._times[i])
+            bins_of = [bins[:, cells[:, 0], cells[:, 1]] for cells in components]
+            self._follow(stabilised, bins_of, self._times[i])
         done, kept = slice(self._done, count), max(0, count - CONTEXT_FRAMES)
         self._path.append(self._views.of(done))
         self._path_times += self._times[done]
@@ -351,9 +351,9 @@ class RegionFinder:
                     parts_of.setdefault(i, []).append((cells[part], bins[:, part], near))
         for i, parts in parts_of.items():
             cells_of, bins_of, beside = zip(*parts, strict=True)
-            look = _histogram(np.concatenate(bins_of, 1))
+            histogram = _histogram(np.concatenate(bins_of, 1))
             company = frozenset[int]().union(*beside) - {i}
-            self._followed[i].take(np.concatenate(cells_of), time, look, company)
+            self._followed[i].take(np.concatenate(cells_of), time, histogram, company)
 
 
 def residual_motion(
@@ -444,19 +444,19 @@ def labels(moving: NDArray[np.bool_]) -> NDArray[np.int32]:
         y * columns + x for y, x in product(range(-COMPONENT_REACH, COMPONENT_REACH + 1), repeat=2)
     ]
     cells = np.flatnonzero(padded).tolist()
-    left = set(cells)
+    remaining = set(cells)
     number = 0
     for first in cells:
-        if first not in left:
+        if first not in remaining:
             continue
         number += 1
-        left.remove(first)
+        remaining.remove(first)
         waiting = [first]
         while waiting:
             cell = waiting.pop()
             numbers[cell] = number
-            near = left.intersection([cell + step for step in steps])
-            left -= near
+            near = remaining.intersection([cell + step for step in steps])
+            remaining -= near
             waiting += near
     inside = slice(COMPONENT_REACH, -COMPONENT_REACH)
     return numbers.reshape(padded.shape)[inside, inside]
@@ -524,15 +524,15 @@ def _not_held(track: _Followed) -> _Followed:
     if _walks(track.samples) or not any(sample.company for sample in track.samples):
         return track
     first = track.samples[0]
-    samples = [first._replace(box=first.seen)]
+    samples = [first._replace(box=first.visible)]
     for sample in track.samples[1:]:
-        box = _eased(samples[-1].box, sample.seen, sample.time - samples[-1].time)
+        box = _eased(samples[-1].box, sample.visible, sample.time - samples[-1].time)
         samples.append(sample._replace(box=box))
     return replace(track, samples=samples)
 
 
 def _walks(samples: Iterable[_Sample]) -> bool:
-    return walks(np.array([sample.seen for sample in samples], np.float64))
+    return walks(np.array([sample.visible for sample in samples], np.float64))
 
 
 def _meetings(followed: Sequence[_Followed]) -> list[tuple[float, float, int, int]]:
@@ -559,11 +559,15 @@ def _have_crossed(before: Sequence[Sequence[_Sample]], after: Sequence[Sequence[
 
 def _difference(before: Sequence[_Sample], after: Sequence[_Sample]) -> float:
     """Return the difference of a track before a meeting and a track after it, at least 0."""
-    looks = [np.sum([sample.look for sample in samples], 0) for samples in (before, after)]
-    first, second = (np.sqrt(look / max(1.0, look.sum())) for look in looks)
-    seen, later = (np.array([s.seen for s in samples], np.float64) for samples in (before, after))
-    sides, sides_later = (np.median(boxes[:, 2:], 0) for boxes in (seen, later))
-    place, place_later = (boxes[:, :2] + boxes[:, 2:] / 2 for boxes in (seen, later))
+    histograms = [
+        np.sum([sample.histogram for sample in samples], 0) for samples in (before, after)
+    ]
+    first, second = (np.sqrt(histogram / max(1.0, histogram.sum())) for histogram in histograms)
+    visible, later = (
+        np.array([s.visible for s in samples], np.float64) for samples in (before, after)
+    )
+    sides, sides_later = (np.median(boxes[:, 2:], 0) for boxes in (visible, later))
+    place, place_later = (boxes[:, :2] + boxes[:, 2:] / 2 for boxes in (visible, later))
     speed = (place[-1] - place[0]) / max(1 / RATE, before[-1].time - before[0].time)
     seconds = np.mean([s.time for s in after]) - np.mean([s.time for s in before])
     off = place.mean(0) + speed * seconds - place_later.mean(0)
@@ -580,14 +584,14 @@ def _longest_side(followed: _Followed) -> float:
 
 def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
     """Merge tracks that contain each other."""
-    kept: list[_Followed] = []
+    merged: list[_Followed] = []
     for track in sorted(followed, key=lambda f: -len(f.samples)):
-        same = [k for k in kept if _shared_place(k, track) >= SAME_OVERLAP]
-        if same:
-            same[0].samples = sorted(same[0].samples + track.samples, key=lambda s: s.time)
+        earlier = next((m for m in merged if _shared_place(m, track) >= SAME_OVERLAP), None)
+        if earlier is None:
+            merged.append(track)
         else:
-            kept.append(track)
-    return [_once(track) for track in kept]
+            earlier.samples = sorted(earlier.samples + track.samples, key=lambda s: s.time)
+    return [_once(track) for track in merged]
 
 
 def _once(track: _Followed) -> _Followed:
