@@ -22,6 +22,7 @@ from fewact.lab.methods.base import TextMethod, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import class_text, of_videos
 from fewact.lab.methods.promises import PROMISES, check_method
 from fewact.methods.files import code_of, imported_file, method_of, place_in_file
+from tests.refused import refused
 
 
 @dataclass(frozen=True)
@@ -136,43 +137,34 @@ class Keeps(Nearest):
         return self.last
 
 
-class KeepsInAList(Nearest):
+class KeepsInContainers(Nearest):
     def __init__(self, options: Any) -> None:
         super().__init__(options)
         self.cache: Any = {"means": []}
-
-    def support(self, nodes: Any, labels: Any, n: int) -> Any:
-        found = super().support(nodes, labels, n)
-        self.cache["means"].append(found)
-        return found
-
-
-class KeepsInAPart(Nearest):
-    def __init__(self, options: Any) -> None:
-        super().__init__(options)
         self.part = torch.nn.Identity()
+        self.tables = (torch.zeros(12), set())
+        self.table = np.zeros(12)
 
+
+class KeepsInAList(KeepsInContainers):
+    def support(self, nodes: Any, labels: Any, n: int) -> Any:
+        self.cache["means"].append(super().support(nodes, labels, n))
+        return self.cache["means"][-1]
+
+
+class KeepsInAPart(KeepsInContainers):
     def support(self, nodes: Any, labels: Any, n: int) -> Any:
         self.part.last = super().support(nodes, labels, n)
         return self.part.last
 
 
-class ChangesATensor(Nearest):
-    def __init__(self, options: Any) -> None:
-        super().__init__(options)
-        self.tables = (torch.zeros(12), set())
-
+class ChangesATensor(KeepsInContainers):
     def encode(self, features: Any) -> Any:
-        found = super().encode(features)
         self.tables[0].add_(1)
-        return found
+        return super().encode(features)
 
 
-class ChangesAnArray(Nearest):
-    def __init__(self, options: Any) -> None:
-        super().__init__(options)
-        self.table = np.zeros(12)
-
+class ChangesAnArray(KeepsInContainers):
     def encode(self, features: Any) -> Any:
         self.table += 1
         return super().encode(features)
@@ -346,11 +338,7 @@ def test_changed_nodes_are_named() -> None:
 def test_a_score_with_the_wrong_sign_is_found() -> None:
     found = broken(Flipped)
     assert found.keys() == {"separable_classes"}
-    assert (
-        "(got 0 of 96 queries right, chance is 32); expected: more than 67% right"
-        in found["separable_classes"]
-    )
-    assert "a distance needs a minus" in found["separable_classes"]
+    assert "got 0 of 96 queries right, chance is 32" in found["separable_classes"]
 
 
 def test_untrained_methods_need_not_be_right() -> None:
@@ -393,28 +381,25 @@ def test_methods_of_a_file(tmp_path: Path) -> None:
     name, method = method_of(file, "Other")
     assert (name, method.__name__) == ("Other", "Other")
     methods.REGISTRY._entries.pop("mine")
-    with pytest.raises(ExtensionError, match=r"which method.*expected: mine, Other"):
+    with refused(ExtensionError, where=str(file), got="no name", expected="mine, Other"):
         method_of(file)
     methods.REGISTRY._entries.pop("mine")
-    with pytest.raises(ExtensionError, match=r'no such method.*Did you mean "mine"'):
+    with refused(ExtensionError, got="mime", hint='"mine"'):
         method_of(file, "mime")
-    file.write_text("import fewact\n\nnothing_of_this_name\n")
-    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
-        method_of(file)
     file.write_text("import sys\n\nsys.exit()\n")
-    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got SystemExit"):
+    with refused(ExtensionError, where="mine.py, line 3", got="SystemExit"):
         method_of(file)
     file.write_text("import fewact\n")
-    with pytest.raises(ExtensionError, match="defines no method; expected"):
+    with refused(ExtensionError, where="mine.py", expected="fewact.methods.base.Method"):
         method_of(file)
     file.write_text(
         "from fewact.methods.base import Method\n\nclass Mine(Method):\n"
         "    def requests(self, card): ...\n    def encode(self, features): ...\n"
         "    def support(self, nodes, labels, n): ...\n    def scores(self, state, nodes): ...\n"
     )
-    with pytest.raises(ExtensionError, match=r"defines no method \(got Mine without score\)"):
+    with refused(ExtensionError, got="Mine without score"):
         method_of(file)
-    with pytest.raises(ExtensionError, match="there is no such file"):
+    with refused(ExtensionError, where="missing.py", expected="a file FILE.py"):
         method_of(tmp_path / "missing.py")
 
 
@@ -424,7 +409,7 @@ def test_the_line_of_a_fault_is_named_for_a_relative_path(
 ) -> None:
     (tmp_path / "mine.py").write_text("import fewact\n\nnothing_of_this_name\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ExtensionError, match=r"mine\.py, line 3: .*got NameError"):
+    with refused(ExtensionError, where="mine.py, line 3", got="NameError"):
         method_of(path.format(folder=tmp_path.name))
 
 
@@ -487,7 +472,7 @@ def test_requests_are_a_tuple() -> None:
         def requests(self, card: Any) -> Any:
             return super().requests(card)[0]
 
-    with pytest.raises(ExtensionError, match=r"no tuple \(got FeatureRequest\).*needs a comma"):
+    with refused(ExtensionError, got="FeatureRequest"):
         check_method(Bare)
 
 
@@ -549,9 +534,9 @@ def test_methods_of_other_packages_are_found_by_entry_points(run: Any) -> None:
     assert facts.package.startswith("some-methods 1.2, some_methods.py, SHA-256 ")
     assert method_facts(methods.create("otam")).package == ""
     assert type(methods.create("otam")).__module__ == "fewact.methods.otam"
-    with pytest.raises(ExtensionError, match=r"bad, some-methods 1\.2.*got ModuleNotFoundError"):
+    with refused(ExtensionError, where="bad, some-methods 1.2", got="ModuleNotFoundError"):
         methods.create("bad")
-    with pytest.raises(UnknownNameError, match='Did you mean "nearest"'):
+    with refused(UnknownNameError, hint='"nearest"'):
         methods.create("nearst")
     shown = " ".join(run("methods").out.split())  # of narrow columns
     assert "some-methods 1.2" in shown

@@ -1,7 +1,7 @@
 """Class scores from similarities between pairs of videos; arrays or tensors."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -220,3 +220,25 @@ class KernelState:
         if isinstance(intra_class_weight, np.ndarray) or is_tensor(intra_class_weight):
             intra_class_weight = intra_class_weight[..., None]  # (b q 1)
         return mean - intra_class_weight * inside[:, None]
+
+    def logits_of_parts(
+        self, parts: ClassSimilarity, pairs: Mapping[str, Any], intra_class_weight: Any
+    ) -> dict[str, Any]:
+        """Return the class scores of each part of a similarity, by name.
+
+        Args:
+            parts: Similarity that returns its parts by name.
+            pairs: Parts (b q s) of the queries' similarities with the support videos.
+            intra_class_weight: As ``logits`` takes it.
+        """
+
+        def of_part(name: str) -> KernelState:
+            inside = intra_class_similarity(
+                lambda videos, episodes: parts(videos, episodes)[name],
+                self.nodes,
+                self.labels,
+                self.intra_class_similarity.shape[-1],
+            )
+            return replace(self, intra_class_similarity=inside)
+
+        return {name: of_part(name).logits(x, intra_class_weight) for name, x in pairs.items()}

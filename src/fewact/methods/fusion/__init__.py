@@ -8,7 +8,7 @@ images of differences; ``crop`` prepares maps and images. For a backbone without
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -297,22 +297,11 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Values]:
         """Return the parts of the logits (b q n): appearance, motion and moments."""
-        n, decision = state.intra_class_similarity.shape[-1], state.decision
-
-        def inside(part: str) -> Values:
-            similarity: Values = intra_class_similarity(
-                lambda x, episodes: self.terms.parts(x, x, decision.of(episodes))[part],
-                state.nodes,
-                state.labels,
-                n,
-            )
-            return similarity
-
-        weight = self._intra_class_weight(state, nodes)
-        return {
-            name: replace(state, intra_class_similarity=inside(name)).logits(pairs, weight)
-            for name, pairs in self.pair_parts(state, nodes).items()
-        }
+        return state.logits_of_parts(
+            lambda x, episodes: self.terms.parts(x, x, state.decision.of(episodes)),
+            self.pair_parts(state, nodes),
+            self._intra_class_weight(state, nodes),
+        )
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         """Return the alignment of the motion term of the largest weight."""

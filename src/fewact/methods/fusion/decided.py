@@ -1,6 +1,6 @@
 """Similarity of vectors whose details each support decides: the contract, and the scores."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -106,23 +106,11 @@ class DecidedKernel(Method[OptionsT, DecidedState]):
 
     def score_parts(self, state: DecidedState, nodes: Nodes) -> dict[str, Values]:
         """Return the parts of the logits (b q n): appearance and motion."""
-        n, decision = state.intra_class_similarity.shape[-1], state.decision
-
-        def inside(part: str) -> Values:
-            similarity: Values = intra_class_similarity(
-                lambda x, episodes: self.terms.parts(x, x, decision.of(episodes))[part],
-                state.nodes,
-                state.labels,
-                n,
-            )
-            return similarity
-
-        return {
-            name: replace(state, intra_class_similarity=inside(name)).logits(
-                pairs, INTRA_CLASS_WEIGHT
-            )
-            for name, pairs in self.pair_parts(state, nodes).items()
-        }
+        return state.logits_of_parts(
+            lambda x, episodes: self.terms.parts(x, x, state.decision.of(episodes)),
+            self.pair_parts(state, nodes),
+            INTRA_CLASS_WEIGHT,
+        )
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
         return self.terms.match_frames(query, support)

@@ -17,14 +17,7 @@ def frame_vectors(features: Features, frames: int, width: int) -> Tensor:
     """Return the vectors (… t d) of videos, promoted to float32 at least, after checking them."""
     vectors = _of_request(features, FeatureRequest("vectors", View(frames)))
     check_shape(vectors, f"… {frames} d", "vectors")
-    if vectors.shape[-1] != width:
-        raise ShapeError(
-            "the method was made for vectors of another length",
-            where="vectors",
-            got=str(vectors.shape[-1]),
-            expected=str(width),
-            hint=f"Make the method with option vector_width={vectors.shape[-1]}.",
-        )
+    _check_size("vectors", vectors.shape[-1], width, "vector_width")
     return vectors.to(promoted(vectors))
 
 
@@ -41,15 +34,19 @@ def frame_maps(features: Features, frames: int, channels: int) -> Tensor:
         check_shape(vectors, f"… {frames} d", "vectors")
         maps = vectors[..., None, None]
     check_shape(maps, f"… {frames} c h w", "maps")
-    if maps.shape[-3] != channels:
-        raise ShapeError(
-            "the method was made for maps with another number of channels",
-            where="maps",
-            got=str(maps.shape[-3]),
-            expected=str(channels),
-            hint=f"Make the method with option map_channels={maps.shape[-3]}.",
-        )
+    _check_size("maps", maps.shape[-3], channels, "map_channels")
     return maps.to(promoted(maps))
+
+
+def _check_size(where: str, got: int, expected: int, option: str, hint: str = "") -> None:
+    if got != expected:
+        raise ShapeError(
+            "the method was made for another size",
+            where=where,
+            got=str(got),
+            expected=str(expected),
+            hint=hint or f"Make the method with option {option}={got}.",
+        )
 
 
 def _of_request(features: Features, request: FeatureRequest) -> Tensor:
@@ -96,14 +93,8 @@ def class_text(text: Tensor | None, n: int, width: int, *, hint: str = "") -> Te
             got="none",
             expected=f"embeddings (b {n} {width}) of the names of the support classes",
         )
-    if check_shape(text, f"… {n} d", "text")["d"] != width:
-        raise ShapeError(
-            "the method was made for text embeddings of another length",
-            where="text",
-            got=str(text.shape[-1]),
-            expected=str(width),
-            hint=hint or f"Make the method with option text_width={text.shape[-1]}.",
-        )
+    check_shape(text, f"… {n} d", "text")
+    _check_size("text", text.shape[-1], width, "text_width", hint)
     return text
 
 
