@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fewact.recordings.find import Segment
 from fewact.recordings.formats import read_events
 from fewact.recordings.found_page import found_page
 from fewact.recordings.index import IndexedRecording
+from fewact.recordings.segments import Segment
 from tests.page.browser import CHROMIUM, playwright
 from tests.report.test_explanation import HOSTILE
 
