@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 
 import torch
-from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,6 +19,7 @@ from fewact.features.request import FeatureRequest, Request, View
 from fewact.lab import methods as lab_methods
 from fewact.lab.evaluation import VideoFeatures, checkpoint, compare, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from fewact.lab.training import Recipe, TrainingData, train
 from fewact.networks import Card
 from fewact.synthetic import motions
