@@ -68,21 +68,26 @@ def test_otam_vector(case, compare, dtype):
     compare(case, got, float32=dtype == torch.float32)
 
 
+def _both_reductions(inputs, eps, aligner):
+    """Distances and scores by name, as sums and as means."""
+    scores = {}
+    for reduction in ("sum", "mean"):
+        distance, shots, means = _episode_scores(inputs, eps, aligner, reduction=reduction)
+        scores[f"distance_{reduction}"] = distance
+        scores[f"logits_{reduction}_average_over_shots"] = shots
+        scores[f"logits_{reduction}_to_class_mean_frames"] = means
+    return scores
+
+
 @pytest.mark.vectors("bi_mhm.json")
 @PRECISIONS
 def test_bi_mhm_vector(case, compare, dtype):
     inputs = _tensors(case, dtype)
-    got = {}
-    for reduction in ("sum", "mean"):
-        if "cost" in inputs:
-            got[reduction] = align.bi_mhm(inputs["cost"], reduction=reduction).value
-            continue
-        distance, shots, means = _episode_scores(
-            inputs, case["params"]["eps"], align.bi_mhm, reduction=reduction
-        )
-        got[f"distance_{reduction}"] = distance
-        got[f"logits_{reduction}_average_over_shots"] = shots
-        got[f"logits_{reduction}_to_class_mean_frames"] = means
+    if "cost" in inputs:
+        cost = inputs["cost"]
+        got = {name: align.bi_mhm(cost, reduction=name).value for name in ("sum", "mean")}
+    else:
+        got = _both_reductions(inputs, case["params"]["eps"], align.bi_mhm)
     compare(case, got, float32=dtype == torch.float32)
 
 
@@ -91,13 +96,7 @@ def test_bi_mhm_vector(case, compare, dtype):
 def test_diagonal_vector(case, compare, dtype):
     if "distance_mean" not in case["expected"]:
         pytest.skip("no alignment: pooled rules belong to the method")
-    inputs, eps = _tensors(case, dtype), case["params"]["eps"]
-    got = {}
-    for reduction in ("sum", "mean"):
-        distance, shots, means = _episode_scores(inputs, eps, align.diagonal, reduction=reduction)
-        got[f"distance_{reduction}"] = distance
-        got[f"logits_{reduction}_average_over_shots"] = shots
-        got[f"logits_{reduction}_to_class_mean_frames"] = means
+    got = _both_reductions(_tensors(case, dtype), case["params"]["eps"], align.diagonal)
     compare(case, got, float32=dtype == torch.float32)
 
 

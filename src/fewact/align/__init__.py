@@ -1,6 +1,8 @@
 """Aligners: the cost of matching two sets of parts, and how the parts were matched.
 
-Each is a function ``aligner(cost, …) -> Alignment(value, plan)`` of costs (… m m').
+Each is a function ``aligner(cost, …) -> Alignment(value, plan)`` of costs (… m m'). All raise
+``ShapeError`` for costs with fewer than two axes or an empty axis, and ``AlignmentError`` for costs
+that are NaN or infinite.
 """
 
 from fewact.align.alignment import Alignment

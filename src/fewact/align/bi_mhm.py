@@ -29,8 +29,6 @@ def bi_mhm(
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost. A tie goes to one of the nearest.
 
     Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
         OptionError: The reduction is unknown.
 
     >>> import numpy as np

@@ -22,7 +22,6 @@ def diagonal(
 
     Raises:
         ShapeError: The costs are not square.
-        AlignmentError: A cost is NaN or infinite.
         OptionError: The reduction is unknown.
 
     >>> import numpy as np

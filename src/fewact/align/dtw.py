@@ -110,10 +110,6 @@ def dtw(cost: Array, *, diagonal: float = 1.0, plan: bool = True) -> Alignment[A
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost: 1 on the path, ``diagonal`` after a diagonal
         step, 0 elsewhere. A tie prefers the diagonal step.
 
-    Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
-
     >>> import numpy as np
     >>> dtw(np.array([[1.0, 5.0, 5.0], [5.0, 1.0, 2.0]])).value
     array(4.)
@@ -134,7 +130,7 @@ def soft_dtw(cost: Array, smoothing: float = 0.1, *, plan: bool = True) -> Align
         probability that the path runs through each cell.
 
     Raises:
-        OptionError: The smoothing is negative. Other errors as for ``dtw``.
+        OptionError: The smoothing is negative.
 
     >>> import numpy as np
     >>> soft_dtw(np.array([[2.0, 3.0]])).value

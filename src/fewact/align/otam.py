@@ -49,8 +49,6 @@ def otam(
         the probability that the path runs through each cell, summed over both directions.
 
     Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
         OptionError: The smoothing is negative.
 
     >>> import numpy as np

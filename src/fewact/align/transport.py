@@ -113,10 +113,6 @@ def hungarian(cost: Array, *, plan: bool = True) -> Alignment[Array]:
         ``value`` (…); ``plan`` (… m m'), ∂value/∂cost, with rows summing to 1/m and columns to
         1/m'; for m = m' a permutation divided by m. A tie goes to one of the optima.
 
-    Raises:
-        ShapeError: The costs have fewer than two axes, or one is empty.
-        AlignmentError: A cost is NaN or infinite.
-
     >>> hungarian(np.array([[1.0, 2.0], [1.0, 4.0]])).value
     array(1.5)
     """

@@ -268,7 +268,8 @@ class RegionFinder:
             f for f in _uncrossed(self._followed) if len(f.samples) >= LEAST_TRACK_SECONDS * RATE
         ]
         rows = self._size[0] / self._scale
-        kept = [f for f in map(_not_held, long) if _longest_side(f) >= LEAST_REGION_SIDE * rows]
+        smallest = LEAST_REGION_SIDE * rows  # of the longer side
+        kept = [f for f in map(_not_held, long) if np.median(f.boxes[:, 2:].max(1)) >= smallest]
         ordered = sorted(_joined(kept), key=lambda f: (f.samples[0].time, f.box.x))
         return [self._track(str(number), f) for number, f in enumerate(ordered, start=1)]
 
@@ -576,10 +577,6 @@ def _difference(before: Sequence[_Sample], after: Sequence[_Sample]) -> float:
     return (
         COLOUR_WEIGHT * (1 - float(first @ second)) + SIZE_WEIGHT * size + PLACE_WEIGHT * distance
     )
-
-
-def _longest_side(followed: _Followed) -> float:
-    return float(np.median(followed.boxes[:, 2:].max(1)))
 
 
 def _joined(followed: Sequence[_Followed]) -> list[_Followed]:
