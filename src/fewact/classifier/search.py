@@ -28,7 +28,6 @@ from fewact.classifier.windows import (
 from fewact.core.errors import VideoError
 from fewact.data import AnyClip
 from fewact.features.extract import Timing
-from fewact.features.ring import FeatureRing
 from fewact.networks import Backbone
 from fewact.video import EveryNth, collect_warnings
 from fewact.video.resizing import channels_last
@@ -154,6 +153,8 @@ def encode_windows(
         kept = _read_kept(clip, backbone, KeepFrames(rate, 0.0, MOST_SAMPLES), used)
     if kept is None:
         return []
+    from fewact.features.ring import FeatureRing  # no short clip needs it
+
     ring = FeatureRing(backbone, pipeline.requests, timing, static=static)
     for time, image in kept.within(used):
         ring.add(time, image, kept.aspect)

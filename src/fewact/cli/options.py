@@ -115,7 +115,13 @@ def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequenc
         arguments: Video files, folders and patterns, or one file of features.
         dataset: Dataset of the rows; None for all.
     """
-    from fewact.data import Clip, expand_paths, is_features, read_features
+    from fewact.data.clips import Clip
+    from fewact.data.files import VIDEO_SUFFIXES, expand_paths
+
+    if all(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in arguments):
+        check_dataset(dataset, features=False)
+        return [Clip(path) for path in expand_paths(arguments)]
+    from fewact.data import is_features, read_features
     from fewact.data.poses import is_poses, read_poses
 
     if any(map(is_poses, arguments)):

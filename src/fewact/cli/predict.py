@@ -110,8 +110,8 @@ def predict(
         )
     by_subject = regions or boxes is not None
     with loading():
-        from fewact import FewShotClassifier
         from fewact.classifier.calibration import check_set_rate
+        from fewact.classifier.few_shot import FewShotClassifier
         from fewact.classifier.unknown import check_rate
         from fewact.data import FeatureClip
         from fewact.features.extract import Timing
