@@ -33,9 +33,9 @@ from fewact.lab.networks.network import Network, PairedNetwork, StagedNetwork
 from fewact.lab.networks.torch_engine import folded, norms_of
 from fewact.lab.networks.torch_weights import as_arrays, tensors_of
 from fewact.networks import AUTO, Backbone, Card, Level, packaged, reference
-from fewact.networks.onnx_engine import FACTS, IMAGES, PREFIX, PROBE, Graph, rounded
+from fewact.networks.onnx_engine import GRAPH_LIST, IMAGE_INPUT, PREFIX, PROBE, Graph, rounded
 from fewact.networks.packaged import MobileNetV2Options
-from fewact.networks.packaged.pinned import LITE0, LITE1, PinnedFile
+from fewact.networks.packaged.pinned import LITE0_FILE, LITE1_FILE, PinnedFile
 from fewact.networks.weights import Arrays
 from fewact.synthetic import motions
 from fewact.video import Segments
@@ -54,14 +54,14 @@ VIDEOS, FRAMES = 4, 4
 
 def main() -> None:
     """Write the tables, and the graphs of each network into a folder of its name."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else packaged.FOLDER
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else packaged.GRAPHS_FOLDER
     write_tables(folder)
     for options in NETWORKS:
         made = networks.create(**options, device="cpu", precision="float32")
         network = folded(made.network)
         if made.card.weights == "random":
             make_different(network)
-        name = packaged.NETWORKS[made.card.name].graph_name(made.network.options)
+        name = packaged.PACKAGED_NETWORKS[made.card.name].graph_name(made.network.options)
         tensors = {PREFIX + key: x for key, x in as_arrays(tensors_of(network)).items()}
         graphs = export(network, made.card, tensors)
         named = {weight for graph in graphs for weight in graph.weights}
@@ -71,11 +71,12 @@ def main() -> None:
         if name == IN_INT8:
             frames = calibration(made)
             images = made.normalise(torch.from_numpy(frames)).contiguous().numpy()
-            inputs: dict[str, Any] = {IMAGES: images} | made.features(frames, ["shallow", "middle"])
+            features = made.features(frames, ["shallow", "middle"])
+            inputs: dict[str, Any] = {IMAGE_INPUT: images} | features
             in_int8 = [quantise(graph, tensors, inputs) for graph in graphs]
             write_graphs(folder / f"{IN_INT8}-int8", in_int8)
     (folder / PROBE.name).write_bytes(probe())
-    write_text(folder / reference.FILE.name, json.dumps(expected()) + "\n")
+    write_text(folder / reference.EXPECTED_FILE.name, json.dumps(expected()) + "\n")
 
 
 def expected() -> dict[str, list[float]]:
@@ -87,8 +88,8 @@ def expected() -> dict[str, list[float]]:
 def write_tables(folder: Path) -> None:
     """Write the table of each part of the networks."""
     parts: tuple[tuple[Network, str, PinnedFile | None], ...] = (
-        (EfficientNetLite0(None), "efficientnet-lite0", LITE0),
-        (EfficientNetLite1(None), "efficientnet-lite1", LITE1),
+        (EfficientNetLite0(None), "efficientnet-lite0", LITE0_FILE),
+        (EfficientNetLite1(None), "efficientnet-lite1", LITE1_FILE),
         (MobileNetV2(MobileNetV2Options("torchvision")), "mobilenet-v2", None),
     )
     for network, name, pinned in parts:
@@ -140,16 +141,16 @@ def parts_of(network: Network, card: Card) -> tuple[Part, ...]:
         late = Part("late", _Late(network), {"middle": middle}, ("maps", "vectors"))
         if isinstance(network, PairedNetwork):
             late = replace(
-                late, module=_PairedLate(network), inputs={"middle": middle, IMAGES: images}
+                late, module=_PairedLate(network), inputs={"middle": middle, IMAGE_INPUT: images}
             )
         return (
-            Part("shallow", _Shallow(network), {IMAGES: images}, ("shallow",)),
+            Part("shallow", _Shallow(network), {IMAGE_INPUT: images}, ("shallow",)),
             Part("middle", _Middle(network), {"shallow": shallow}, ("middle",)),
             late,
         )
     both: tuple[Level, ...] = ("maps", "vectors")
     levels = tuple(level for level in both if card.has(level))
-    return (Part("network", _Levels(network, levels), {IMAGES: images}, levels),)
+    return (Part("network", _Levels(network, levels), {IMAGE_INPUT: images}, levels),)
 
 
 class _Stage(nn.Module):
@@ -272,7 +273,7 @@ def write_graphs(folder: Path, graphs: Sequence[Graph]) -> None:
             {key: value for key, value in facts.items() if value or key != "scales"}
             | {"sha256": sha256}
         )
-    write_text(folder / FACTS, json.dumps({"graphs": entries}, indent=1) + "\n")
+    write_text(folder / GRAPH_LIST, json.dumps({"graphs": entries}, indent=1) + "\n")
 
 
 @torch.no_grad()

@@ -75,14 +75,16 @@ def test_a_gpu_is_used_where_onnx_runtime_can(monkeypatch: pytest.MonkeyPatch) -
             requested.append(providers[0])
 
         def get_providers(self) -> list[str]:
-            return [onnx_engine.CUDA, onnx_engine.CPU]
+            return [onnx_engine.CUDA_PROVIDER, onnx_engine.CPU_PROVIDER]
 
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     assert create(device="auto").device == "cuda"
     assert create(device="cuda:1").device == "cuda:1"
-    expected = [(onnx_engine.CUDA, {"device_id": number, "use_tf32": "0"}) for number in "01"]
+    expected = [
+        (onnx_engine.CUDA_PROVIDER, {"device_id": number, "use_tf32": "0"}) for number in "01"
+    ]
     assert requested == [expected[0]] * 3 + [expected[1]] * 3
 
 

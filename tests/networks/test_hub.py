@@ -13,7 +13,7 @@ from fewact import networks
 from fewact.core.arrays import save_tensors
 from fewact.core.errors import WeightsError
 from fewact.networks.hub import hub_client
-from fewact.networks.packaged import NETWORKS
+from fewact.networks.packaged import PACKAGED_NETWORKS
 from fewact.networks.weights import random
 from tests.hub import COMMIT, serving, settings, silent
 from tests.lab.networks import tiny
@@ -65,7 +65,7 @@ def test_weights_come_from_the_hub_and_failures_are_reported(
     pytest.importorskip("huggingface_hub")
     root, endpoint = hub
     (root / "owner" / "net").mkdir(parents=True)
-    content = save_tensors(random(NETWORKS["mobilenet-v2"].shapes))
+    content = save_tensors(random(PACKAGED_NETWORKS["mobilenet-v2"].shapes))
     (root / "owner" / "net" / "model.safetensors").write_bytes(content)
     (root / "owner" / "net" / "config.json").write_text("{}")
     (root / "owner" / "old").mkdir()

@@ -17,8 +17,8 @@ from fewact.core import workers
 from fewact.core.errors import OptionError, WeightsError
 from fewact.lab import networks as lab
 from fewact.networks import Backbone, Level, building, onnx_engine
-from fewact.networks.onnx_engine import LARGEST, PROBE, read_graphs, rounded, saturates
-from fewact.networks.packaged import FOLDER
+from fewact.networks.onnx_engine import LARGEST_INT8, PROBE, read_graphs, rounded, saturates
+from fewact.networks.packaged import GRAPHS_FOLDER
 
 LEVELS: tuple[Level, ...] = ("shallow", "middle", "maps", "vectors")
 TWO: tuple[Level, ...] = ("middle", "vectors")
@@ -89,7 +89,7 @@ def test_the_middle_alone_does_not_run_the_last_stage(
 
 def test_a_damaged_graph_is_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "graphs"
-    shutil.copytree(FOLDER / "efficientnet-lite0", folder)
+    shutil.copytree(GRAPHS_FOLDER / "efficientnet-lite0", folder)
     path = folder / "late.onnx"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -105,7 +105,7 @@ def test_onnx_runtime_may_come_from_another_package(
     """Such as ``onnxruntime-gpu``, whose version is not that of a package ``onnxruntime``."""
     (tmp_path / "other_runtime.py").write_text("from onnxruntime import *\n__version__ = '1.30'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(onnx_engine, "PACKAGE", "other_runtime")
+    monkeypatch.setattr(onnx_engine, "RUNTIME", "other_runtime")
     assert networks.create(weights="random", device="cpu").card.engine == "onnx"
 
 
@@ -115,7 +115,7 @@ def test_an_onnx_runtime_that_cannot_be_loaded_says_why(
 ) -> None:
     (tmp_path / "broken_runtime.py").write_text('raise ImportError("DLL load failed")\n')
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(onnx_engine, "PACKAGE", "broken_runtime")
+    monkeypatch.setattr(onnx_engine, "RUNTIME", "broken_runtime")
     with pytest.raises(OptionError) as raised:
         networks.create(weights="random", device="cpu", precision=precision)
     assert raised.value.got == "DLL load failed"
@@ -157,7 +157,7 @@ def test_products_are_exact_where_they_do_not_saturate() -> None:
     session = onnxruntime.InferenceSession(PROBE.read_bytes(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     left = rng.integers(0, 256, (5, 33)).astype(np.uint8)
-    right = rng.integers(-LARGEST, LARGEST + 1, (33, 7)).astype(np.int8)
+    right = rng.integers(-LARGEST_INT8, LARGEST_INT8 + 1, (33, 7)).astype(np.int8)
     (found,) = session.run(None, {"left": left, "right": right})
     if not saturates():
         assert (found == left.astype(np.int32) @ right.astype(np.int32)).all()

@@ -10,7 +10,7 @@ import torch
 from fewact import networks
 from fewact.core.arrays import save_tensors
 from fewact.core.errors import WeightsError
-from fewact.networks.packaged import NETWORKS
+from fewact.networks.packaged import PACKAGED_NETWORKS
 from fewact.networks.weights import random, read
 
 NAME = "mobilenet-v2"
@@ -20,7 +20,7 @@ KEY = "features.3.conv.1.0.weight"
 @pytest.fixture(scope="session")
 def tensors():
     """All tensors of a MobileNet v2, as its file would hold them."""
-    return random(NETWORKS[NAME].shapes)
+    return random(PACKAGED_NETWORKS[NAME].shapes)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def create(weights, name=NAME, **options):
 
 
 def loaded(weights):
-    return NETWORKS[NAME].fitting(read(weights))
+    return PACKAGED_NETWORKS[NAME].fitting(read(weights))
 
 
 def test_a_file_gives_the_weights_that_are_in_it(save, tensors):

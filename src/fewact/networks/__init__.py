@@ -56,18 +56,18 @@ def create(
     size: int = 0,
     **options: Any,
 ) -> Backbone:
-    """Create a backbone.
+    """Create a backbone; its card contains the chosen precision and engine.
 
     Args:
-        name: See ``BackboneSpec``, as for all arguments.
+        name: Network. This and the other arguments are described at ``BackboneSpec``.
         weights: Weights.
-        device: Name of a device.
-        precision: Precision. The card contains the one that was chosen.
-        engine: Inference engine. The card contains the one that was chosen.
+        device: Device.
+        precision: Precision.
+        engine: Inference engine.
         resize: How frames are brought to the input size.
         sampler: Rule that chooses the frames of a video.
-        size: Height and width that frames are resized to.
-        **options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
+        size: Height and width of frames.
+        **options: Options of the network.
 
     Raises:
         UnknownNameError: There is no backbone of this name.
@@ -94,7 +94,7 @@ def create(
 def create_text(
     name: str = "minilm", *, weights: str | Path = "default", device: str = "auto"
 ) -> Any:
-    """Create a text encoder of the lab; that of a backbone is its attribute ``text``.
+    """Create a text encoder of the lab; a backbone's text encoder is its attribute ``text``.
 
     Args:
         name: One of ``text_names()``: ``minilm`` is a small sentence encoder, whose weights come

@@ -16,11 +16,12 @@ from fewact.networks.transform import prepared
 from fewact.networks.weights import Weights, digest, header_facts
 
 MIDDLE_STRIDE = 16
-"""Stride of the level ``middle``; a graph pads frames of other sizes differently from torch."""
+"""Stride of the level ``middle``. Sides of frames must be multiples of it: a graph pads other sizes
+differently from torch."""
 
 
 class Engine(Protocol):
-    """What computes features: a network with its weights on a device."""
+    """A network with its weights on a device."""
 
     @property
     def name(self) -> EngineName:
@@ -28,11 +29,11 @@ class Engine(Protocol):
 
     @property
     def device(self) -> Device:
-        """Device that it computes on."""
+        """Device of the network."""
 
     @property
     def frames_together(self) -> int:
-        """Number of frames that the network reads together, a multiple of a slot's."""
+        """Number of frames that the network reads together, a multiple of the frames of a slot."""
 
     def run(
         self, frames: NDArray[np.uint8], levels: Sequence[Level]
@@ -86,8 +87,8 @@ class Backbone:
             frames: (… h w 3) RGB, uint8.
 
         Returns:
-            Resized frames (… 3 H W) uint8, a view of an array (… H W 3); of frames that have the
-            size already, a view of them.
+            Resized frames (… 3 H W) uint8, a view of an array (… H W 3). Frames that have the
+            size already are not copied.
 
         Raises:
             ShapeError: The frames have another shape or type.
@@ -150,7 +151,7 @@ class Backbone:
 
     @property
     def reads_single_frames(self) -> bool:
-        """Whether the features of a slot are those of one frame, whatever the others show."""
+        """Whether each slot's features depend on one frame alone."""
         return self.frames_together == 1 and self.card.frames_per_slot == 1
 
     def check_number(self, frames: int) -> None:
@@ -183,7 +184,7 @@ def make_card(
 
     Args:
         description: Facts of the network with its options.
-        weights: Weights; facts in the header of their file replace those of the default weights.
+        weights: Weights; facts in their file's header replace facts of the default weights.
         tensors: Tensors of the network by name.
         parameters: Number of weights.
         **choices: Precision, and how frames are read: ``resize``, ``sampler``, ``size``.

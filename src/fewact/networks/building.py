@@ -1,4 +1,4 @@
-"""A backbone by the names of its network, its weights and its engine.
+"""Creation of a backbone by the names of its network, weights and engine.
 
 ``onnx`` runs ONNX Runtime, in float32 and int8, for networks whose graphs come with fewact.
 ``torch`` runs every network, on every device, in float32 and bfloat16; it is part of the lab.
@@ -26,12 +26,12 @@ from fewact.networks.onnx_engine import (
     rounded,
     saturates,
 )
-from fewact.networks.packaged import FOLDER, NETWORKS, PackagedNetwork, folded
+from fewact.networks.packaged import GRAPHS_FOLDER, PACKAGED_NETWORKS, PackagedNetwork, folded
 from fewact.networks.weights import Weights, random, read
 
-LAB = "fewact.lab.networks.building"
+LAB_BUILDING = "fewact.lab.networks.building"
 STATISTICS = (".running_mean", ".running_var")
-"""Ends of the names of tensors that are no parameters."""
+"""Ends of the names of tensors that do not count as parameters."""
 
 
 def build(
@@ -62,7 +62,7 @@ def build(
         ExtraError: The network, engine, precision or device needs the lab.
     """
     check_engine(engine, precision, device)
-    network = NETWORKS.get(name)
+    network = PACKAGED_NETWORKS.get(name)
     if network is None and (engine == "onnx" or precision == "int8"):
         raise OptionError(
             "no graph of this network comes with fewact",
@@ -72,7 +72,7 @@ def build(
         )
     needs_lab = name if network is None else _part_of_lab(device, precision, engine)
     if network is None or needs_lab:
-        backbone: Backbone = import_lab(needs_lab, LAB).build(
+        backbone: Backbone = import_lab(needs_lab, LAB_BUILDING).build(
             name, weights=weights, device=device, precision=precision, options=options, **reading
         )
         return backbone
@@ -80,13 +80,13 @@ def build(
     parts = _parts(network, weights, options, precision=precision, **reading)
     why = "requested" if engine == "onnx" else f"the fastest in {precision}"
     if device == "auto" and precision == "float32" and has_cuda():
-        with suppress(OptionError):  # There may be no GPU.
+        with suppress(OptionError):  # there may be no GPU
             return Backbone(parts[-1], OnnxEngine(*parts, "cuda"), why)
     return Backbone(parts[-1], OnnxEngine(*parts, "cpu" if device == "auto" else device), why)
 
 
 def _part_of_lab(device: Device, precision: str, engine: str) -> str:
-    """Return what needs the lab though the network comes with fewact; "" if nothing does."""
+    """Return the option by which a network that comes with fewact needs the lab; "" for none."""
     if engine == "torch":
         return "the engine torch"
     if precision == "bfloat16":
@@ -106,20 +106,20 @@ def _parts(
     **reading: Any,
 ) -> tuple[tuple[Graph, ...], dict[str, NDArray[Any]], Card]:
     """Return the graphs of a network, their weights, and its card."""
-    made: Any = make_options(network.Options, options, of=network.description.name)
-    found = _read(network, weights)
-    made = network.resolve(made, found)
-    tensors = found.tensors
+    checked: Any = make_options(network.Options, options, of=network.description.name)
+    loaded = _read(network, weights)
+    resolved = network.resolve(checked, loaded)
+    tensors = loaded.tensors
     card = make_card(
-        network.describe(made),
-        found,
+        network.describe(resolved),
+        loaded,
         tensors,
         parameters=sum(x.size for n, x in tensors.items() if not n.endswith(STATISTICS)),
         precision=precision,
         **reading,
     )
     ending = "-int8" if precision == "int8" else ""
-    graphs = read_graphs(FOLDER / f"{network.graph_name(made)}{ending}")
+    graphs = read_graphs(GRAPHS_FOLDER / f"{network.graph_name(resolved)}{ending}")
     if not graphs:
         raise OptionError(
             "no graph of this network in int8 comes with fewact",
@@ -140,10 +140,10 @@ def _parts(
 
 
 def _read(network: PackagedNetwork, weights: str) -> Weights:
-    """Return weights with the tensors of a network, all of them or none."""
+    """Return weights with all tensors of a network."""
     if weights == "default":
         return network.default_weights()
     if weights == "random":
         return Weights(random(network.shapes), weights)
-    found = read(weights)
-    return replace(found, tensors=network.fitting(found))
+    loaded = read(weights)
+    return replace(loaded, tensors=network.fitting(loaded))

@@ -21,14 +21,15 @@ EngineName = Literal["torch", "onnx"]
 
 Resize = Literal["squash", "centre-crop", "squash-crop"]
 """How frames are brought to the input size. ``squash``: both sides are resized, without keeping the
-aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of it, 256 for 224, and the middle
-is cut out. ``squash-crop``: both sides are resized to 8/7 of it, and the middle is cut out."""
+aspect ratio. ``centre-crop``: the shorter side is resized to 8/7 of the input size, 256 for 224,
+and the middle is cut out. ``squash-crop``: both sides are resized to 8/7 of the input size, and the
+middle is cut out."""
 
 READING = ("resize", "sampler", "size")
 """Facts of how frames are chosen and resized."""
 
 LATER = (*READING, "shallow", "joints")
-"""Facts that are left out where they have their default, so that they change no older digest."""
+"""Facts that are left out of a digest if they have their default, so that older digests stay."""
 
 NOT_IN_DIGESTS = ("weights", "licence", "shallow")
 """Facts that change no feature, or that the name of the network decides."""
@@ -87,7 +88,7 @@ class Card:
     joints: str = ""
 
     def facts(self, *without: str) -> dict[str, Any]:
-        """Return the facts by name, without some, and without later ones that are defaults."""
+        """Return the facts by name, without some and without defaults of ``LATER``."""
         defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value
@@ -103,7 +104,7 @@ class Card:
     def is_read(self, reading: Mapping[str, Any]) -> bool:
         """Return whether frames are chosen and resized so, by some options of ``create``."""
         settings = {"resize": self.resize, "sampler": self.sampler}
-        sizes = (self.size, self.input_size[0])  # 224 means the same as 0, where it is the own one.
+        sizes = (self.size, self.input_size[0])  # 0 and the network's own size mean the same
         return all(
             value in sizes if name == "size" else settings[name] == value
             for name, value in reading.items()
@@ -111,14 +112,14 @@ class Card:
 
     @property
     def summary(self) -> str:
-        """Name, precision and engine, and how frames are read if not as by default."""
+        """Name, precision and engine, and the options of reading that are not at their default."""
         named = {"size": f"{self.size} pixels"}
         words = [str(named.get(name, value)) for name, value in self.reading.items()]
         return ", ".join([self.name, self.precision, self.engine, *words])
 
     @property
     def flags(self) -> str:
-        """Options of the command line that choose this backbone, but for its weights."""
+        """Options of the command line that choose this backbone, without its weights."""
         values = {"backbone": self.name, "precision": self.precision, "engine": self.engine}
         return " ".join(f"--{name} {value}" for name, value in (values | self.reading).items())
 
@@ -181,7 +182,7 @@ class Card:
         return shape
 
     def prepared_aspect(self, aspect: float) -> float:
-        """Return width over height of what is left of a frame of an aspect after resizing."""
+        """Return width over height of the part of a frame that is left after resizing."""
         height, width = self.input_size
         return width / height if self.resize == "centre-crop" else aspect
 
@@ -192,7 +193,7 @@ class Card:
 
     @property
     def network_digest(self) -> str:
-        """SHA-256 of the same facts without the engine: if equal, features differ by rounding."""
+        """SHA-256 of these facts without the engine; features of two engines differ by rounding."""
         return self._digest(*NOT_IN_DIGESTS, "engine")
 
     def _digest(self, *without: str) -> str:

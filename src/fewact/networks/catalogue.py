@@ -42,12 +42,12 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
-"""Of the training of EfficientNet-Lite; EfficientNet itself was trained with those of ImageNet."""
+"""Normalisation in the training of EfficientNet-Lite; EfficientNet was trained with ImageNet's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description(Card):
-    """Card of a backbone before weights are read; licence and data are those of the default ones.
+    """Card of a backbone before weights are read; it describes the default weights.
 
     Args:
         summary: One line on the network and its use.
@@ -293,9 +293,7 @@ def describe(name: str = "auto") -> Description:
 
 
 def register(name: str) -> Callable[[Any], Any]:
-    """Return a decorator that registers a custom network under a name.
-
-    It is a subclass of ``fewact.lab.networks.Network``.
+    """Return a decorator that registers a subclass of ``fewact.lab.networks.Network``.
 
     Raises:
         UnknownNameError: The name is taken.

@@ -23,7 +23,7 @@ OTHER_NAMES: Final = {
     "apple": "mps",
     "0": "cuda:0",
 }
-"""Names that people use for devices, and the engines'."""
+"""Names that people use for devices, and the names that engines know."""
 
 
 def check_device_name(name: str) -> str:
@@ -54,7 +54,7 @@ def device_type(device: Device) -> str:
 
 
 def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
-    """Return a name of an option that has few values."""
+    """Return the value of an option after checking that it is a choice."""
     if name not in choices:
         raise OptionError(
             f"there is no such {what}",
@@ -67,7 +67,7 @@ def check_name(what: str, name: str, choices: tuple[str, ...]) -> str:
 
 
 def check_engine(engine: str, precision: str, device: Device) -> None:
-    """Refuse ``onnx`` and int8 where they do not run; ``auto`` is a device that is not resolved."""
+    """Refuse ``onnx`` and int8 where they do not run; the device may be ``auto``."""
     got = f"engine {engine}, device {device}, precision {precision}"
     type_ = device_type(device)
     if engine == "onnx" and (type_ not in ("auto", "cpu", "cuda") or precision == "bfloat16"):

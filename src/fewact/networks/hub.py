@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 INSTALL = "Run: pip install huggingface_hub"
 
-LONGEST_NAME = 96
-"""Number of characters that the name of an owner or of a repository has at most."""
+LONGEST_HUB_NAME = 96
+"""Most characters in the name of an owner or of a repository."""
 
 
 def is_repository(text: str) -> bool:
@@ -26,16 +26,16 @@ def is_repository(text: str) -> bool:
     name, _, _ = text.partition("@")
     parts = name.split("/")
     return len(parts) == 2 and all(
-        re.fullmatch(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*", part) and len(part) <= LONGEST_NAME
+        len(part) <= LONGEST_HUB_NAME and re.fullmatch(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*", part)
         for part in parts
     )
 
 
 @contextmanager
 def hub_client(refusal: type[UserError], where: str, expected: str = "") -> Iterator[Any]:
-    """Yield the client ``huggingface_hub``; what it raises becomes a refusal of one line.
+    """Yield the client ``huggingface_hub``; turn its errors into a refusal of one line.
 
-    Its messages about each attempt are not shown.
+    The client's messages about each attempt are not shown.
     """
     try:
         hub = importlib.import_module("huggingface_hub")
@@ -76,8 +76,8 @@ def check_answers(hub: Any) -> None:
 def download(hub: Any, fetch: Callable[[bool], T]) -> T:
     """Download from the hub; if it does not answer, read what was downloaded before.
 
-    ``fetch`` gets the client's ``local_files_only``. It raises errors of the client, whose cause
-    is why the hub did not answer.
+    ``fetch`` gets the client's ``local_files_only``. If nothing was downloaded before, the client's
+    error is raised, with the reason why the hub did not answer as its cause.
     """
     try:
         check_answers(hub)

@@ -1,8 +1,7 @@
 """Features by ONNX Runtime: on a CPU in float32 and int8, on a CUDA GPU in float32.
 
-In int8 weights are rounded when they are read: activations have eight bits without a sign, weights
-eight bits with one, a scale for each output channel and the zero point 0; the scales of activations
-are part of a graph.
+In int8 weights are rounded when they are read. They are signed, with a scale for each output
+channel and the zero point 0. Activations are unsigned; their scales are part of a graph.
 """
 
 import hashlib
@@ -22,26 +21,26 @@ from fewact.core.errors import OptionError, WeightsError
 from fewact.core.workers import side_by_side
 from fewact.networks.card import Card, EngineName, Level
 from fewact.networks.choices import Device
-from fewact.networks.packaged import FOLDER
+from fewact.networks.packaged import GRAPHS_FOLDER
 from fewact.networks.transform import normalised
 
-PACKAGE = "onnxruntime"
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+RUNTIME = "onnxruntime"
+CPU_PROVIDER, CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 SILENT = 4
 """Level of ONNX Runtime's messages at which a provider that cannot be loaded prints none."""
 
-IMAGES = "images"
-"""Input of a graph that is no level."""
+IMAGE_INPUT = "images"
+"""Name of the input of a graph that is not a level of another graph."""
 
 PREFIX = "network."
 """Beginning of the names of a network's tensors in a graph."""
 
-LARGEST = 127
-FACTS = "graphs.json"
+LARGEST_INT8 = 127
+GRAPH_LIST = "graphs.json"
 FACTS_FILE = FileType("list of graphs", WeightsError, 16 * MIB)
 GRAPH_FILE = FileType("graph of a network", WeightsError, 64 * MIB)
-PROBE = FOLDER / "products-of-int8.onnx"
+PROBE = GRAPHS_FOLDER / "products-of-int8.onnx"
 
 NORMALISED_AT_ONCE = 2**17
 """Most values of images that are normalised together before some of them run."""
@@ -57,7 +56,7 @@ class Graph:
 
     Args:
         name: Name of the part.
-        inputs: Names of its inputs: ``images``, or a level of a part before.
+        inputs: Names of its inputs: ``images``, or a level that an earlier graph computes.
         outputs: Levels that it computes.
         weights: Names of its weights.
         content: Bytes of the model.
@@ -81,7 +80,7 @@ def read_graphs(folder: Path) -> tuple[Graph, ...]:
     if not folder.is_dir():
         return ()
     graphs = []
-    for facts in FACTS_FILE.json(folder / FACTS)["graphs"]:
+    for facts in FACTS_FILE.json(folder / GRAPH_LIST)["graphs"]:
         path = folder / f"{facts['name']}.onnx"
         content = GRAPH_FILE.content(path)
         if hashlib.sha256(content).hexdigest() != facts["sha256"]:
@@ -104,8 +103,8 @@ def read_graphs(folder: Path) -> tuple[Graph, ...]:
 class OnnxEngine:
     """Runs the graphs of a network, one after the other.
 
-    A run has one image, and one thread. So features depend neither on the other images nor on the
-    number of threads, to the last bit.
+    A run has one image and one thread. So the features of an image do not depend on other images
+    or on the number of threads, to the last bit.
 
     Args:
         graphs: Graphs in the order of computation.
@@ -149,17 +148,17 @@ class OnnxEngine:
 
         def run(group: NDArray[np.uint8]) -> list[dict[Level, NDArray[np.float32]]]:
             images = normalised(group, self._card)
-            return [self._run(images[i : i + 1], levels) for i in range(len(images))]
+            return [self._run(image[None], levels) for image in images]
 
         on_cpu = self.device == "cpu"
         runs = list(chain.from_iterable(side_by_side(run, groups) if on_cpu else map(run, groups)))
-        return {level: np.concatenate([one[level] for one in runs]) for level in levels}
+        return {level: np.concatenate([features[level] for features in runs]) for level in levels}
 
     def _run(
-        self, images: NDArray[np.float32], levels: Sequence[Level]
+        self, image: NDArray[np.float32], levels: Sequence[Level]
     ) -> dict[Level, NDArray[np.float32]]:
-        """Return features of normalised images, whose number is that of the graphs."""
-        arrays: dict[str, Any] = {IMAGES: images}
+        """Return features of a normalised image (1 3 H W)."""
+        arrays: dict[str, Any] = {IMAGE_INPUT: image}
         for graph, session in self._graphs:
             missing = {str(level) for level in levels} - arrays.keys()
             if not missing:
@@ -185,11 +184,11 @@ def _session(graph: Graph, tensors: Mapping[str, NDArray[Any]], device: Device) 
         )
     except MemoryError:
         raise
-    except Exception as error:  # Of many types: a graph that ONNX Runtime cannot read or run.
+    except Exception as error:  # its type depends on why the graph cannot be run
         raise OptionError(
             "ONNX Runtime cannot run the network", where=graph.name, got=_reason(error)
         ) from error
-    if session.get_providers()[0] != (CPU if device == "cpu" else CUDA):
+    if session.get_providers()[0] != (CPU_PROVIDER if device == "cpu" else CUDA_PROVIDER):
         raise _no_device(device)
     return session
 
@@ -211,23 +210,23 @@ def _options(runtime: Any) -> Any:
 
 
 def _providers(device: Device) -> list[Any]:
-    """Return what ONNX Runtime runs a graph on, the best first."""
+    """Return the execution providers of a graph, the best one first."""
     if device == "cpu":
-        return [CPU]
+        return [CPU_PROVIDER]
     number = device.partition(":")[2] or "0"
     # By default inputs of products are rounded to ten bits (TF32).
-    return [(CUDA, {"device_id": number, "use_tf32": "0"}), CPU]
+    return [(CUDA_PROVIDER, {"device_id": number, "use_tf32": "0"}), CPU_PROVIDER]
 
 
 def has_cuda() -> bool:
     """Return whether ONNX Runtime was built for CUDA GPUs; there may be none."""
-    return CUDA in _runtime().get_available_providers()
+    return CUDA_PROVIDER in _runtime().get_available_providers()
 
 
 def _runtime() -> Any:
     try:
-        return importlib.import_module(PACKAGE)
-    except (ImportError, OSError) as error:  # Such as a library of the system that is missing.
+        return importlib.import_module(RUNTIME)
+    except (ImportError, OSError) as error:  # such as a missing library of the system
         raise OptionError(
             "ONNX Runtime cannot be loaded",
             where="engine",
@@ -245,8 +244,8 @@ def rounded(
 ) -> dict[str, NDArray[Any]]:
     """Return the weights of a graph in int8 under their names in it.
 
-    Weights w (c …) of a layer become round(w / s) with s = max |w| / 127 for each of the c output
-    channels, its biases round(b / (s a)) as int32, where a is the scale of the layer's input.
+    Weights w (c …) of a layer become round(w / s), with the scale s = max |w| / 127 of each output
+    channel. Biases b (c) become round(b / (s a)) as int32; a is the scale of the layer's input.
 
     Args:
         tensors: Weights in float32: ``NAME.weight`` and ``NAME.bias`` of each layer.
@@ -257,7 +256,7 @@ def rounded(
         weight, bias = (
             tensors[f"{layer}.{name}"].astype(np.float64) for name in ("weight", "bias")
         )
-        scale = np.abs(weight).reshape(len(weight), -1).max(1) / LARGEST  # (c)
+        scale = np.abs(weight).reshape(len(weight), -1).max(1) / LARGEST_INT8  # (c)
         scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
         scale_bias = scale * np.float32(scale_in)
         largest = np.iinfo(np.int32).max
@@ -279,12 +278,14 @@ def rounded(
 def saturates() -> bool:
     """Return whether ONNX Runtime's sums of products of eight-bit numbers saturate here.
 
-    x86 processors without VNNI add two products in 16 bits, so that features would be others.
+    x86 processors without VNNI add two products in 16 bits, which changes the features.
     """
     runtime = _runtime()
-    session = runtime.InferenceSession(PROBE.read_bytes(), _options(runtime), providers=[CPU])
+    session = runtime.InferenceSession(
+        PROBE.read_bytes(), _options(runtime), providers=[CPU_PROVIDER]
+    )
     size = 64
     unsigned = np.full((size, size), 255, np.uint8)
-    signed = np.full((size, size), LARGEST, np.int8)
+    signed = np.full((size, size), LARGEST_INT8, np.int8)
     (sums,) = session.run(None, {"left": unsigned, "right": signed})
-    return bool((sums != 255 * LARGEST * size).any())
+    return bool((sums != 255 * LARGEST_INT8 * size).any())

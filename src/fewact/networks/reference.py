@@ -1,4 +1,4 @@
-"""Expected features of the default network: whether this machine computes what others do."""
+"""Expected features of the default network, to check the arithmetic of this machine."""
 
 from typing import Any, Final
 
@@ -9,12 +9,12 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import WeightsError
 from fewact.networks.backbone import Backbone
 from fewact.networks.card import FROM_SHALLOW
-from fewact.networks.packaged import FOLDER
+from fewact.networks.packaged import GRAPHS_FOLDER
 
-FILE: Final = FOLDER / "expected.json"
+EXPECTED_FILE: Final = GRAPHS_FOLDER / "expected.json"
 """Means of PyTorch's features by level."""
 
-TYPE = FileType("file of expected features", WeightsError, MIB)
+EXPECTED_TYPE = FileType("file of expected features", WeightsError, MIB)
 GROUPS = 8
 """Groups of neighbouring channels of a level; each has a mean."""
 
@@ -23,20 +23,20 @@ TOLERANCES: Final = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.2}
 
 
 def difference(backbone: Backbone) -> float:
-    """Return how far the features of the default network are from the expected ones.
+    """Return the difference of the default network's features from the expected features.
 
     Args:
         backbone: Network ``auto`` with its default weights and size.
 
     Returns:
-        Largest difference of a level's means, relative to the largest of them; at most the value
-        of ``TOLERANCES`` where the machine computes correctly.
+        Largest difference of a level's means, relative to the level's largest mean. A correct
+        machine has at most the value of ``TOLERANCES``.
     """
-    expected: dict[str, Any] = TYPE.json(FILE)
-    found = means(backbone)
+    expected: dict[str, Any] = EXPECTED_TYPE.json(EXPECTED_FILE)
+    computed = means(backbone)
     return max(
-        float(np.abs(np.subtract(found[level], right)).max() / np.abs(right).max())
-        for level, right in expected.items()
+        float(np.abs(np.subtract(computed[level], mean)).max() / np.abs(mean).max())
+        for level, mean in expected.items()
     )
 
 

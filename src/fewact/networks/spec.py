@@ -32,7 +32,7 @@ from fewact.video.samplers import SEGMENTS, sampler_of
 BACKBONE: Final = "backbone"
 """Name of the text encoder in the backbone's weights."""
 
-STRIDE, MAX_SIZE = 32, 1024
+STRIDE, LARGEST_SIDE = 32, 1024
 """Stride of the deepest maps, and the largest height and width of frames, in pixels."""
 
 CHOICES: Final = {"precision": PRECISIONS, "engine": ENGINES, "resize": get_args(Resize)}
@@ -61,8 +61,8 @@ class BackboneSpec(Spec):
             segments; or one of the published codes: ``perrett``, ``blocks``, ``window:RATE``,
             ``dense:STRIDE``, see ``fewact.video.samplers``.
         size: Height and width that frames are resized to, in pixels, a multiple of 32; 0 means 192
-            for ``auto``, and the network's own, such as 224, for a network that is named. Only some
-            networks read others.
+            for ``auto``, and the network's own, such as 224, for a named network. Only some
+            networks read other sizes.
         options: Options of this backbone, such as ``last_stride`` of ``resnet50``.
     """
 
@@ -99,21 +99,21 @@ class BackboneSpec(Spec):
     @classmethod
     def _check_size(cls, size: Any) -> int:
         number = int(size) if isinstance(size, Integral) else -1
-        if number % STRIDE or not 0 <= number <= MAX_SIZE:
+        if number % STRIDE or not 0 <= number <= LARGEST_SIDE:
             raise OptionError(
                 "invalid size of frames",
                 where="size",
                 got=str(size)[:40],
-                expected=f"a multiple of {STRIDE} up to {MAX_SIZE}, or 0 for the network's own",
+                expected=f"a multiple of {STRIDE} up to {LARGEST_SIDE}, or 0 for the network's own",
             )
         return number
 
     def over(self, default: Self | None) -> Self:
-        """Return this spec, with what it does not set taken from another one.
+        """Return this spec with unset values from a default.
 
         Args:
-            default: Spec of a trained method. None, one of another network, and one of features
-                whose weights are unknown change nothing.
+            default: Spec of a trained method. It is ignored if it is None, is of another network,
+                or does not state its weights.
         """
         if default is None or not default.weights:
             return self
@@ -123,7 +123,7 @@ class BackboneSpec(Spec):
         return default.model_copy(update=self.requested | {"options": options})
 
     def check(self) -> None:
-        """Refuse a backbone that cannot be created, as far as that is known before it is.
+        """Refuse a backbone that cannot be created, as far as its names say.
 
         Raises:
             UnknownNameError: There is no backbone of this name.
@@ -171,10 +171,10 @@ class TextSpec(Spec):
     Args:
         encoder: Text encoder: ``minilm``, ``clip`` or ``siglip``, or ``backbone`` for the encoder
             in the backbone's weights.
-        weights: Weights of the text encoder; ``default`` means those of the backbone, or the
+        weights: Weights of the text encoder; ``default`` means the backbone's weights, or the
             encoder's own.
         prompts: Name of a set of templates, one template with {}, .txt file with one template on
-            each line, or templates; empty for those of the method.
+            each line, or templates; empty for the method's templates.
     """
 
     encoder: Annotated[str, Flag("text-encoder", "NAME")] = BACKBONE
@@ -182,10 +182,11 @@ class TextSpec(Spec):
     prompts: Annotated[str | tuple[str, ...], Flag(metavar="TEMPLATES")] = ""
 
     def over(self, default: Self | None) -> Self:
-        """Return this spec, with what it does not set taken from another one.
+        """Return this spec with unset values from a default.
 
         Args:
-            default: Spec of a trained method; of another encoder only the prompts are taken.
+            default: Spec of a trained method; if this spec sets an encoder, only the prompts of
+                the default are used.
         """
         if default is None:
             return self
@@ -194,7 +195,7 @@ class TextSpec(Spec):
         return default.model_copy(update=self.requested)
 
     def of_backbone(self, backbone: str, weights: str) -> Self:
-        """Return the same text encoder by its name and weights, those of a backbone resolved.
+        """Return the same text encoder by its name and weights; ``backbone`` is resolved.
 
         Args:
             backbone: Name of the backbone.
@@ -218,7 +219,7 @@ class TextSpec(Spec):
 
 
 def check_size(size: int, network: Description) -> None:
-    """Refuse another size than the network's own where the network reads no other."""
+    """Refuse a size if the network reads frames of one size only."""
     if size and not network.any_size:
         raise OptionError(
             "this network reads frames of one size only",

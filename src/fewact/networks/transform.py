@@ -28,8 +28,7 @@ def resized(
 ) -> NDArray[np.uint8]:
     """Resize images (… h w 3) by the card's rule to (… H W 3).
 
-    ``margin`` is the size that a crop's rule resizes to, before it cuts out the middle, as a
-    multiple of the result's.
+    ``margin`` is the size before the middle is cut out, as a multiple of the result's size.
     """
     if card.resize == "squash":
         return resizing.resized(images, size, interpolation=card.interpolation)
@@ -42,8 +41,8 @@ def resized(
         for target, factor, side in zip(size, factors, (h, w), strict=True)
     )
     covered = resizing.resized(images, (height, width), interpolation=card.interpolation)
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return np.ascontiguousarray(covered[..., top : top + size[0], left : left + size[1], :])
+    y, x = (height - size[0]) // 2, (width - size[1]) // 2
+    return np.ascontiguousarray(covered[..., y : y + size[0], x : x + size[1], :])
 
 
 def normalised(frames: NDArray[np.uint8], card: Card) -> NDArray[np.float32]:

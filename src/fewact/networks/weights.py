@@ -25,7 +25,7 @@ from fewact.core.shapes import all_finite
 from fewact.networks.hub import download, hub_client
 from fewact.video.resizing import Interpolation
 
-EXPECTED = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
+EXPECTED_WEIGHTS = "default, random, hf-hub:owner/name, local-dir:folder, or a .safetensors file"
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 CONVERT = (
     "A pickle can run code when it is read. Convert a file that you trust once: "
@@ -35,7 +35,7 @@ COUNTER = "num_batches_tracked"
 """Name of the training steps that batch norm counts; features do not depend on the number."""
 
 RANDOM_SEED = 0
-FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED)
+WEIGHTS_FILE = FileType("safetensors file", WeightsError, 64 * GIB, EXPECTED_WEIGHTS)
 CONFIG = FileType("configuration of a network", WeightsError, 16 * MIB)
 CONFIGS = ("config.json", "processor_config.json", "preprocessor_config.json")
 NETWORK = "network/"
@@ -91,7 +91,10 @@ def read(weights: str | Path) -> Weights:
     path = user_path(text, WeightsError)
     if path.is_dir():
         raise WeightsError(
-            "this is a folder", where=text, expected=EXPECTED, hint=f'Say "local-dir:{text}".'
+            "this is a folder",
+            where=text,
+            expected=EXPECTED_WEIGHTS,
+            hint=f'Say "local-dir:{text}".',
         )
     content = _read_file(path, text)
     _remember(text)
@@ -101,8 +104,8 @@ def read(weights: str | Path) -> Weights:
 def were_read(weights: str) -> bool:
     """Return whether weights need no file of this machine, or were read from there before.
 
-    A model that names a file here may be someone else's. The user's own was read by
-    ``teach``, or when its new location was passed.
+    A model of someone else may name a file that happens to exist here. The user's own file was
+    read by ``teach``, or when its new location was passed.
     """
     if weights in ("default", "random") or weights.startswith("hf-hub:"):
         return True
@@ -127,10 +130,7 @@ def _mark(weights: str) -> Path | None:
 
 
 def folder_of(weights: str | Path, files: Iterable[str] = ()) -> Path:
-    """Return the folder of weights and of the files that belong to them.
-
-    Of ``files``, those that a repository of the hub has are downloaded, too.
-    """
+    """Return the folder of weights; from the hub, they are downloaded with these files."""
     text = str(weights)
     if text.startswith("hf-hub:"):
         return _download(text.removeprefix("hf-hub:"), (*CONFIGS, *files))
@@ -147,7 +147,7 @@ def fitting(
     source: str,
     expected: str,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return tensors in float32 that are exactly those of a network, in its order.
+    """Return all tensors of a network in float32 and in its order, and no others.
 
     Args:
         tensors: Tensors of a file; the counters of batch norm are left out.
@@ -187,9 +187,15 @@ def _faults(
     single: Mapping[str, NDArray[np.float32]],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> Iterator[Fault]:
-    """Return each possible fault of tensors, and the names of the tensors that have it."""
-    others = [name for name, tensor in new.items() if tensor.shape != shapes[name]]
-    yield "of another shape", [f"{name} {new[name].shape} for {shapes[name]}" for name in others]
+    """Yield each fault that tensors can have, with the names of the faulty tensors."""
+    yield (
+        "of another shape",
+        [
+            f"{name} {tensor.shape} for {shapes[name]}"
+            for name, tensor in new.items()
+            if tensor.shape != shapes[name]
+        ],
+    )
     yield "not floating-point", [name for name, tensor in new.items() if tensor.dtype.kind != "f"]
     yield "not finite", [name for name, tensor in single.items() if not all_finite(tensor)]
     variances = {name: x for name, x in single.items() if name.endswith("running_var")}
@@ -197,9 +203,9 @@ def _faults(
 
 
 def random(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """Return random tensors, so that activations keep their scale (He et al., 2015); seeded.
+    """Return seeded random tensors by which activations keep their scale (He et al., 2015).
 
-    Weights of batch norm and its variances are 1, all else of one axis is 0.
+    Weights and variances of batch norm are 1, other tensors of one axis are 0.
     """
     rng = np.random.default_rng(RANDOM_SEED)
     tensors = {}
@@ -281,10 +287,10 @@ def _read_file(path: Path, source: str) -> Weights:
     if path.suffix.lower() in PICKLES:
         raise WeightsError("pickle files are not read", where=source, hint=CONVERT)
     if not path.exists():
-        raise WeightsError("there is no such file", where=source, expected=EXPECTED)
-    tensors, metadata = read_tensors(FILE, path)
-    own = {n.removeprefix(NETWORK): x for n, x in tensors.items() if n.startswith(NETWORK)}
-    tensors = own or tensors
+        raise WeightsError("there is no such file", where=source, expected=EXPECTED_WEIGHTS)
+    tensors, metadata = read_tensors(WEIGHTS_FILE, path)
+    network = {n.removeprefix(NETWORK): x for n, x in tensors.items() if n.startswith(NETWORK)}
+    tensors = network or tensors
     text = metadata.get(CONFIG_ENTRY)
     config = _entries(CONFIG.parse(text, f"{source}, {CONFIG_ENTRY}")) if text else {}
     return Weights(tensors, source, metadata, config=config)

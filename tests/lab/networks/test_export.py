@@ -16,7 +16,7 @@ from fewact.lab import networks as lab
 from fewact.lab.networks.export import export_encoder, interrupts_kept, missing_packages, quiet
 from fewact.networks import reference
 from fewact.networks.onnx_engine import read_graphs
-from fewact.networks.packaged import FOLDER
+from fewact.networks.packaged import GRAPHS_FOLDER
 
 IN_INT8 = "efficientnet-lite0-int8"
 SCRIPT = Path(__file__).parents[3] / ".ci" / "graphs.py"
@@ -41,14 +41,14 @@ def test_the_graphs_that_come_with_fewact_are_those_of_the_script(tmp_path):
     command = [sys.executable, str(SCRIPT), str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    kept = [path for path in FOLDER.rglob("*.*") if path.suffix in (".onnx", ".json")]
-    names = sorted(str(path.relative_to(FOLDER)) for path in kept)
+    kept = [path for path in GRAPHS_FOLDER.rglob("*.*") if path.suffix in (".onnx", ".json")]
+    names = sorted(str(path.relative_to(GRAPHS_FOLDER)) for path in kept)
     assert names == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     for name in names:
-        if "int8/" not in name and name != reference.FILE.name:
-            assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+        if "int8/" not in name and name != reference.EXPECTED_FILE.name:
+            assert (tmp_path / name).read_bytes() == (GRAPHS_FOLDER / name).read_bytes(), name
     # Graphs in int8 contain scales of activations, which another processor rounds otherwise.
-    graphs = (read_graphs(folder / IN_INT8) for folder in (tmp_path, FOLDER))
+    graphs = (read_graphs(folder / IN_INT8) for folder in (tmp_path, GRAPHS_FOLDER))
     for one, other in zip(*graphs, strict=True):
         assert one.scales == pytest.approx(other.scales, rel=1e-3)
         assert (one.weights, nodes(one)) == (other.weights, nodes(other))

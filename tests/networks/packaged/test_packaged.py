@@ -13,8 +13,8 @@ from fewact.lab.networks.torch_engine import norms_of
 from fewact.lab.networks.torch_weights import tensors_of
 from fewact.networks.onnx_engine import read_graphs
 from fewact.networks.packaged import (
-    FOLDER,
-    NETWORKS,
+    GRAPHS_FOLDER,
+    PACKAGED_NETWORKS,
     MobileNetV2Options,
     Norm,
     PackagedNetwork,
@@ -22,7 +22,7 @@ from fewact.networks.packaged import (
 )
 from fewact.networks.weights import Weights
 
-packaged = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+packaged = pytest.mark.parametrize("network", PACKAGED_NETWORKS.values(), ids=PACKAGED_NETWORKS)
 
 
 @packaged
@@ -36,7 +36,7 @@ def test_tensors_and_norms_are_those_of_the_network_in_torch(network: PackagedNe
 @packaged
 def test_graphs_name_every_folded_tensor(network: PackagedNetwork) -> None:
     options = network.resolve(network.Options(), Weights({}, "random"))
-    graphs = read_graphs(FOLDER / network.graph_name(options))
+    graphs = read_graphs(GRAPHS_FOLDER / network.graph_name(options))
     tensors = folded({n: np.ones(s) for n, s in network.shapes.items()}, network.norms)
     assert {name for graph in graphs for name in graph.weights} == {
         f"network.{name}" for name in tensors
@@ -94,11 +94,11 @@ def test_random_weights_are_the_same_each_time(network: PackagedNetwork) -> None
 def test_the_header_or_an_option_decides_the_padding(
     header: dict[str, str], option: str, style: str
 ) -> None:
-    network = NETWORKS["mobilenet-v2"]
+    network = PACKAGED_NETWORKS["mobilenet-v2"]
     options = network.resolve(MobileNetV2Options(option), Weights({}, "file", header))  # type: ignore[arg-type]
     assert network.graph_name(options) == f"mobilenet-v2-{style}"
     assert math.isclose(network.describe(options).mean[0], 128 / 255) is (style == "tensorflow")
 
 
 def test_other_networks_have_no_options() -> None:
-    assert [network.Options for network in NETWORKS.values()][:2] == [NoOptions, NoOptions]
+    assert [network.Options for network in PACKAGED_NETWORKS.values()][:2] == [NoOptions, NoOptions]

@@ -12,14 +12,14 @@ import torch
 
 from fewact import networks
 from fewact.core.errors import WeightsError
-from fewact.networks.packaged import NETWORKS, read_table
-from fewact.networks.packaged.pinned import LITE0, LITE1, PinnedFile
+from fewact.networks.packaged import PACKAGED_NETWORKS, read_table
+from fewact.networks.packaged.pinned import LITE0_FILE, LITE1_FILE, PinnedFile
 from fewact.networks.weights import digest
 
 PAIR = "efficientnet-lite0-lite1"
 
 
-@pytest.mark.parametrize(("pinned", "name"), [(LITE0, "lite0"), (LITE1, "lite1")])
+@pytest.mark.parametrize(("pinned", "name"), [(LITE0_FILE, "lite0"), (LITE1_FILE, "lite1")])
 def test_tensors_are_those_that_torch_unpickles(pinned: PinnedFile, name: str) -> None:
     table = read_table(f"efficientnet-{name}")
     found = pinned.read(table)
@@ -33,7 +33,7 @@ def test_tensors_are_those_that_torch_unpickles(pinned: PinnedFile, name: str) -
 
 
 def test_the_digest_of_a_pair_is_that_of_both() -> None:
-    weights = NETWORKS[PAIR].default_weights()
+    weights = PACKAGED_NETWORKS[PAIR].default_weights()
     assert weights.sha256 == digest(weights.tensors)
     card = networks.create(PAIR).card
     assert (card.weights_sha256, card.licence) == (weights.sha256, "Apache-2.0")
@@ -45,10 +45,10 @@ def test_another_file_in_the_package_is_refused_and_never_unpickled(
     package = tmp_path / "weights_of_a_stranger"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
-    torch.save({"_bn0.weight": torch.zeros(32)}, package / LITE0.file)
+    torch.save({"_bn0.weight": torch.zeros(32)}, package / LITE0_FILE.file)
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    other = replace(LITE0, package=package.name)
+    other = replace(LITE0_FILE, package=package.name)
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a pickle was read")
@@ -58,22 +58,22 @@ def test_another_file_in_the_package_is_refused_and_never_unpickled(
     table = read_table("efficientnet-lite0")
     with pytest.raises(WeightsError) as raised:
         other.read(table)
-    assert raised.value.expected == LITE0.file_sha256
-    assert LITE0.requirement in raised.value.hint
-    (package / LITE0.file).unlink()
+    assert raised.value.expected == LITE0_FILE.file_sha256
+    assert LITE0_FILE.requirement in raised.value.hint
+    (package / LITE0_FILE.file).unlink()
     with pytest.raises(WeightsError, match="cannot be read"):
         other.read(table)
 
 
 def test_a_missing_package_says_how_to_install_it() -> None:
-    other = replace(LITE1, package="no_such_package_of_weights")
+    other = replace(LITE1_FILE, package="no_such_package_of_weights")
     with pytest.raises(WeightsError) as raised:
         other.content()
-    assert LITE1.requirement in raised.value.hint
+    assert LITE1_FILE.requirement in raised.value.hint
 
 
 def test_the_packages_are_found_without_being_imported() -> None:
-    packages = [one.package for one in (LITE0, LITE1)]
+    packages = [one.package for one in (LITE0_FILE, LITE1_FILE)]
     for package in packages:
         sys.modules.pop(package, None)
     networks.create(PAIR)

@@ -1,9 +1,11 @@
 """Networks that come with fewact, for ONNX Runtime: their options, tensors and graphs.
 
 A graph has no weights; it names them. A network's file ``NAME.json`` lists its tensors, and which
-batch norm follows which convolution. In evaluation mode batch norm is linear:
-γ (W x − μ) / √(σ² + ε) + β is a convolution with the weights W γ / √(σ² + ε) and the bias
-β − μ γ / √(σ² + ε). Both are computed in float64.
+batch norm follows which convolution. In evaluation mode batch norm is linear, so that a convolution
+and its batch norm are one convolution, whose weights W' and biases b' are computed in float64:
+
+γ (W x + b − μ) / √(σ² + ε) + β = W' x + b',
+W' = γ W / √(σ² + ε), b' = γ (b − μ) / √(σ² + ε) + β.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,11 +27,11 @@ from fewact.networks.catalogue import (
     MOBILENET_V2,
     Description,
 )
-from fewact.networks.packaged.pinned import LITE0, LITE1, PinnedFile
+from fewact.networks.packaged.pinned import LITE0_FILE, LITE1_FILE, PinnedFile
 from fewact.networks.weights import Weights, fitting
 
-FOLDER = Path(__file__).parent
-TABLE = FileType("table of a network's tensors", WeightsError, 16 * MIB)
+GRAPHS_FOLDER = Path(__file__).parent
+TENSOR_TABLE = FileType("table of a network's tensors", WeightsError, 16 * MIB)
 
 
 class Norm(NamedTuple):
@@ -53,7 +55,7 @@ class PackagedNetwork:
     Args:
         description: Facts of the network.
         tables: Name of the table of each part's tensors, by the beginning of their names.
-        head: Beginnings of the names of tensors that no feature depends on; they are not loaded.
+        head: Beginnings of the names of tensors that are not loaded: features do not need them.
         pinned: File of the default weights of each part, by the beginning of their names.
         sha256: Digest of the default weights.
     """
@@ -113,7 +115,7 @@ class PackagedNetwork:
         return Weights(tensors, source, sha256=self.sha256)
 
     def fitting(self, weights: Weights) -> dict[str, NDArray[np.float32]]:
-        """Return the tensors of a weights file, all of the network's or none.
+        """Return the network's tensors from a weights file.
 
         Raises:
             WeightsError: A tensor is missing, unknown, of another shape or type, or not finite.
@@ -145,7 +147,7 @@ TENSORFLOW_MEAN = TENSORFLOW_STD = (128 / 255, 128 / 255, 128 / 255)
 """x/128 − 1 of a pixel value x in 0 … 255, written as (x/255 − mean) / std."""
 
 
-class MobileNetV2(PackagedNetwork):
+class PackagedMobileNetV2(PackagedNetwork):
     """MobileNet v2 1.0, as trained by torchvision or by TensorFlow."""
 
     Options: ClassVar[type] = MobileNetV2Options
@@ -173,24 +175,24 @@ class MobileNetV2(PackagedNetwork):
         return f"{self.description.name}-{options.style}"
 
 
-NETWORKS: Mapping[str, PackagedNetwork] = {
+PACKAGED_NETWORKS: Mapping[str, PackagedNetwork] = {
     network.description.name: network
     for network in (
         PackagedNetwork(
             EFFICIENTNET_LITE0,
             tables={"": "efficientnet-lite0"},
             head=("_fc.",),
-            pinned={"": LITE0},
-            sha256=LITE0.tensors_sha256,
+            pinned={"": LITE0_FILE},
+            sha256=LITE0_FILE.tensors_sha256,
         ),
         PackagedNetwork(
             EFFICIENTNET_LITE0_LITE1,
             tables={"first.": "efficientnet-lite0", "second.": "efficientnet-lite1"},
             head=("first._fc.", "second._fc."),
-            pinned={"first.": LITE0, "second.": LITE1},
+            pinned={"first.": LITE0_FILE, "second.": LITE1_FILE},
             sha256="7bba5ac730fba557dcb7aeb06b198f0e147e52c62fe520386990665b200323b6",
         ),
-        MobileNetV2(MOBILENET_V2, {"": "mobilenet-v2"}, head=("classifier.",), pinned={}),
+        PackagedMobileNetV2(MOBILENET_V2, {"": "mobilenet-v2"}, head=("classifier.",), pinned={}),
     )
 }
 
@@ -198,7 +200,7 @@ NETWORKS: Mapping[str, PackagedNetwork] = {
 @cache
 def read_table(name: str) -> dict[str, Any]:
     """Return the table of a part: shapes and positions of its tensors, its batch norms."""
-    table: dict[str, Any] = TABLE.json(FOLDER / f"{name}.json")
+    table: dict[str, Any] = TENSOR_TABLE.json(GRAPHS_FOLDER / f"{name}.json")
     return table
 
 
@@ -213,16 +215,16 @@ def no_default_weights(description: Description) -> WeightsError:
 
 
 def folded(tensors: Mapping[str, NDArray[Any]], norms: Iterable[Norm]) -> dict[str, NDArray[Any]]:
-    """Return tensors whose convolutions contain the batch norms that follow them."""
-    found = dict(tensors)
+    """Return tensors with each batch norm folded into the convolution before it."""
+    rest = dict(tensors)
     for convolution, norm, eps in norms:
         weight, bias, mean, variance = (
-            found.pop(f"{norm}.{name}").astype(np.float64)
+            rest.pop(f"{norm}.{name}").astype(np.float64)
             for name in ("weight", "bias", "running_mean", "running_var")
         )
-        kernel, before = found[f"{convolution}.weight"], found.get(f"{convolution}.bias", 0.0)
+        kernel, before = rest[f"{convolution}.weight"], rest.get(f"{convolution}.bias", 0.0)
         scale = weight / np.sqrt(variance + eps)  # (c)
         bias += (before - mean) * scale
-        found[f"{convolution}.weight"] = (kernel * scale[:, None, None, None]).astype(kernel.dtype)
-        found[f"{convolution}.bias"] = bias.astype(kernel.dtype)
-    return found
+        rest[f"{convolution}.weight"] = (kernel * scale[:, None, None, None]).astype(kernel.dtype)
+        rest[f"{convolution}.bias"] = bias.astype(kernel.dtype)
+    return rest

