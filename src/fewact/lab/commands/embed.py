@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,19 +42,26 @@ MEASURED = 8
 """Number of videos after which the remaining time is estimated."""
 
 
-@with_specs
-def embed(
-    data: Annotated[str, typer.Argument(help=VIDEOS, callback=check_data)],
-    output: Annotated[
-        Path, output_option("FOLDER", "Folder of the feature store; created if it does not exist.")
-    ],
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedVideos:
+    """Videos whose features are stored."""
+
+    data: Annotated[str, typer.Argument(help=VIDEOS, callback=check_data)]
     benchmark: Annotated[
         dict[str, Any],
         SpecOptions(
             "Benchmark", DataSpec, only=("root", "splits", "availability", "allow_missing")
         ),
-    ],
-    backbone: Backbone,
+    ]
+    split: Annotated[
+        Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What is stored of the videos."""
+
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,9 +69,9 @@ def embed(
             help="Method whose features are stored; can be repeated (default: auto).",
             rich_help_panel="Method",
         ),
-    ] = None,
-    option: MethodOption = None,
-    imports: Imports = None,
+    ] = None
+    option: MethodOption = None
+    imports: Imports = None
     features: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,10 +79,16 @@ def embed(
             help="Features to store, such as vectors, maps:16, middle:16:auto or camera:16; can be "
             "repeated.",
         ),
-    ] = None,
+    ] = None
     nodes: Annotated[
         bool, typer.Option("--nodes", help="Store the encoded nodes of the methods too.")
-    ] = False,
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Machines that compute."""
+
     shard: Annotated[
         str | None,
         typer.Option(
@@ -82,11 +96,19 @@ def embed(
             help="Part I of N to compute, from 1/N to N/N; for job arrays.",
             rich_help_panel="Several machines",
         ),
-    ] = None,
-    ray: Ray = None,
-    split: Annotated[
-        Split | None, typer.Option(help="Split whose classes are embedded (default: all).")
-    ] = None,
+    ] = None
+    ray: Ray = None
+
+
+@with_specs
+def embed(
+    source: EmbeddedVideos,
+    output: Annotated[
+        Path, output_option("FOLDER", "Folder of the feature store; created if it does not exist.")
+    ],
+    backbone: Backbone,
+    stored: Stored,
+    machines: Machines,
     quiet: Quiet = False,
 ) -> None:
     """Compute features of labelled videos and store them on disk.
@@ -95,30 +117,27 @@ def embed(
     same store share the work. Videos that cannot be read are listed and skipped; the exit code is
     then 3.
     """
-    part, parts = _part(shard)
+    part, parts = _part(machines.shard)
     check_output_folder(output)
-    config = DataSpec(source=data, split=split, **benchmark)
+    config = DataSpec(source=source.data, split=source.split, **source.benchmark)
     videos = _open(config)
     from fewact.features.store import Store
     from fewact.lab.store.embedding import Job, embed
 
     network = backbone.create()
-    names = method or ([] if features else ["auto"])
-    methods = _methods(names, parse_options(option or ()))
-    if nodes and not methods:
-        raise OptionError("needs a method", where="--nodes", expected="--method NAME too")
-    requests = _requests(features, methods, network.card)
+    methods = _methods(stored)
+    requests = _requests(stored.features, methods, network.card)
     job = Job(Store.create(output), videos, network.card, requests)
     blocks = [block for block in range(len(job)) if block % parts == part]
     _announce(job, blocks)
     with progress("Embedding", quiet=quiet) as bar:
         total = sum(len(job.block(block)) for block in blocks)
-        report = _Report(total, bar, timed=ray is None)
-        if ray is None:
+        report = _Report(total, bar, timed=machines.ray is None)
+        if machines.ray is None:
             embed(job, network, blocks, report)
         else:
-            _embed_on_ray(job, backbone, blocks, report, address=ray)
-    if nodes:
+            _embed_on_ray(job, backbone, blocks, report, address=machines.ray)
+    if stored.nodes:
         _store_nodes(job, methods, quiet=quiet)
     _summarise(job, report)
     print(f"Next: {_next(config, output, methods)}")
@@ -198,9 +217,13 @@ def _part(shard: str | None) -> tuple[int, int]:
     return number - 1, count
 
 
-def _methods(names: Sequence[str], options: dict[str, Any]) -> list["TorchMethod"]:
+def _methods(stored: Stored) -> list["TorchMethod"]:
     from fewact.lab import methods as lab_methods
 
+    names = stored.method or ([] if stored.features else ["auto"])
+    options = parse_options(stored.option or ())
+    if stored.nodes and not names:
+        raise OptionError("needs a method", where="--nodes", expected="--method NAME too")
     if options and len(names) != 1:
         raise OptionError(
             "needs exactly one method", where="--option", got=f"{len(names)} methods", expected="1"

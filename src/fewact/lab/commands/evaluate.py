@@ -47,7 +47,19 @@ CHANGES = "Camera, condition and reading"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class MethodChoice:
+    """Method and its options."""
+
+    method: Annotated[
+        str, typer.Argument(help=METHOD, callback=check_method, autocompletion=complete_methods)
+    ]
+    quality: Quality = "normal"
+    option: MethodOption = None
+    imports: Imports = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSource:
     """Videos or features, and further sources of the same clips."""
 
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA, callback=check_data)]
@@ -107,7 +119,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Display:
     """What is shown of the result."""
 
     confusion: Annotated[
@@ -122,20 +134,14 @@ class Shown:
 
 @with_specs
 def evaluate(
-    method: Annotated[
-        str, typer.Argument(help=METHOD, callback=check_method, autocompletion=complete_methods)
-    ],
-    *,
-    quality: Quality = "normal",
-    option: MethodOption = None,
-    imports: Imports = None,
-    source: Source,
+    choice: MethodChoice,
+    source: EvaluationSource,
     episodes: Episodes,
     changes: Changes,
     backbone: Backbone,
     text: Text,
     run: Run,
-    shown: Shown,
+    display: Display,
 ) -> None:
     """Compute the accuracy of a method over many episodes.
 
@@ -145,14 +151,14 @@ def evaluate(
     from fewact.data import is_features
 
     grid = None if run.sweep is None else _grid(run.sweep)
-    check_quality(quality, method, features=is_features(source.data))
+    check_quality(choice.quality, choice.method, features=is_features(source.data))
     spec = EvaluationSpec(
-        method=method,
-        options={**QUALITIES[quality].options, **parse_options(option or ())},
+        method=choice.method,
+        options={**QUALITIES[choice.quality].options, **parse_options(choice.option or ())},
         data=DataSpec(source=source.data, **source.details),
         **source.further,
         episodes=episodes.saved or episodes.protocol,
-        backbone=backbone_of(backbone, quality),
+        backbone=backbone_of(backbone, choice.quality),
         text=text,
         camera=changes.camera,
         condition=changes.condition,
@@ -162,15 +168,15 @@ def evaluate(
         output=run.output,
         overwrite=run.overwrite,
     )
-    _check(spec, episodes, shown)
+    _check(spec, episodes, display)
     _check_output(spec, folder=grid is not None)
     if episodes.localise:
-        _localise(spec, run, shown)
+        _localise(spec, run, display)
         return
-    _print(_evaluated(spec, grid, quiet=shown.quiet), grid, shown)
+    _print(_evaluated(spec, grid, quiet=display.quiet), grid, display)
 
 
-def _check(spec: EvaluationSpec, episodes: Episodes, shown: Shown) -> None:
+def _check(spec: EvaluationSpec, episodes: Episodes, display: Display) -> None:
     for name in spec.modalities:
         check_data(name)
     requested = episodes.protocol.requested
@@ -181,7 +187,7 @@ def _check(spec: EvaluationSpec, episodes: Episodes, shown: Shown) -> None:
             episodes.saved is not None and bool(requested)
         ),
         ("--confusion", "--format json", "JSON has the class of each query already"): (
-            shown.confusion and shown.format == "json"
+            display.confusion and display.format == "json"
         ),
     }
     for where, got, what in (fault for fault, holds in faults.items() if holds):
@@ -213,18 +219,18 @@ def _evaluated(
         return evaluation.sweep(spec, grid, progress=step)
 
 
-def _localise(spec: EvaluationSpec, run: Run, shown: Shown) -> None:
-    for option, is_set in (("--sweep", run.sweep), ("--confusion", shown.confusion)):
+def _localise(spec: EvaluationSpec, run: Run, display: Display) -> None:
+    for option, is_set in (("--sweep", run.sweep), ("--confusion", display.confusion)):
         if is_set:
             raise OptionError("cannot be used with --localise", where=option)
     from fewact.lab import localise
 
-    with progress(spec.method, quiet=shown.quiet) as show:
+    with progress(spec.method, quiet=display.quiet) as show:
         result = localise.evaluate(spec, show)
-    if shown.format == "json":
+    if display.format == "json":
         print(localise.text(result), end="")
         return
-    print_result_tables([localise.localisation_table(spec.method, result)], shown.format)
+    print_result_tables([localise.localisation_table(spec.method, result)], display.format)
 
 
 def _grid(text: str) -> dict[str, list[Any]]:
@@ -252,7 +258,9 @@ def _grid(text: str) -> dict[str, list[Any]]:
     return values
 
 
-def _print(results: Sequence["Result"], grid: dict[str, list[Any]] | None, shown: Shown) -> None:
+def _print(
+    results: Sequence["Result"], grid: dict[str, list[Any]] | None, display: Display
+) -> None:
     from fewact.lab.evaluation import to_text
     from fewact.lab.evaluation.pages import (
         confusion_tables,
@@ -261,7 +269,7 @@ def _print(results: Sequence["Result"], grid: dict[str, list[Any]] | None, shown
         result_table,
     )
 
-    if shown.format == "json":
+    if display.format == "json":
         texts = [to_text(result).rstrip("\n") for result in results]
         print(texts[0] if grid is None else "[\n" + ",\n".join(texts) + "\n]")
         return
@@ -270,9 +278,9 @@ def _print(results: Sequence["Result"], grid: dict[str, list[Any]] | None, shown
     if any(result.open_set for result in results):
         names = [result.setup.method.label_with(swept) for result in results]
         tables.append(open_set_table(results, names))
-    if shown.confusion:
+    if display.confusion:
         tables += [table for result in results for table in confusion_tables(result)]
-    print_result_tables(tables, shown.format)
-    if shown.format == "table":
+    print_result_tables(tables, display.format)
+    if display.format == "table":
         for note in interval_notes(results):
             say(note)

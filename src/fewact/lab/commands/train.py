@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,16 +27,50 @@ CUSTOM_DATA = "CLIPS"
 """Data of a recipe that is not for a benchmark."""
 
 
-@with_specs
-def train(
-    recipe: Annotated[
-        str, typer.Argument(help="Recipe: a name of `fewact recipes`, or a .toml file.")
-    ],
-    output: Annotated[Path, output_option("FOLDER", "Folder for the run; may hold a stopped run.")],
-    source: Annotated[
+@dataclass(frozen=True, kw_only=True)
+class RecipeChoice:
+    """Recipe and its changes."""
+
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Recipe: a name of `fewact recipes`, or a .toml file."
+        ),
+    ]
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Value of the recipe to change, such as stages.1.lr=1e-4 for the second stage; "
+            "can be repeated.",
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Backbone that the recipe is adapted to, one that `fewact recipes` lists for it "
+            "(default: the recipe's own).",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Initial weights of the backbone (default: those of the recipe).",
+        ),
+    ] = None
+    imports: Imports = None
+    text: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSource:
+    """Data to train on, and other data to evaluate on."""
+
+    details: Annotated[
         dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
-    ],
-    text: Text,
+    ]
     data: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +81,7 @@ def train(
             "recipe is adapted to a benchmark that `fewact recipes` lists for it.",
             rich_help_panel="Data",
         ),
-    ] = None,
+    ] = None
     novel: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,31 +90,13 @@ def train(
             "validation; can be repeated. Training videos in them are refused.",
             rich_help_panel="Data",
         ),
-    ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Value of the recipe to change, such as stages.1.lr=1e-4 for the second stage; "
-            "can be repeated.",
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Backbone that the recipe is adapted to, one that `fewact recipes` lists for it "
-            "(default: the recipe's own).",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WEIGHTS",
-            help="Initial weights of the backbone (default: those of the recipe).",
-        ),
-    ] = None,
-    imports: Imports = None,
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Device and processes."""
+
     device: Annotated[
         str,
         typer.Option(
@@ -87,7 +104,7 @@ def train(
             help="Device to train on: auto, cpu or cuda.",
             callback=check_device_name,
         ),
-    ] = "auto",
+    ] = "auto"
     workers: Annotated[
         int | None,
         typer.Option(
@@ -96,7 +113,15 @@ def train(
             help="Number of processes that decode videos for one device (default: on a GPU one per "
             "core, at most 8; on a CPU 0, the network needs the cores).",
         ),
-    ] = None,
+    ] = None
+
+
+@with_specs
+def train(
+    choice: RecipeChoice,
+    output: Annotated[Path, output_option("FOLDER", "Folder for the run; may hold a stopped run.")],
+    source: TrainingSource,
+    machine: Machine,
     quiet: Quiet = False,
 ) -> None:
     """Train a method on the training classes of a benchmark.
@@ -106,35 +131,23 @@ def train(
     with torchrun --nproc-per-node 4 --no-python fewact train ..., or with srun.
     """
     check_extra("training", "lab", "lightning_fabric")
-    from fewact.lab import training as subpackage
+    from fewact.lab import training
 
-    adapted_to = {"data": data or "", "backbone": backbone or ""}
-    data = _data(data, subpackage.read(recipe, {}, **adapted_to).data)
+    adapted_to = {"data": source.data or "", "backbone": choice.backbone or ""}
+    data = _data(source.data, training.read(choice.name, {}, **adapted_to).data)
     check_output_folder(output)
-    for name in novel or ():
+    for name in source.novel or ():
         check_data(name)
-    from fewact import methods
-    from fewact.lab.evaluation import EvaluationSpec
-    from fewact.lab.evaluation.spec import command_of
-    from fewact.lab.evaluation.texts import refuse_texts
-    from fewact.lab.methods import stand_in
     from fewact.lab.training.fabric import decoding_processes
-    from fewact.methods.files import imported_file
 
-    changes = parse_options(set or (), flag="--set")
-    if weights is not None:
-        changes["backbone.weights"] = weights
-    resolved = subpackage.read(recipe, changes | _text_changes(text), **adapted_to)
-    if not stand_in(resolved.method.name, resolved.method.options).uses_text:
-        refuse_texts(text)
-    config = DataSpec(source=data, **source)
-    opened = _open(config, resolved)
-    if workers is None:
-        workers = decoding_processes(device)
+    recipe = _recipe(choice, adapted_to)
+    config = DataSpec(source=data, **source.details)
+    opened = _open(config, recipe)
+    workers = decoding_processes(machine.device) if machine.workers is None else machine.workers
     first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
     with progress("Training", quiet=quiet or not first) as show:
-        trained = subpackage.train(
-            resolved, opened, output, device=device, workers=workers, progress=show
+        trained = training.train(
+            recipe, opened, output, device=machine.device, workers=workers, progress=show
         )
     if not first:
         return
@@ -143,11 +156,35 @@ def train(
         f"Selected checkpoint: stage {best.stage + 1}, step {best.step}, "
         f"{best.accuracy:.1f} % on the validation classes of {opened.val.name}"
     )
-    next_config = EvaluationSpec(method=str(output), data=config)
-    file = imported_file(methods.REGISTRY.get(resolved.method.name))
-    print(f"Saved to {output}. Next: {command_of(next_config, file)}")
-    if novel:
-        _evaluate(output, novel, config, resolved, text, quiet=quiet)
+    print(f"Saved to {output}. Next: {_next(output, config, recipe)}")
+    if source.novel:
+        _evaluate(output, source.novel, config, recipe, choice.text, quiet=quiet)
+
+
+def _recipe(choice: RecipeChoice, adapted_to: dict[str, str]) -> "Recipe":
+    """Return the recipe with its changes; options of texts need a method that uses class names."""
+    from fewact.lab.evaluation.texts import refuse_texts
+    from fewact.lab.methods import stand_in
+    from fewact.lab.training import read
+
+    changes = parse_options(choice.set or (), flag="--set")
+    if choice.weights is not None:
+        changes["backbone.weights"] = choice.weights
+    recipe = read(choice.name, changes | _text_changes(choice.text), **adapted_to)
+    if not stand_in(recipe.method.name, recipe.method.options).uses_text:
+        refuse_texts(choice.text)
+    return recipe
+
+
+def _next(run: Path, data: DataSpec, recipe: "Recipe") -> str:
+    """Return the command that evaluates a trained method."""
+    from fewact.lab.evaluation import EvaluationSpec
+    from fewact.lab.evaluation.spec import command_of
+    from fewact.methods import REGISTRY
+    from fewact.methods.files import imported_file
+
+    file = imported_file(REGISTRY.get(recipe.method.name))
+    return command_of(EvaluationSpec(method=str(run), data=data), file)
 
 
 def _evaluate(
