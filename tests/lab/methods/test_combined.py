@@ -22,6 +22,7 @@ from fewact.lab.methods.combined import (
 from fewact.lab.methods.promises import PROMISES, Subject
 from fewact.methods.cards import made_up_card
 from fewact.methods.common.kernel import LIKELIHOOD_WEIGHT
+from tests.refused import refused
 
 PARTS = (("otam", {}), ("a2m2", {"moments.level": "vectors"}), ("fusion_vectors", {}))
 
@@ -166,19 +167,19 @@ def test_scales() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "fault"),
+    ("names", "got"),
     [
-        (["otam"], "too few"),
-        (["otam", "ridge"], "no similarities"),
-        (["otam", "zero_shot"], "class"),
+        (["otam"], "1"),
+        (["otam", "ridge"], "averages no similarities"),
+        (["otam", "zero_shot"], "uses class names"),
     ],
 )
-def test_methods_that_cannot_be_combined(names: list[str], fault: str) -> None:
-    with pytest.raises(OptionError, match=fault):
+def test_methods_that_cannot_be_combined(names: list[str], got: str) -> None:
+    with refused(OptionError, got=got):
         Combined([methods.create(name) for name in names])
 
 
 def test_options_without_pair_similarities() -> None:
     both = [methods.create("otam", shot_aggregation="prototype") for _ in range(2)]
-    with pytest.raises(OptionError, match="shot_aggregation=mean"):
+    with refused(OptionError, where="OTAM", hint="shot_aggregation=mean"):
         Combined(both)

@@ -20,6 +20,7 @@ from fewact.lab import methods
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.d2st import D2ST
 from tests.methods.made_up import drawn
+from tests.refused import refused
 
 Array = NDArray[np.float64]
 SIZES = pytest.mark.parametrize(
@@ -175,5 +176,5 @@ def test_before_training_the_maps_are_unchanged() -> None:
 
 def test_maps_of_another_size_are_refused() -> None:
     method = methods.create("d2st", map_channels=24)
-    with pytest.raises(ShapeError, match=r"another size \(got \(3, 4\).*map_size"):
+    with refused(ShapeError, got="(3, 4)", hint="map_size"):
         encoded(method, torch.zeros(1, 8, 24, 3, 4))

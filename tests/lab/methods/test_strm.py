@@ -16,6 +16,7 @@ from fewact.lab.methods.strm import STRM
 from tests.lab.methods.test_trx import attention
 from tests.lab.methods.weights import load, tensors, under
 from tests.methods.made_up import drawn
+from tests.refused import refused
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, C = 4, 6
@@ -198,5 +199,5 @@ def test_the_query_class_module_is_a_part_and_quiet_in_evaluation() -> None:
 
 
 def test_maps_of_another_backbone_are_refused() -> None:
-    with pytest.raises(ShapeError, match="map_channels=7"):
+    with refused(ShapeError, where="maps", hint="map_channels=7"):
         create().encode({REQUEST: drawn(1, T, 7, 3, 3)})

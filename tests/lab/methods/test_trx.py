@@ -13,6 +13,7 @@ from fewact.lab.methods.common import shots
 from fewact.lab.methods.trx import TRX
 from tests.lab.methods.weights import load, tensors, under
 from tests.methods.made_up import drawn
+from tests.refused import refused
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
 T, D = 5, 6
@@ -127,5 +128,5 @@ def test_one_cardinality_needs_no_list() -> None:
 
 @pytest.mark.parametrize("sizes", [(6,), (2, 2)], ids=str)
 def test_impossible_tuples_are_refused(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(OptionError, match=r"cardinalities.*from 1 to 5"):
+    with refused(OptionError, where="cardinalities", expected="from 1 to 5"):
         create(cardinalities=sizes)

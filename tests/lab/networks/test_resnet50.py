@@ -11,6 +11,7 @@ from fewact.core.errors import WeightsError
 from fewact.lab import networks as lab
 from fewact.lab.networks.resnet import ResNet50
 from fewact.lab.networks.torch_weights import as_arrays, tensors_of
+from tests.refused import refused
 
 
 def create(weights, **options):
@@ -96,17 +97,17 @@ def test_the_names_of_transformers_are_recognised(theirs):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "got"),
     [
         ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck = True"),
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu'"),
         ({"model_type": "regnet"}, "model_type = 'regnet'"),
     ],
 )
-def test_a_configuration_of_another_network_is_refused(tmp_path: Path, changes, message):
+def test_a_configuration_of_another_network_is_refused(tmp_path: Path, changes, got):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet", **changes}))
     save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(WeightsError, match=message):
+    with refused(WeightsError, got=got):
         create(f"local-dir:{tmp_path}")
 
 
@@ -116,7 +117,7 @@ def test_both_layouts_in_one_file_are_refused(tmp_path):
         "resnet.embedder.embedder.convolution.weight": torch.ones(1),
     }
     save_file(twice, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match="two names"):
+    with refused(WeightsError, where="a.safetensors", what="two names"):
         create(tmp_path / "a.safetensors")
 
 
@@ -124,5 +125,5 @@ def test_a_smaller_resnet_is_refused(tmp_path, random_backbone):
     network = random_backbone("resnet50", last_stride=2).network
     fewer = {n: t for n, t in tensors_of(network).items() if not n.startswith("layer3.5")}
     save_file(fewer, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsError, match=r"15 missing \(layer3\.5\.bn1\.bias"):
+    with refused(WeightsError, got="15 missing (layer3.5.bn1.bias"):
         create(tmp_path / "a.safetensors")

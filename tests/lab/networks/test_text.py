@@ -12,6 +12,7 @@ from fewact.core.errors import ExtraError, OptionError, UnknownNameError, Weight
 from fewact.lab import networks as lab
 from fewact.lab.networks import text_encoder
 from tests.lab.networks import tiny
+from tests.refused import refused
 
 transformers = pytest.importorskip("transformers", reason="the lab is not installed")
 
@@ -145,26 +146,24 @@ def test_all_that_changes_embeddings_changes_the_digest(folder, tmp_path):
 def test_a_folder_without_a_tokenizer_is_refused(folder, missing):
     for name in missing:
         (folder / name).unlink()
-    with pytest.raises(
-        WeightsError, match=r"no tokenizer in the folder.*vocab\.json with merges\.txt"
-    ):
+    with refused(WeightsError, expected="vocab.json with merges.txt"):
         create(folder)
     made = lab.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
-    with pytest.raises(WeightsError, match="Copy the tokenizer's files"):
+    with refused(WeightsError, hint="Copy the tokenizer's files"):
         _ = made.text
 
 
 def test_a_tokenizer_of_another_vocabulary_is_refused(folder):
     vocabulary = tiny.clip_vocabulary() | {f"more{number}": 190 + number for number in range(3)}
     tiny.save_letters(folder, vocabulary)
-    with pytest.raises(WeightsError, match=r"of another text encoder.*193.*expected: 190"):
+    with refused(WeightsError, got="193", expected="190"):
         create(folder)
 
 
 def test_a_tokenizer_that_knows_no_words_is_refused(folder):
     ends = {"<|startoftext|>": 0, "<|endoftext|>": 1}
     tiny.save_letters(folder, ends)
-    with pytest.raises(WeightsError, match="knows no words"):
+    with refused(WeightsError, what="knows no words"):
         create(folder)
 
 
@@ -185,10 +184,10 @@ def test_with_clips_vocabulary_the_known_sentence_must_be_read_as_clip_does(larg
     assert create(large).encode(["a photo of a cat"]).shape == (1, 4)
     vocabulary["cat</w>"], vocabulary["a</w>"] = vocabulary["a</w>"], vocabulary["cat</w>"]
     tiny.save_letters(large, vocabulary, merges)
-    with pytest.raises(WeightsError, match=r"as CLIP's does.*49406, 2368.*49406, 320, 1125, 539"):
+    with refused(WeightsError, got="49406, 2368", expected="49406, 320, 1125, 539"):
         create(large)
     tiny.save_letters(large)
-    with pytest.raises(WeightsError, match=r"a vocabulary of 190\); expected: 49408"):
+    with refused(WeightsError, got="a vocabulary of 190", expected="49408"):
         create(large)
 
 
@@ -196,28 +195,28 @@ def test_weights_without_the_text_encoder_are_refused(folder):
     tensors = load_file(folder / "model.safetensors")
     renamed = {name.replace("text_model.", "text."): tensor for name, tensor in tensors.items()}
     save_file(renamed, folder / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"not weights of the text encoder clip.*36 missing"):
+    with refused(WeightsError, what="the text encoder clip", got="36 missing"):
         create(folder)
 
 
 def test_a_tokenizer_that_is_no_json_is_refused(folder):
     (folder / "vocab.json").write_text("{")
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with refused(WeightsError, what="cannot be read"):
         create(folder)
 
 
 def test_too_long_or_missing_prompts_are_refused(folder):
     encoder = create(folder)
-    with pytest.raises(OptionError, match=r"'x{40}': .*too long.*got 52 tokens.*at most 24"):
+    with refused(OptionError, where="x" * 40, got="52 tokens", expected="at most 24"):
         encoder.encode(["a", "x" * 50])
-    with pytest.raises(OptionError, match="no prompt"):
+    with refused(OptionError):
         encoder.encode([])
 
 
 def test_backbones_say_whether_they_have_texts(random_backbone, folder):
-    with pytest.raises(OptionError, match="resnet50: this backbone has no text encoder"):
+    with refused(OptionError, where="resnet50"):
         _ = random_backbone("resnet50", last_stride=2).text
-    with pytest.raises(WeightsError, match="random weights have no tokenizer"):
+    with refused(WeightsError, got="weights='random'"):
         _ = random_backbone("clip-rn50").text
     made = lab.create("clip-vit", weights=f"local-dir:{folder}", device="cpu")
     assert made.text is made.text
@@ -225,11 +224,11 @@ def test_backbones_say_whether_they_have_texts(random_backbone, folder):
 
 
 def test_missing_names_and_weights_are_reported(monkeypatch, tmp_path):
-    with pytest.raises(UnknownNameError, match=r"minilm, clip, siglip.*Did you mean"):
+    with refused(UnknownNameError, expected="minilm, clip, siglip", hint="Did you mean"):
         networks.create_text("minilm-l6")
-    with pytest.raises(WeightsError, match="clip: no weights come with this text encoder"):
+    with refused(WeightsError, where="clip"):
         networks.create_text("clip")
-    with pytest.raises(WeightsError, match="no such folder"):
+    with refused(WeightsError, where=str(tmp_path / "none")):
         create(tmp_path / "none")
     monkeypatch.setattr(text_encoder, "MINILM", "no_such_package_of_weights")
     with pytest.raises(ExtraError):

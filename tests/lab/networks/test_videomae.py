@@ -13,6 +13,7 @@ from fewact.lab import networks as lab
 from fewact.lab.evaluation.result import contains_benchmark
 from fewact.lab.networks.hf import SSV2
 from tests.lab.networks import tiny
+from tests.refused import refused
 
 transformers = pytest.importorskip("transformers", reason="the lab is not installed")
 
@@ -142,7 +143,7 @@ def test_the_number_of_frames_that_are_read_together_is_part_of_the_digest(
 
 
 def test_another_network_is_refused(tiny_folder):
-    with pytest.raises(WeightsError, match=r"model_type = 'clip'\); expected: 'videomae'"):
+    with refused(WeightsError, got="model_type = 'clip'", expected="'videomae'"):
         create(tiny_folder("clip-vit"))
 
 

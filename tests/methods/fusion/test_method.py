@@ -38,6 +38,7 @@ from tests.methods.fusion.made_up import (
     weighted,
 )
 from tests.methods.made_up import assert_close, uniform
+from tests.refused import refused
 
 MOTION_NODES = ("motion", "static_motion", "full_frame_motion", "static_full_frame_motion")
 OTHERS = ("full_frame_motion", "moments", "differences", "learned_motion")
@@ -51,11 +52,11 @@ def test_there_are_at_most_nine_options() -> None:
 def test_weights_are_given_by_name() -> None:
     for given in ({"weights": {"moments": 0}}, {"weights.moments": 0}):
         assert create(**given).options.weights == TermWeights(moments=0)
-    with pytest.raises(OptionError, match=r"weights\.moments"):
+    with refused(OptionError, expected="weights.moments"):
         create(weights=[1, 2, 3, 4])
-    with pytest.raises(OptionError, match="weights"):
+    with refused(OptionError, where="weights"):
         methods.create("fusion", weights={"motion": -1})
-    with pytest.raises(OptionError, match="weights"):
+    with refused(OptionError, what="weights.velocity"):
         methods.create("fusion", weights={"velocity": 1})
 
 

@@ -48,13 +48,7 @@ from fewact.lab.methods.common.text import combined_logits, named_classes, text_
 from fewact.methods.common.kernel import PairTable, intra_class_similarity, mean_over_shots
 from fewact.methods.common.options import Only, OptionModel, options_dataclass
 from fewact.methods.protocols import BankScorer, FrameMatch, frame_match, plan_of
-from fewact.moments import (
-    Descriptor,
-    cross_frame,
-    multi_scale_moments,
-    window_times,
-    windows,
-)
+from fewact.moments import Descriptor, cross_frame, multi_scale_moments, window_times, windows
 from fewact.networks.card import Card, Level
 
 Preset = Literal["training_free", "paper"]

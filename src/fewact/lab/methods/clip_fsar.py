@@ -13,15 +13,9 @@ from torch import Tensor, nn
 
 from fewact import align
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.lab.methods.base import (
-    Features,
-    Nodes,
-    TextMethod,
-    TrainingBatch,
-    cross_entropy,
-    one_hot_mean,
-)
+from fewact.lab.methods.base import Features, Nodes, TextMethod, TrainingBatch, cross_entropy
 from fewact.lab.methods.common.inputs import ClassText, frame_vectors, of_videos, seeded
+from fewact.lab.methods.common.shots import class_means
 from fewact.lab.methods.common.text import combined_logits, named_classes, text_logits
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.methods.common.options import Only, options_dataclass
@@ -113,13 +107,11 @@ class ClipFsar(TextMethod[ClipFsarOptions, ClipFsarState]):
         """Return prototypes, modulated by the text of their class."""
         frames = nodes["named" if "named" in nodes else "frames"]  # (b s t d)
         texts = self.text(text, n, frames)  # (b n d)
-        mean = one_hot_mean(labels, n, frames.dtype)  # (b n s)
         if self.options.merge == "before":
-            prototypes = torch.einsum("bns,bstd->bntd", mean, frames)
-            return ClipFsarState(self._modulated(prototypes, texts), texts)
+            return ClipFsarState(self._modulated(class_means(frames, labels, n), texts), texts)
         if "named" not in nodes:
             frames = self._modulated(frames, of_videos(texts, labels))
-        return ClipFsarState(torch.einsum("bns,bstd->bntd", mean, frames), texts)
+        return ClipFsarState(class_means(frames, labels, n), texts)
 
     def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
         """Return frames (v t d) that are modulated already; unchanged nodes to merge before."""

@@ -535,20 +535,20 @@ def logits_of_fused(
     n, s = member.shape[1:]
     size = episodes_at_once(options, n, s, q, t)
     chunks = zip(support.split(size), member.split(size), query.split(size), strict=True)
-    return torch.cat([_chunk_logits(padm, options, *chunk) for chunk in chunks])
+    return torch.cat(
+        [
+            logits_of_refined(
+                options, *chunk, None if padm is None else refine(padm, options, *chunk)
+            )
+            for chunk in chunks
+        ]
+    )
 
 
 def episodes_at_once(options: ClipSpmOptions, n: int, s: int, q: int, t: int) -> int:
     """Return the number of episodes in a chunk: n classes, s videos, q queries of t frames."""
     tokens = t * (q * (n + s + 2) if options.protocol == "inductive" else n + s + q + 1)
     return max(1, TOKENS_PER_CHUNK // tokens)
-
-
-def _chunk_logits(
-    padm: PADM | None, options: ClipSpmOptions, support: Tensor, member: Tensor, query: Tensor
-) -> Tensor:
-    refined = None if padm is None else refine(padm, options, support, member, query)
-    return logits_of_refined(options, support, member, query, refined)
 
 
 def logits_of_refined(

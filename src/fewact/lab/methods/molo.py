@@ -13,17 +13,10 @@ from torch.nn import functional
 
 from fewact import align
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.lab.methods.base import (
-    Features,
-    Nodes,
-    TorchMethod,
-    TrainingBatch,
-    cross_entropy,
-    join,
-    one_hot_mean,
-)
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch, cross_entropy, join
 from fewact.lab.methods.common.attention import ScaledPositions
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
+from fewact.lab.methods.common.shots import class_means
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.methods.common.options import options_dataclass
 from fewact.methods.protocols import FrameMatch, frame_match
@@ -192,8 +185,7 @@ class MoLo(TorchMethod[MoLoOptions, Nodes]):
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> dict[str, Tensor]:
         """Return the class means of the tokens of both branches (b n m d), global token first."""
-        mean = one_hot_mean(labels, n, nodes["appearance"].dtype)  # (b n s)
-        return {name: torch.einsum("bns,bsmd->bnmd", mean, nodes[name]) for name in BRANCHES}
+        return {name: class_means(nodes[name], labels, n) for name in BRANCHES}
 
     def scores(self, state: Nodes, nodes: Nodes) -> tuple[Scores, Scores]:
         appearance, motion = (

@@ -21,15 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.lab.methods.base import (
-    Features,
-    Nodes,
-    TorchMethod,
-    TrainingBatch,
-    cross_entropy,
-    one_hot_mean,
-)
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch, cross_entropy
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
+from fewact.lab.methods.common.shots import class_means
 from fewact.methods.common.options import options_dataclass
 from fewact.networks.card import Card
 
@@ -96,8 +90,7 @@ class SAFSAR(TorchMethod[SAFSAROptions, SAFSARState]):
         return {"video": vectors.mean(-2)}
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> SAFSARState:
-        video = nodes["video"]
-        return SAFSARState(one_hot_mean(labels, n, video.dtype) @ video)
+        return SAFSARState(class_means(nodes["video"], labels, n))
 
     def score(self, state: SAFSARState, nodes: Nodes) -> Tensor:
         return self._compared(state, nodes["video"])[0]

@@ -14,8 +14,9 @@ from torch.linalg import vector_norm
 
 from fewact import align
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.lab.methods.base import Features, Nodes, TextMethod, one_hot_mean
+from fewact.lab.methods.base import Features, Nodes, TextMethod
 from fewact.lab.methods.common.inputs import class_text, frame_vectors, of_videos, seeded
+from fewact.lab.methods.common.shots import class_means
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.networks.card import Card
@@ -105,9 +106,7 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, Tensor]):
         texts = class_text(text, n, self.text_width)  # (b n d')
         if "tokens" not in nodes:
             nodes = self.with_text(nodes, of_videos(texts, labels))
-        tokens = nodes["tokens"]  # (b s 1 d) or (b s t d)
-        mean = one_hot_mean(labels, n, tokens.dtype)  # (b n s)
-        return torch.einsum("bns,bstd->bntd", mean, tokens)
+        return class_means(nodes["tokens"], labels, n)
 
     def with_text(self, nodes: Nodes, text: Tensor) -> Nodes:
         """Return the prompted tokens (… 1 d) or (… t d) of support videos, for texts (… d')."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 from fewact.features.request import Request
 from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
-from fewact.lab.methods.common.shots import in_chunks
+from fewact.lab.methods.common.shots import class_means, in_chunks
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.networks.card import Card
 
@@ -261,10 +261,10 @@ class TA2N(TorchMethod[TA2NOptions, Nodes]):
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> Nodes:
         """Return the nodes of each class, averaged over its shots."""
         names = {"frames", "maps", "keys", "values", "support_response"} & nodes.keys()
-        mean = one_hot_mean(labels, n, next(iter(nodes.values())).dtype)  # (b n s)
         if self.shots is None:
-            return {x: torch.einsum("bns,bs...->bn...", mean, nodes[x]) for x in names}
+            return {x: class_means(nodes[x], labels, n) for x in names}
         keys, queries = nodes["shot_keys"], nodes["shot_queries"]
+        mean = one_hot_mean(labels, n, keys.dtype)  # (b n s)
         scaled = torch.einsum("brtd,bsud->brstu", queries, keys) / keys.shape[-1] ** 0.5
         mixing = torch.einsum("bnr,bns,brstu->bnstu", mean, mean, scaled.softmax(-1))
         return {x: torch.einsum("bnstu,bsu...->bnt...", mixing, nodes[x]) for x in names}

@@ -13,15 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewact.features.request import FeatureRequest, Request, View
-from fewact.lab.methods.base import (
-    Features,
-    Nodes,
-    TorchMethod,
-    TrainingBatch,
-    cross_entropy,
-    one_hot_mean,
-)
+from fewact.lab.methods.base import Features, Nodes, TorchMethod, TrainingBatch, cross_entropy
 from fewact.lab.methods.common.inputs import frame_vectors, seeded
+from fewact.lab.methods.common.shots import class_means
 from fewact.lab.methods.common.tuples import Positions
 from fewact.methods.common.options import options_dataclass
 from fewact.networks.card import Card
@@ -104,8 +98,7 @@ class TEAM(TorchMethod[TEAMOptions, TEAMState]):
 
     def support(self, nodes: Nodes, labels: Tensor, n: int) -> TEAMState:
         """Return the classes' tokens without what they share with the other classes."""
-        mean = one_hot_mean(labels, n, nodes["frames"].dtype)  # (b n s)
-        own = self.gathered(torch.einsum("bns,bstd->bntd", mean, nodes["frames"]))
+        own = self.gathered(class_means(nodes["frames"], labels, n))
         if n == 1:
             return TEAMState(*self.pair(own))
         # (b n n p 1): how similar a token of two classes is.

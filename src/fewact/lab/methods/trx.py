@@ -8,13 +8,7 @@ import math
 from typing import Annotated, Any
 
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
-)
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from fewact.features.request import FeatureRequest, Request, View

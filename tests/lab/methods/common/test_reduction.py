@@ -1,12 +1,12 @@
 """The linear reduction begins as what needs no training, and learns."""
 
-import pytest
 import torch
 
 from fewact.core.errors import OptionError
 from fewact.features.request import FeatureRequest, View
 from fewact.lab import methods
 from fewact.lab.methods.common.reduction import ChannelReduction, orthogonal_projection
+from tests.refused import refused
 
 MAPS = torch.rand(2, 4, 6, 3, 3, generator=torch.Generator().manual_seed(0))
 
@@ -40,7 +40,7 @@ def test_a2m2_begins_as_it_is_without_training() -> None:
 
 
 def test_it_must_know_its_channels() -> None:
-    with pytest.raises(OptionError, match="in_channels"):
+    with refused(OptionError, where="moments.in_channels"):
         methods.create("a2m2", moments={"reduction": "linear"})
 
 

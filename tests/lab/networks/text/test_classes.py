@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from fewact.core.errors import OptionError, ShapeError
@@ -15,6 +14,7 @@ from fewact.lab.networks.text import (
     known_texts,
 )
 from tests.lab.networks.text.made_up import Letters
+from tests.refused import refused
 
 NAMES = ("wave", "brush hair")
 
@@ -60,9 +60,9 @@ def test_described_embeddings_are_returned_unchanged() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(ShapeError, match="text"):
+    with refused(ShapeError, where="text"):
         known_texts(torch.zeros(2, 3, 4))
-    with pytest.raises(OptionError, match="one placeholder"):
+    with refused(OptionError):
         embed_classes(Letters(), NAMES, ["a photo"])
-    with pytest.raises(OptionError, match="no prompts"):
+    with refused(OptionError):
         embed_classes(Letters(), [])

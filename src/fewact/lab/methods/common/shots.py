@@ -1,10 +1,12 @@
-"""Videos of the support, sorted by class."""
+"""Videos of the support by class."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from fewact.lab.methods.base import one_hot_mean
 
 
 def by_class(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -38,6 +40,11 @@ def by_class(videos: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
         return sorted_videos, present
     padding = present.reshape(*present.shape, *[1] * (videos.ndim - 2))
     return sorted_videos * padding, present
+
+
+def class_means(videos: Tensor, labels: Tensor, n: int) -> Tensor:
+    """Return the mean of each class's videos: (b s …), (b s) → (b n …)."""
+    return torch.einsum("bns,bs...->bn...", one_hot_mean(labels, n, videos.dtype), videos)
 
 
 MAX_ELEMENTS = 2**21
