@@ -21,13 +21,14 @@ from fewact.classifier.calibration import (
     expected_temperature,
     hold_out,
 )
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, TextFacts
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.file import read_header
 from fewact.classifier.probabilities import softmax, unit
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
 from fewact.networks import Backbone
+from fewact.networks.text_facts import TextFacts
 from fewact.video import Segments
 from fewact.video.resizing import channels_last, planes
 from fewact.video.source import Clean, ProcessedVideo

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from fewact import networks
 from fewact.classifier.probabilities import log_softmax, unit
@@ -19,6 +18,7 @@ from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.networks import Backbone
+from fewact.networks.text_facts import TextFacts
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""
@@ -31,22 +31,6 @@ IMAGE_EMBEDDING: Final = "image_embedding"
 
 TEXT_TEMPERATURE: Final = 0.01
 """Temperature of the cosine similarities, as CLIP learned it."""
-
-
-class TextFacts(BaseModel):
-    """What determines the embeddings of class names, but the names.
-
-    Args:
-        encoder: Name of the text encoder.
-        sha256: Hash of everything that changes the encoder's vectors.
-        templates: Prompt templates.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    encoder: str
-    sha256: str
-    templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +142,6 @@ def embed_class_names(encoder: Any, classes: tuple[str, ...], mode: TextMode) ->
     return ClassNames(
         classes,
         np.concatenate([np.asarray(one.embeddings, np.float32) for one in embedded]),
-        TextFacts(**embedded[0].facts.model_dump()),
+        embedded[0].facts,
         mode,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewact.classifier.calibration import Calibration
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, TextFacts
+from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
@@ -49,6 +49,7 @@ from fewact.data import BACKGROUND, VideoClip
 from fewact.data.files import legible
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
+from fewact.networks.text_facts import TextFacts
 from fewact.video.source import TrimMode
 
 Tensors = dict[str, NDArray[Any]]

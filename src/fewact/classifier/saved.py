@@ -28,7 +28,7 @@ from fewact.core.paths import user_path
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
 from fewact.methods.base import Method
 from fewact.methods.files import package_of
-from fewact.methods.protocols import Weights
+from fewact.methods.protocols import LearnedWeights
 from fewact.networks import Backbone, Card
 from fewact.networks.spec import BackboneSpec
 from fewact.networks.weights import were_read
@@ -244,7 +244,7 @@ class SavedMethod(BaseModel):
         if self._shapes(where) != {name: value.shape for name, value in weights.items()}:
             raise self._refusal(RuntimeError("its weights are not those of its options"), where)
         method = self._made(lambda: methods.create(self.name, **self.options), where)
-        if isinstance(method, Weights):
+        if isinstance(method, LearnedWeights):
             try:
                 method.load_weights(weights)
             except RuntimeError as error:
@@ -288,4 +288,4 @@ class SavedMethod(BaseModel):
 
 def weights_of(method: Method) -> dict[str, NDArray[Any]]:
     """Return the learned numbers of a method; a method without any has none."""
-    return method.weights() if isinstance(method, Weights) else {}
+    return method.weights() if isinstance(method, LearnedWeights) else {}

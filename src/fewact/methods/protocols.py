@@ -304,7 +304,7 @@ class Finds(Protocol):
 
 
 @runtime_checkable
-class Weights(Protocol):
+class LearnedWeights(Protocol):
     """A method with learned numbers, which a saved model keeps."""
 
     def weights(self) -> dict[str, Array]:
@@ -340,7 +340,7 @@ class LabClass(Protocol):
         """
 
     def weight_shapes(self, options: Any) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of ``Weights.weights``; no memory is allocated for them."""
+        """Return the shapes of ``LearnedWeights.weights``; no memory is allocated for them."""
 
 
 @runtime_checkable

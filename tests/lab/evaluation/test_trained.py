@@ -15,8 +15,9 @@ from fewact.lab.evaluation.checkpoint import (
     TrainedOn,
     training_flags,
 )
-from fewact.lab.networks.text import TextFacts, known_texts
+from fewact.lab.networks.text import known_texts
 from fewact.networks import BackboneSpec
+from fewact.networks.text_facts import TextFacts
 
 REMARK = "checkpoint selected on these classes"
 PUBLISHED, OTHER_PUBLISHED = "hmdb51_arn", "ucf101_arn"

@@ -111,15 +111,15 @@ def test_an_adapter_can_what_the_method_can(
         assert isinstance(adapter, getattr(protocols, protocol)), protocol
     for protocol in cannot:
         assert not isinstance(adapter, getattr(protocols, protocol)), protocol
-    assert isinstance(adapter, protocols.Weights)
-    assert not isinstance(methods.create("protonet"), protocols.Weights)
+    assert isinstance(adapter, protocols.LearnedWeights)
+    assert not isinstance(methods.create("protonet"), protocols.LearnedWeights)
 
 
 def test_weights_are_read_replaced_and_measured_without_memory() -> None:
     options = {**methods.fitting("trx", CARD), "key_width": 6}
     adapter, other = (methods.create("trx", **options, seed=seed) for seed in (0, 1))
-    assert isinstance(adapter, protocols.Weights)
-    assert isinstance(other, protocols.Weights)
+    assert isinstance(adapter, protocols.LearnedWeights)
+    assert isinstance(other, protocols.LearnedWeights)
     weights = adapter.weights()
     assert methods.weight_shapes("trx", options) == {n: v.shape for n, v in weights.items()}
     assert methods.weight_shapes("fusion", {}) == {}

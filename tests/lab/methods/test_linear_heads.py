@@ -30,10 +30,10 @@ def logits(name: str, support: torch.Tensor, query: torch.Tensor, **options: Any
 
 
 def prepared(
-    support: torch.Tensor, query: torch.Tensor, *, ordered: bool, unit: bool, centred: bool = True
+    support: torch.Tensor, query: torch.Tensor, options: dict[str, Any], *, centred: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of both, centred by the mean of the class means."""
-    both = []
+    ordered, both = options["frame_order"] == "ordered", []
     for some in (support, query):
         both.append([v.numpy().ravel() if ordered else v.numpy().mean(0) for v in some])
     x, y = np.array(both[0]), np.array(both[1])
@@ -42,7 +42,7 @@ def prepared(
     ]
     centre = np.mean(means, 0) if centred else 0.0
     x, y = x - centre, y - centre
-    if unit:
+    if options.get("unit_length", True):
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
         y = y / np.linalg.norm(y, axis=1, keepdims=True)
     return x, y
@@ -64,13 +64,7 @@ OPTIONS = [
 def test_simpleshot_is_the_nearest_class_mean(options: dict[str, Any], centre: str) -> None:
     support, query = videos(6), videos(5, seed=1)
     got = logits("simpleshot", support, query, centre=centre, temperature=0.5, **options)
-    x, y = prepared(
-        support,
-        query,
-        ordered=options["frame_order"] == "ordered",
-        unit="unit_length" not in options,
-        centred=centre == "support",
-    )
+    x, y = prepared(support, query, options, centred=centre == "support")
     for i, one in enumerate(y):
         distances = np.array([((one - class_mean(x, c)) ** 2).sum() for c in range(3)])
         expected = ((one**2).sum() - distances) / 0.5
@@ -101,12 +95,7 @@ def test_simpleshot_accumulates_the_mean_of_the_training_videos() -> None:
 def test_ridge_minimises_the_weighted_squared_error(options: dict[str, Any]) -> None:
     support, query = videos(6), videos(5, seed=1)
     got = logits("ridge", support, query, regularisation=0.3, temperature=0.5, **options)
-    x, y = prepared(
-        support,
-        query,
-        ordered=options["frame_order"] == "ordered",
-        unit="unit_length" not in options,
-    )
+    x, y = prepared(support, query, options)
     shots = np.array([LABELS.count(c) for c in LABELS])
     root = np.sqrt(len(LABELS) / 3 / shots)[:, None]
     targets = np.eye(3)[LABELS] - 1 / 3
@@ -122,12 +111,7 @@ def test_ridge_minimises_the_weighted_squared_error(options: dict[str, Any]) -> 
 def test_lda_inverts_the_shrunk_covariance(options: dict[str, Any], shrinkage: float) -> None:
     support, query = videos(6), videos(5, seed=1)
     got = logits("lda", support, query, shrinkage=shrinkage, temperature=0.5, **options)
-    x, y = prepared(
-        support,
-        query,
-        ordered=options["frame_order"] == "ordered",
-        unit="unit_length" not in options,
-    )
+    x, y = prepared(support, query, options)
     weights = np.array([1 / 3 / LABELS.count(c) for c in LABELS])
     means = np.array([class_mean(x, c) for c in range(3)])
     inside = sum(w * np.outer(v, v) for w, v in zip(weights, x - means[LABELS], strict=True))

@@ -11,9 +11,10 @@ import torch
 from fewact import networks
 from fewact.core.errors import OptionError, TrainingError
 from fewact.lab.evaluation import checkpoint
-from fewact.lab.networks.text import ClassTexts, TextFacts, embed_classes, known_texts
+from fewact.lab.networks.text import ClassTexts, embed_classes, known_texts
 from fewact.lab.training import Recipe, TrainingData, read, train
 from fewact.lab.training.data import with_texts
+from fewact.networks.text_facts import TextFacts
 from tests.lab.networks.text.made_up import Letters
 from tests.lab.training.made_up import EPISODES, FRAMES, WIDTH, data_of, recipe_of
 

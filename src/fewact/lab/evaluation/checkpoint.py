@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import JsonValue
@@ -28,24 +28,31 @@ from fewact.lab.benchmarks.leak import refuse_leaks
 from fewact.lab.evaluation.identity import Facts
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.common.inputs import seeded
-from fewact.lab.networks.text import PRECOMPUTED, TextFacts
+from fewact.lab.networks.text import PRECOMPUTED
 from fewact.lab.networks.torch_weights import as_tensors
 from fewact.networks import BackboneSpec, Card, TextSpec
+from fewact.networks.text_facts import TextFacts
 from fewact.networks.weights import NETWORK
 
-FORMAT: Final = "fewact method"
-HEADER = "fewact"
-METHOD = "method/"
+HEADER_KEY = "fewact"
+METHOD_PREFIX = "method/"
 """Prefix of the names of the method's tensors; a trained network's tensors have ``NETWORK``."""
 
 WITHIN = "checkpoint"
 """Source of a backbone's weights that are in the checkpoint's file."""
 
-FILE, RECIPE, STATE = "best.safetensors", "recipe.json", "state.safetensors"
-"""Files of a training run: selected checkpoint, recipe, and last saved state."""
+BEST = "best.safetensors"
+"""File of a training run with the selected checkpoint."""
 
-EXPECTED = "a folder that `fewact train` has written, or its best.safetensors"
-CHECKPOINT = FileType("checkpoint of a trained method", WeightsError, 16 * GIB, EXPECTED)
+RUN_RECIPE = "recipe.json"
+RUN_STATE = "state.safetensors"
+
+CHECKPOINT = FileType(
+    "checkpoint of a trained method",
+    WeightsError,
+    16 * GIB,
+    "a folder that `fewact train` has written, or its best.safetensors",
+)
 
 
 class TrainedOn(Facts):
@@ -111,7 +118,7 @@ class Header(Facts):
         origin: Publication and file of a converted checkpoint; empty for one of ``fewact train``.
     """
 
-    format: Literal["fewact method"] = FORMAT
+    format: Literal["fewact method"] = "fewact method"
     version: Literal[3] = 3
     fewact: str = __version__
     name: str
@@ -229,10 +236,10 @@ def to_bytes(
         network: Weights of the backbone, if the file shall have them.
         network_header: Metadata of these weights.
     """
-    tensors = {METHOD + name: value for name, value in method.state_dict().items()}
+    tensors = {METHOD_PREFIX + name: value for name, value in method.state_dict().items()}
     tensors |= {NETWORK + name: value for name, value in (network or {}).items()}
     on_cpu = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    metadata = {HEADER: header.model_dump_json(), **(network_header or {})}
+    metadata = {HEADER_KEY: header.model_dump_json(), **(network_header or {})}
     return _ordered(save_tensors(on_cpu, metadata))
 
 
@@ -262,28 +269,28 @@ def read(path: str | Path) -> Checkpoint:
         WeightsError: There is no checkpoint, or it cannot be read.
     """
     place = user_path(path, WeightsError)
-    file = place if place.is_file() else place / FILE
+    file = place if place.is_file() else place / BEST
     if not file.is_file():
-        if (place / RECIPE).is_file():
+        if (place / RUN_RECIPE).is_file():
             raise _no_checkpoint(place)
-        raise WeightsError("no trained method found", where=str(place), expected=EXPECTED)
+        CHECKPOINT.refuse(place, "no trained method found")
     mapped, metadata = read_tensors(CHECKPOINT, file)
-    content = CHECKPOINT.parse(metadata.get(HEADER, ""), str(file))
+    content = CHECKPOINT.parse(metadata.get(HEADER_KEY, ""), str(file))
     header = CHECKPOINT.validate(content, Header, str(file))
     # A copy: the file may be replaced while its memory is mapped.
     weights = {
-        name.removeprefix(METHOD): value.clone()
+        name.removeprefix(METHOD_PREFIX): value.clone()
         for name, value in as_tensors(mapped).items()
-        if name.startswith(METHOD)
+        if name.startswith(METHOD_PREFIX)
     }
     return Checkpoint(file, header, weights)
 
 
 def _no_checkpoint(run: Path) -> WeightsError:
-    lost = (run / STATE).is_file()  # The first checkpoint is saved before the first state.
+    lost = (run / RUN_STATE).is_file()  # The first checkpoint is saved before the first state.
     return WeightsError(
         "the selected checkpoint of the training run is missing",
-        where=str(run / FILE),
+        where=str(run / BEST),
         expected="the checkpoint that `fewact train` saves after the first validation",
         hint="Restore the file, or train into another folder."
         if lost

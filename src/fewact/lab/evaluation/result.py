@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from fewact.core.atomic import write_text
-from fewact.core.bounded import MIB, UPGRADE, FileType
+from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import ResultError
 from fewact.core.intervals import half_width
 from fewact.core.paths import user_path
@@ -32,7 +32,8 @@ from fewact.data.videos import Split, VideoList
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol
 from fewact.lab.evaluation.identity import Facts, FeatureFacts, MethodFacts
-from fewact.lab.networks.text import ClassTexts, TextFacts
+from fewact.lab.networks.text import ClassTexts
+from fewact.networks.text_facts import TextFacts
 
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).
@@ -79,17 +80,16 @@ def _bits(ways: int) -> int:
     return (ways - 1).bit_length()
 
 
-FORMAT: Final = "fewact result"
-VERSION: Final = 1
-HINT = "Evaluate again, or restore the file."
-RESULT = FileType("result file", ResultError, 64 * MIB, hint=HINT)
+RESULT = FileType(
+    "result file",
+    ResultError,
+    64 * MIB,
+    "a file written by `fewact evaluate`",
+    "Evaluate again, or restore the file.",
+)
 
-
-EPISODES = ("per_episode", "episode_classes", "predicted", "open_set")
+EPISODE_FIELDS = ("per_episode", "episode_classes", "predicted", "open_set")
 """Fields with data of each episode."""
-
-MOST_CLASSES, MOST_VIDEOS = 10_000, 2**31 - 1
-"""Largest list: what is counted by class and the positions in episodes need a limit."""
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -117,8 +117,8 @@ class VideoListFacts(Facts, allow_inf_nan=False):
     name: str
     sha256: str
     split: Split | None
-    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
-    videos: Annotated[int, Field(ge=1, le=MOST_VIDEOS)]
+    classes: Annotated[int, Field(ge=1, le=10_000)]
+    videos: Annotated[int, Field(ge=1, le=2**31 - 1)]
     missing: dict[str, int]
     availability: str = ""
 
@@ -158,7 +158,7 @@ class OpenSetMean(Facts, allow_inf_nan=False):
 OpenSetMeans = dict[str, dict[str, OpenSetMean]]
 """Measures ``auroc``, ``oscr`` and ``fpr95`` of each score, see ``evaluation.open_set``."""
 
-DIGITS = 4
+MEASURE_DIGITS = 4
 """Digits after the point of a measure of an episode."""
 
 
@@ -171,7 +171,7 @@ def open_set_means(
             name: OpenSetMean(
                 mean=float(values.mean()),
                 ci95=half_width(values),
-                per_episode=tuple(values.round(DIGITS).tolist()),
+                per_episode=tuple(values.round(MEASURE_DIGITS).tolist()),
             )
             for name, values in measures.items()
         }
@@ -224,8 +224,8 @@ class Result(Facts, allow_inf_nan=False):
         open_set: How well queries of other classes are rejected; empty without such queries.
     """
 
-    format: Literal["fewact result"] = FORMAT
-    version: Literal[1] = VERSION
+    format: Literal["fewact result"] = "fewact result"
+    version: Literal[1] = 1
     accuracy: Percent
     ci95: NonNegativeFloat | None
     class_interval: tuple[float, float] | None
@@ -255,7 +255,7 @@ class Result(Facts, allow_inf_nan=False):
         for measure in (m for by_name in self.open_set.values() for m in by_name.values()):
             values = measure.per_episode
             if len(values) != protocol.count or not np.isclose(
-                np.mean(values), measure.mean, atol=0.1**DIGITS
+                np.mean(values), measure.mean, atol=0.1**MEASURE_DIGITS
             ):
                 raise ValueError("a measure of the open set has another mean than the episodes")
         accuracies = 100 * hits(self.predictions(), protocol.ways).mean(1)
@@ -279,7 +279,7 @@ def to_text(result: Result) -> str:
     """Return the content of a result file, with its SHA-256; episode data is on one line each."""
     content = result.model_dump(mode="json")
     content["sha256"] = _digest(content)
-    rows = {key: json.dumps(content.pop(key)) for key in EPISODES}
+    rows = {key: json.dumps(content.pop(key)) for key in EPISODE_FIELDS}
     head = json.dumps(content, indent=2, ensure_ascii=False)
     return "".join((head[:-2], *(f',\n  "{key}": {row}' for key, row in rows.items()), "\n}\n"))
 
@@ -299,25 +299,13 @@ def load(path: str | Path) -> Result:
     Raises:
         ResultError: The file is missing, is not a result, has another version, or was edited.
     """
-    where = str(path)
     content = RESULT.json(user_path(path, ResultError))
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ResultError(
-            "not a result file", where=where, expected="a file written by `fewact evaluate`"
-        )
-    version = content.get("version")
-    if version != VERSION:
-        newer = type(version) is int and version > VERSION
-        raise ResultError(
-            "result of another version",
-            where=where,
-            got=f"version {version}"[:60],
-            expected=f"version {VERSION}, which fewact {__version__} writes",
-            hint=UPGRADE if newer else "Evaluate again.",
-        )
-    if content.pop("sha256", None) != _digest(content):
-        raise ResultError("the file was edited or damaged", where=where, hint=HINT)
-    return RESULT.validate(content, Result, where)
+    if not isinstance(content, dict) or content.get("format") != "fewact result":
+        RESULT.refuse(path, RESULT.other)
+    digest = content.pop("sha256", None)
+    if content.get("version") == 1 and digest != _digest(content):
+        RESULT.refuse(path, "the file was edited or damaged")
+    return RESULT.validate(content, Result, str(path))
 
 
 def _digest(content: dict[str, Any]) -> str:

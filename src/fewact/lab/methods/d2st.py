@@ -107,7 +107,7 @@ class DeformableAttention(nn.Module):
         return out
 
 
-class Adapter(nn.Module):
+class DeformableAdapter(nn.Module):
     """Both attentions between a narrowing and a widening map, added to the maps."""
 
     def __init__(self, options: D2STOptions) -> None:
@@ -146,7 +146,7 @@ class D2ST(TorchMethod[D2STOptions, SupportFrames]):
     def __init__(self, options: D2STOptions) -> None:
         super().__init__(options)
         with seeded(options.seed):
-            self.adapter = Adapter(options)
+            self.adapter = DeformableAdapter(options)
 
     @classmethod
     def fitting(cls, options: D2STOptions, card: Card) -> dict[str, Any]:

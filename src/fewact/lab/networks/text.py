@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from fewact.core.arrays import read_tensors, save_tensors
@@ -27,6 +26,7 @@ from fewact.core.errors import (
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
 from fewact.lab.networks.torch_weights import as_arrays, as_tensors
+from fewact.networks.text_facts import TextFacts
 
 if TYPE_CHECKING:
     from fewact.lab.networks.text_encoder import TextEncoder
@@ -209,23 +209,6 @@ def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
 
 PRECOMPUTED: Final = "precomputed"
 """Encoder of embeddings from outside, whose encoder is unknown."""
-
-
-class TextFacts(BaseModel):
-    """Description of class embeddings: everything but the names that determines them.
-
-    Args:
-        encoder: Name of the text encoder; ``precomputed`` for embeddings from outside.
-        sha256: Hash of everything that changes the encoder's vectors; for precomputed embeddings,
-            hash of the embeddings.
-        templates: Prompt templates.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    encoder: str
-    sha256: str
-    templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from fewact.lab.networks.text import (
     PRECOMPUTED,
     TEMPLATES,
     ClassTexts,
-    TextFacts,
     embed_classes,
     known_texts,
 )
+from fewact.networks.text_facts import TextFacts
 from tests.lab.networks.text.made_up import Letters
 from tests.refused import refused
 
