@@ -82,8 +82,7 @@ def command(*arguments: object) -> None:
 def make(root: Path) -> dict[str, tuple[str, Action]]:
     """Write one of every file that is read; return what reads each, by the file's name."""
     import numpy as np
-    import torch
-    from safetensors.torch import save_file
+    from safetensors.numpy import save_file
 
     from fewact import data, synthetic
     from fewact.features.store import Store
@@ -125,10 +124,11 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
         {"0" * 64: {"a": np.ones(3, np.float32)}}
     )
     shard = next((root / "store").glob("sets/*/*.safetensors")).relative_to(root)
-    network = torch.nn.Linear(3, 2)
     weights = root / "weights"
     weights.mkdir()
-    save_file(weights_files.tensors_of(network), weights / "model.safetensors")
+    tensors = {"weight": np.ones((2, 3), np.float32), "bias": np.ones(2, np.float32)}
+    shapes = {name: value.shape for name, value in tensors.items()}
+    save_file(tensors, weights / "model.safetensors")
     (weights / "config.json").write_text(json.dumps({"architectures": ["x"], "hidden_size": 8}))
     from fewact.classifier import file as model_files
     from fewact.classifier.history import install
@@ -173,7 +173,7 @@ def make(root: Path) -> dict[str, tuple[str, Action]]:
 
     def load_weights() -> None:
         found = weights_files.read(f"local-dir:{weights}")
-        weights_files.put(found.tensors, network, of="x", source="x", expected="x")
+        weights_files.fitting(found.tensors, shapes, of="x", source="x", expected="x")
 
     predict = ("predict", root / "model", features, "--format", "json")
     trained = ("evaluate", root / "run", *small, "-o", out)

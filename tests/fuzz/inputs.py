@@ -145,8 +145,9 @@ def _bytes(random: Random, classifier: Any, videos: dict[str, bytes]) -> None:
 def _camera(random: Random, classifier: Any) -> None:
     """Push frames of odd sizes and times to a stream."""
     from fewact.core.errors import UserError
+    from fewact.recordings import Stream
 
-    stream = classifier.stream(fps=random.choice((None, None, 8.0, *NUMBERS)))
+    stream = Stream.of(classifier, fps=random.choice((None, None, 8.0, *NUMBERS)))
     time = random.choice((0.0, 0.0, 1e5, *NUMBERS))
     height, width = random.choice(SIZES[1:]), random.choice(SIZES[1:])
     refused = 0
@@ -171,8 +172,8 @@ def _camera(random: Random, classifier: Any) -> None:
 
 def _events(random: Random) -> None:
     """Write events with hostile names; read them back."""
-    from fewact.recordings.events import Event
-    from fewact.recordings.pages import counts, events_text
+    from fewact.recordings.event_text import counts, events_text
+    from fewact.recordings.formats import Event
 
     events = [
         Event(

@@ -7,7 +7,8 @@ from itertools import product
 from fewact import methods
 from fewact.core.errors import UserError
 from fewact.lab.methods.promises import PROMISES, Subject
-from fewact.lab.methods.promises.subject import made_up_card, make
+from fewact.lab.methods.promises.subject import make
+from fewact.methods.cards import made_up_card
 from tests.fuzz.report import Report, cases
 from tests.methods.option_sets import OPTION_SETS
 
