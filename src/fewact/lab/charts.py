@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-WIDTH, HEIGHT = 7.2, 4.0
-"""Size of a panel in inches."""
+PANEL_WIDTH = 7.2
+PANEL_HEIGHT = 4.0  # inches
 
 BAND_OPACITY = 0.15
-SETTINGS: Any = {
+MATPLOTLIB_SETTINGS: Any = {
     "svg.hashsalt": "fewact",
     "svg.fonttype": "none",
     "axes.grid": True,
@@ -63,8 +63,8 @@ def line_chart(*panels: Panel) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), layout="constrained")
+    with rc_context(MATPLOTLIB_SETTINGS):
+        figure = Figure(figsize=(PANEL_WIDTH, PANEL_HEIGHT * len(panels)), layout="constrained")
         for panel, axes in zip(panels, figure.subplots(len(panels), squeeze=False), strict=True):
             _draw(panel, axes[0])
         file = StringIO()

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from fewact.core.bounded import UPGRADE
 from fewact.core.errors import ResultError
 from fewact.lab.evaluation import Result, evaluate_method, load, save, to_text
+from fewact.lab.evaluation.result import RESULT
 from tests.lab.evaluation.made_up import Nearest, problem
 
 
@@ -68,16 +70,15 @@ def test_files_that_are_not_results(tmp_path: Path, text: str) -> None:
         load(path)
 
 
-@pytest.mark.parametrize(
-    ("version", "hint"), [(2, "Upgrade fewact"), (0, "Evaluate again"), ("2", "Evaluate again")]
-)
+@pytest.mark.parametrize(("version", "hint"), [(2, UPGRADE), (0, RESULT.hint), ("2", RESULT.hint)])
 def test_a_result_of_another_version_says_what_helps(
     result: Result, tmp_path: Path, version: Any, hint: str
 ) -> None:
     path = save(result, tmp_path / "r.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": version}))
-    with pytest.raises(ResultError, match=f"result of another version .*{hint}"):
+    with pytest.raises(ResultError) as refused:
         load(path)
+    assert (refused.value.where, refused.value.hint) == (str(path), hint)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from fewact.core.atomic import _machine
 from fewact.core.errors import EpisodeError, OptionError, RecipeError, TrainingError, WeightsError
 from fewact.lab import methods
 from fewact.lab.evaluation import checkpoint, evaluate_method
-from fewact.lab.evaluation.checkpoint import FILE
+from fewact.lab.evaluation.checkpoint import BEST
 from fewact.lab.methods.a2m2 import A2M2 as A2M2Method
 from fewact.lab.methods.base import TorchMethod, TrainingBatch
 from fewact.lab.training import TrainingData, loop, train
-from fewact.lab.training.run_folder import RESERVED, read_metrics
+from fewact.lab.training.run_folder import RESERVED_NAMES, read_metrics
 from fewact.methods import REGISTRY
 from fewact.methods.files import import_methods
 from tests.lab.training.made_up import (
@@ -119,7 +119,7 @@ def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(recipe, data_of(), folder, device="cpu", progress=killed_at(2))
     for unfinished in (True, False):
-        (folder / FILE).rename(tmp_path / FILE)
+        (folder / BEST).rename(tmp_path / BEST)
         before = files_of(folder)
         where = r"run/best\.safetensors: the selected checkpoint of the "
         with pytest.raises(TrainingError, match=f"{where}run is missing.*Restore the file"):
@@ -127,16 +127,16 @@ def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=f"{where}training run is missing.*Restore the file"):
             checkpoint.read(folder)
         assert files_of(folder) == before
-        (tmp_path / FILE).rename(folder / FILE)
-        assert checkpoint.read(folder).path == folder / FILE
+        (tmp_path / BEST).rename(folder / BEST)
+        assert checkpoint.read(folder).path == folder / BEST
         if unfinished:
             train(recipe, data_of(), folder, device="cpu")
-    for name in (FILE, "state.safetensors"):  # as if killed before the first validation
+    for name in (BEST, "state.safetensors"):  # as if killed before the first validation
         (folder / name).rename(tmp_path / name)
     with pytest.raises(WeightsError, match="Continue the training: run the same `fewact train`"):
         checkpoint.read(folder)
     train(recipe, data_of(), folder, device="cpu")
-    assert checkpoint.read(folder).header == checkpoint.read(tmp_path / FILE).header
+    assert checkpoint.read(folder).header == checkpoint.read(tmp_path / BEST).header
 
 
 def test_messages_count_stages_from_one(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_features_that_training_alone_needs_are_missed_before_anything_is_writte
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", RESERVED)
+@pytest.mark.parametrize("name", RESERVED_NAMES)
 def test_a_loss_with_the_name_of_another_number_is_refused(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,7 +392,7 @@ def test_a_loss_with_the_name_of_another_number_is_refused(
 def test_the_reserved_names_are_all_that_a_line_has_besides_losses(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
     names = {name for line in read_metrics(tmp_path / "run") for name in line}
-    assert names == {*RESERVED, "cross_entropy"}
+    assert names == {*RESERVED_NAMES, "cross_entropy"}
 
 
 def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:

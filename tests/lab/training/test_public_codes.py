@@ -22,7 +22,7 @@ from fewact.lab.methods.base import support_state
 from fewact.lab.networks import resnet
 from fewact.lab.networks.torch_weights import tensors_of
 from fewact.lab.training import public_code, published
-from fewact.lab.training.public_code import CODES, Published
+from fewact.lab.training.public_code import CODES, PublicCheckpoint
 from fewact.networks import catalogue
 from fewact.networks.card import Level
 from fewact.networks.catalogue import RESNET50
@@ -145,14 +145,14 @@ def small_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         entries = {**catalogue.NETWORKS._entries, "resnet": Resnet, "torchvision": Torchvision}
         patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
-        patch.setitem(public_code.NETWORKS, "attnpool.c_proj.weight", "resnet")
-        patch.setitem(public_code.NETWORKS, "7.0.conv3.weight", "torchvision")
+        patch.setitem(public_code.NETWORK_OF_TENSOR, "attnpool.c_proj.weight", "resnet")
+        patch.setitem(public_code.NETWORK_OF_TENSOR, "7.0.conv3.weight", "torchvision")
         yield
 
 
 def encoder(code: str) -> dict[str, Tensor]:
     """Random weights of the image encoder, under the public code's names."""
-    stages = {ours: theirs for theirs, ours in public_code.STAGES.items()}
+    stages = {ours: theirs for theirs, ours in public_code.RESNET_PARTS.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if code == "clip_fsar":
@@ -215,7 +215,7 @@ def test_names_and_shapes_of_the_published_size(code: public_code.Code) -> None:
         name: torch.empty(shape, device="meta")
         for name, shape in shapes(code.method, d, 1152, 2048).items()
     }
-    file = Published("file", public, {})
+    file = PublicCheckpoint("file", public, {})
     assert public_code.code_of(file) == code
     layout = code.layout(file, "hmdb51")
     with torch.device("meta"):

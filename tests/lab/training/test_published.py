@@ -70,7 +70,7 @@ def small_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         entries = {**catalogue.NETWORKS._entries, "resnet": Resnet}
         patch.setattr(catalogue, "NETWORKS", Registry("backbone", entries))
-        patch.setitem(public_code.NETWORKS, "attnpool.c_proj.weight", "resnet")
+        patch.setitem(public_code.NETWORK_OF_TENSOR, "attnpool.c_proj.weight", "resnet")
         yield
 
 

@@ -124,7 +124,7 @@ Name = Annotated[str, typer.Argument(help="Name of a benchmark; see `fewact data
 SHOWN = 20
 """Largest number of missing videos that are printed."""
 
-LISTS = {True: "not needed", False: "needed", None: "rendered"}
+LIST_NEEDED = {True: "not needed", False: "needed", None: "rendered"}
 """Text of the column "list" by ``Benchmark.includes_all_videos``; None for rendered videos."""
 
 
@@ -153,7 +153,7 @@ def list_benchmarks(format: ListOutputFormat = "table") -> None:
                 entry["name"],
                 "/".join(map(str, entry["classes"].values())),
                 "/".join(map(str, entry["videos"].values())),
-                LISTS[entry.get("includes_all_videos")],
+                LIST_NEEDED[entry.get("includes_all_videos")],
                 entry["title"],
             )
             for entry in everything

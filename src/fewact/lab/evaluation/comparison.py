@@ -332,8 +332,8 @@ def _labels(result: Result) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     return names, labels.reshape(classes.shape)
 
 
-FEWEST = 10
-STEPS = (1, 2, 5)
+FEWEST_EPISODES = 10
+STEPS_OF_DECADE = (1, 2, 5)
 
 
 @dataclass(frozen=True)
@@ -360,8 +360,8 @@ def stability(result: Result) -> list[Point]:
     accuracies = np.array(result.per_episode)  # (N)
     total = len(accuracies)
     decades = range(1, len(str(total)))
-    counts = [step * 10**decade for decade in decades for step in STEPS]
-    selected = [count for count in counts if FEWEST <= count < total] + [total]
+    counts = [step * 10**decade for decade in decades for step in STEPS_OF_DECADE]
+    selected = [count for count in counts if FEWEST_EPISODES <= count < total] + [total]
     return [
         Point(count, float(accuracies[:count].mean()), half_width(accuracies[:count]))
         for count in selected

@@ -442,8 +442,12 @@ def _outside(groups: ByGroup, excluded: Sequence[str]) -> list[int]:
     return [video for group, videos in groups.items() if group not in excluded for video in videos]
 
 
-HINT = "Draw the episodes again, with the same protocol, or restore the file."
-EPISODES = FileType("file of episodes", EpisodeError, 64 * MIB, hint=HINT)
+EPISODES = FileType(
+    "file of episodes",
+    EpisodeError,
+    64 * MIB,
+    hint="Draw the episodes again, with the same protocol, or restore the file.",
+)
 
 Rows = list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
 
@@ -485,7 +489,6 @@ def load(path: str | Path) -> EpisodeSet:
     Raises:
         EpisodeError: The file is missing, is not a file of episodes, or was edited.
     """
-    where = str(path)
     content = EPISODES.model(user_path(path, EpisodeError), _File)
     try:
         episodes = EpisodeSet(
@@ -497,8 +500,8 @@ def load(path: str | Path) -> EpisodeSet:
             np.array(content.unknown, dtype=np.int32) if content.unknown else None,
         )
     except (TypeError, ValueError) as error:
-        EPISODES.refuse(where, "not a file of episodes", str(error))
+        EPISODES.refuse(path, EPISODES.other, str(error))
     consistent = all(positions.shape == shape for _, positions, shape in episodes.parts)
     if not consistent or episodes.digest != content.sha256:
-        raise EpisodeError("the file was edited or damaged", where=where, hint=HINT)
+        EPISODES.refuse(path, "the file was edited or damaged")
     return episodes

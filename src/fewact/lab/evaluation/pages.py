@@ -217,11 +217,14 @@ def stability_chart(curves: Mapping[str, Sequence[Point]]) -> str:
 PAIRS = 10
 """Default number of confused pairs."""
 
-LETTERS, SIDE, TOP, GAP = 40, 560.0, 56.0, 8.0
-"""Largest number of letters of a class name in the chart; its side, top and gap in pixels."""
+LARGEST_NAME = 40
+"""Largest number of letters of a class name in the chart of confusions."""
 
-SMALLEST, LARGEST = 7.0, 26.0
-"""Smallest and largest height of a row of the chart in pixels."""
+CHART_SIDE = 560.0
+CHART_TOP = 56.0
+CHART_GAP = 8.0
+SMALLEST_ROW = 7.0
+LARGEST_ROW = 26.0  # pixels
 
 
 def confusion_tables(result: Result, pairs: int = PAIRS) -> list[Table]:
@@ -266,32 +269,35 @@ def confusion_chart(confusions: Confusion, title: str) -> str:
     the row, in episodes with both classes, that got the class of the column.
     """
     n, rates = len(confusions.classes), confusions.rates
-    cell = min(max(SIDE / n, SMALLEST), LARGEST)
+    cell = min(max(CHART_SIDE / n, SMALLEST_ROW), LARGEST_ROW)
     size = min(13.0, 0.8 * cell)
-    short = [name if len(name) <= LETTERS else f"{name[:LETTERS]}…" for name in confusions.classes]
-    left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * GAP
-    parts = [svg.text(GAP, 24, title, colour=None, size=16, weight=600)]
+    short = [
+        name if len(name) <= LARGEST_NAME else f"{name[:LARGEST_NAME]}…"
+        for name in confusions.classes
+    ]
+    left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * CHART_GAP
+    parts = [svg.text(CHART_GAP, 24, title, colour=None, size=16, weight=600)]
     squares, colours = [], []
     for i, name in enumerate(short):
-        middle = TOP + (i + 0.5) * cell
+        middle = CHART_TOP + (i + 0.5) * cell
         across = left + (i + 0.5) * cell
         for x, y, words, height, anchor in (
-            (left - GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
-            (across, TOP - GAP, str(i + 1), 0.7 * size, "middle"),
+            (left - CHART_GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
+            (across, CHART_TOP - CHART_GAP, str(i + 1), 0.7 * size, "middle"),
         ):
             parts.append(svg.text(x, y, words, colour=None, size=height, anchor=anchor))
         for j, rate in enumerate(rates[i].tolist()):
             colour = svg.COLOURS[0] if i == j else svg.COLOURS[1]
-            square = (left + j * cell + 0.5, TOP + i * cell + 0.5, cell - 1, cell - 1)
+            square = (left + j * cell + 0.5, CHART_TOP + i * cell + 0.5, cell - 1, cell - 1)
             squares.append(svg.rectangle(*square, None))
             if rate > 0:
                 colours.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
     for drawn, of in ((squares, "pale"), (colours, "series")):
         parts.append(svg.element("g", *drawn, class_=of))
-    bottom = TOP + n * cell
+    bottom = CHART_TOP + n * cell
     legend = "rows: true class; columns: predicted class; full colour: every query"
-    parts.append(svg.text(GAP, bottom + 24, legend, colour=None, size=12, class_="label"))
-    width = max(left + n * cell + GAP, 480.0)
+    parts.append(svg.text(CHART_GAP, bottom + 24, legend, colour=None, size=12, class_="label"))
+    width = max(left + n * cell + CHART_GAP, 480.0)
     return svg.document(round(width), round(bottom + 40), parts, title=title, style=svg.STYLE)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ from fewact.lab.evaluation.identity import encoding_facts
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.store.embedding import VIDEOS_PER_BLOCK, feature_facts
 from fewact.lab.store.stored import StoredFeatures
-
-SET_TYPE: Final = "nodes"
 
 
 class StoredEncodings(Encodings):
@@ -65,7 +62,7 @@ def node_facts(method: TorchMethod, source: StoredFeatures) -> Facts:
     if facts.package:
         identity["package"] = facts.package
     return {
-        "kind": SET_TYPE,
+        "kind": "nodes",
         "method": identity,
         "features": [dict(feature_facts(source.card, request)) for request in requests],
         "fewact": __version__,

@@ -9,8 +9,7 @@ from torch.nn import functional
 from fewact.core.random import RandomStream
 from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.training.recipe import Augment
-
-LUMA = (0.299, 0.587, 0.114)
+from fewact.video.cleaning.light import LUMA_WEIGHTS
 
 FLIPPABLE = ("kinetics", "ucf101", "hmdb51")
 """Benchmark families in which no class is the horizontal flip of another."""
@@ -89,7 +88,7 @@ def _apply(frames: Tensor, crops: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _colour(frames: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
     """Scale frames (v t 3 h w) by factors (v): values, contrast, saturation."""
-    luma = frames.new_tensor(LUMA)
+    luma = frames.new_tensor(LUMA_WEIGHTS)
 
     def grey(of: Tensor) -> Tensor:
         return torch.einsum("c,vtchw->vthw", luma, of)[:, :, None]  # (v t 1 h w)

@@ -38,7 +38,7 @@ from fewact.lab.training.optimising import (
     set_rates,
 )
 from fewact.lab.training.recipe import EpisodesStage, Recipe, TrainingStage
-from fewact.lab.training.run_folder import METRICS, RESERVED, RunFolder, write_card
+from fewact.lab.training.run_folder import METRICS, RESERVED_NAMES, RunFolder, write_card
 from fewact.lab.training.state import Best, Position, State
 from fewact.lab.training.validation import (
     network_features,
@@ -288,12 +288,12 @@ def _inputs(run: _Run, number: int) -> tuple[FrameBatches | FeatureBatches, Feat
 
 def _checked(losses: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """Return the losses; refuse one with the name of another number in the metrics."""
-    if taken := [name for name in losses if name in RESERVED]:
+    if taken := [name for name in losses if name in RESERVED_NAMES]:
         raise TrainingError(
             f"a loss has the name of another number in {METRICS}",
             where=f"losses of method {recipe.method.name}",
             got=", ".join(taken),
-            expected=f"other names than {', '.join(RESERVED)}",
+            expected=f"other names than {', '.join(RESERVED_NAMES)}",
             hint="Rename the loss in the method's losses.",
         )
     return losses

@@ -11,33 +11,40 @@ from torch import Tensor
 from fewact.core.errors import WeightsError
 from fewact.lab.methods.clip_spm import PRESETS
 
-NETWORKS = {
+NETWORK_OF_TENSOR = {
     "proj": "clip-vit-b16",
     "attnpool.c_proj.weight": "clip-rn50",
     "7.0.conv3.weight": "resnet50",
 }
 """Backbone by a tensor of the image encoder that it alone has."""
 
-STAGES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+RESNET_PARTS = {
+    "0": "conv1",
+    "1": "bn1",
+    "4": "layer1",
+    "5": "layer2",
+    "6": "layer3",
+    "7": "layer4",
+}
 """Parts of torchvision's ResNet-50 by their positions in a list of its children."""
 
 HEADS: Final = 8
 """Number of heads of each transformer of the public codes; no tensor shows it."""
 
-UNSCALED = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+UNSCALED_PIXELS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 """Mean and standard deviation of pixels that are only scaled to 0 … 1."""
 
-EVEN = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+EVEN_PIXELS = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
 """Mean and standard deviation of the pixels in the settings of HyRSM and MoLo."""
 
-CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CLIP_PIXELS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 SELECTED = "its authors select on test episodes"
 FIXED = "its authors test after a fixed number of episodes"
 
 
 @dataclass(frozen=True)
-class Published:
+class PublicCheckpoint:
     """Checkpoint of a public code.
 
     Args:
@@ -88,7 +95,9 @@ class Published:
             WeightsError: It has none that fewact knows.
         """
         encoder = self.part(ENCODER)
-        network = next((name for tensor, name in NETWORKS.items() if tensor in encoder), None)
+        network = next(
+            (name for tensor, name in NETWORK_OF_TENSOR.items() if tensor in encoder), None
+        )
         if network is None:
             raise WeightsError(
                 f"there is no image encoder of {code_of(self).title}'s public code",
@@ -104,7 +113,7 @@ class Published:
         if not any(name.startswith("7.") for name in encoder):
             return {f"visual.{name}": tensor for name, tensor in encoder.items()}
         split = ((*name.partition("."), tensor) for name, tensor in encoder.items())
-        return {f"{STAGES.get(stage, stage)}.{name}": x for stage, _, name, x in split}
+        return {f"{RESNET_PARTS.get(stage, stage)}.{name}": x for stage, _, name, x in split}
 
     def head(self, layout: "Layout") -> dict[str, Tensor]:
         """Return the method's weights under the names of fewact, but for unused ones.
@@ -168,7 +177,7 @@ class Code:
     mark: str
     pixels: tuple[tuple[float, ...], tuple[float, ...]]
     selection: str
-    layout: Callable[[Published, str], Layout]
+    layout: Callable[[PublicCheckpoint, str], Layout]
 
 
 def renamed(theirs: str, ours: str, parts: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -176,7 +185,7 @@ def renamed(theirs: str, ours: str, parts: Iterable[tuple[str, str]]) -> dict[st
     return {f"{theirs}.{name}": f"{ours}.{new}" for name, new in parts}
 
 
-BLOCK = (
+TRANSFORMER_BLOCK = (
     *(("0.norm", "norm"), ("0.fn.to_qkv", "project"), ("0.fn.to_out.0", "out")),
     *((f"0.fn.to_{part}", f"project#{part}") for part in "qkv"),
     *(("1.net.0", "widen"), ("1.net.3", "narrow")),
@@ -187,7 +196,7 @@ TUPLES = (("k_linear", "keys"), ("v_linear", "values"), ("norm_k", "norm"))
 """Layers of TRX's attention between tuples."""
 
 
-def trx(file: Published, benchmark: str) -> Layout:
+def trx(file: PublicCheckpoint, benchmark: str) -> Layout:
     """Return the layout of TRX."""
     first = "transformers.0"
     rows, width = (file.size(f"{first}.pe.pe", axis) for axis in (1, 2))
@@ -211,7 +220,7 @@ def _tokens(rows: int) -> int:
     return -(-2 * rows // 3)
 
 
-def strm(file: Published, benchmark: str) -> Layout:
+def strm(file: PublicCheckpoint, benchmark: str) -> Layout:
     """Return the layout of STRM, which does not save the query–class projection."""
     width = file.size("attn_pat.pe.pe", 2)
     attention = (("query_proj", "queries"), ("key_proj", "keys"), ("value_conv", "values"))
@@ -243,7 +252,7 @@ def strm(file: Published, benchmark: str) -> Layout:
     )
 
 
-def team(file: Published, benchmark: str) -> Layout:
+def team(file: PublicCheckpoint, benchmark: str) -> Layout:
     """Return the layout of TEAM."""
     return Layout(
         {
@@ -259,27 +268,27 @@ def team(file: Published, benchmark: str) -> Layout:
     )
 
 
-def _positions(file: Published) -> dict[str, float]:
+def _positions(file: PublicCheckpoint) -> dict[str, float]:
     a, b = (file.setting(f"TRAIN.POSITION_{letter}") for letter in "AB")
     divisor, weight = (10.0, 1.0) if a is None or b is None else (float(a), float(b))
     return {"feature_divisor": divisor, "position_weight": weight}
 
 
-def _with_settings(file: Published, layout: Layout, options: dict[str, Any]) -> Layout:
+def _with_settings(file: PublicCheckpoint, layout: Layout, options: dict[str, Any]) -> Layout:
     """Return a layout with options of the settings; without settings, their names are hidden."""
     if not file.settings:
         return replace(layout, hidden=tuple(options))
     return replace(layout, options=layout.options | options)
 
 
-def _heads_and_frames(file: Published) -> dict[str, int]:
+def _heads_and_frames(file: PublicCheckpoint) -> dict[str, int]:
     return {
         "frames": file.setting("DATA.NUM_INPUT_FRAMES", 8),
         "heads": file.setting("TRAIN.HEAD") or HEADS,
     }
 
 
-def hyrsm(file: Published, benchmark: str) -> Layout:
+def hyrsm(file: PublicCheckpoint, benchmark: str) -> Layout:
     """Return the layout of HyRSM, which is the same for its heads of one shot and of five."""
     inner = (
         *((f"w_{part}s", f"project#{part}") for part in "qkv"),
@@ -304,7 +313,7 @@ def hyrsm(file: Published, benchmark: str) -> Layout:
     return _with_settings(file, layout, options)
 
 
-def _bidirectional(file: Published) -> None:
+def _bidirectional(file: PublicCheckpoint) -> None:
     if file.setting("TRAIN.SINGLE_DIRECT"):
         raise WeightsError(
             "the checkpoint matches in one direction alone",
@@ -314,7 +323,7 @@ def _bidirectional(file: Published) -> None:
         )
 
 
-def molo(file: Published, benchmark: str) -> Layout:
+def molo(file: PublicCheckpoint, benchmark: str) -> Layout:
     """Return the layout of MoLo."""
     _bidirectional(file)
     channels = file.size("motion_up.weight", 0)
@@ -323,8 +332,8 @@ def molo(file: Published, benchmark: str) -> Layout:
         "class_token_motion": "motion.token",
         "scale": "appearance.contrast_scale",
         "scale_motion": "motion.contrast_scale",
-        **renamed("temporal_atte_before.layers.0", "appearance.transformer", BLOCK),
-        **renamed("temporal_atte_before_motion.layers.0", "motion.transformer", BLOCK),
+        **renamed("temporal_atte_before.layers.0", "appearance.transformer", TRANSFORMER_BLOCK),
+        **renamed("temporal_atte_before_motion.layers.0", "motion.transformer", TRANSFORMER_BLOCK),
         "motion_reduce": "differences.reduce",
         "motion_conv": "differences.convolve",
         "motion_up": "differences.restore",
@@ -352,15 +361,18 @@ def molo(file: Published, benchmark: str) -> Layout:
     return _with_settings(file, Layout(shown, names, unused, initial=initial), options)
 
 
-def clip_fsar(file: Published, benchmark: str) -> Layout:
-    """Return the layout of CLIP-FSAR."""
+def clip_fsar(file: PublicCheckpoint, benchmark: str) -> Layout:
+    """Return the layout of CLIP_PIXELS-FSAR."""
     _bidirectional(file)
     layout = Layout(
         {
             "vector_width": file.size("context2.layers.0.0.norm.weight", 0),
             "hidden": file.size("context2.layers.0.1.net.0.weight", 0),
         },
-        {**renamed("context2.layers.0", "transformer", BLOCK), "scale": "contrast_scale"},
+        {
+            **renamed("context2.layers.0", "transformer", TRANSFORMER_BLOCK),
+            "scale": "contrast_scale",
+        },
     )
     mode = "combined" if file.setting("TRAIN.COMBINE") else "visual"
     mode = "text" if file.setting("TRAIN.EVAL_TEXT") else mode
@@ -376,8 +388,8 @@ def clip_fsar(file: Published, benchmark: str) -> Layout:
     return _with_settings(file, layout, options)
 
 
-def clip_spm(file: Published, benchmark: str) -> Layout:
-    """Return the layout of CLIP-SPM, whose gates' width differs between benchmarks."""
+def clip_spm(file: PublicCheckpoint, benchmark: str) -> Layout:
+    """Return the layout of CLIP_PIXELS-SPM, whose gates' width differs between benchmarks."""
     names = {
         "mo_alpha1": "motion_weight",
         **{f"motion_conv{i}": f"hsmr.{name}" for i, name in ((1, "first"), (2, "second"))},
@@ -387,8 +399,8 @@ def clip_spm(file: Published, benchmark: str) -> Layout:
             for layer, name in ((0, "first"), (2, "second"))
         },
         **{f"token_tr.mlp.net.{layer}": f"spm.prompter.{layer}" for layer in (0, 3)},
-        **renamed("context1.layers.0", "padm.transformer", BLOCK),
-        **renamed("context2.layers.0", "spm.transformer", BLOCK),
+        **renamed("context1.layers.0", "padm.transformer", TRANSFORMER_BLOCK),
+        **renamed("context2.layers.0", "spm.transformer", TRANSFORMER_BLOCK),
     }
     gate, width = (file.size("gate_text.0.weight", axis) for axis in (0, 1))
     fitting = [name for name, tuned in PRESETS.items() if int(tuned.text_gate * width) == gate]
@@ -410,18 +422,25 @@ def clip_spm(file: Published, benchmark: str) -> Layout:
 
 
 CODES = (
-    Code("clip_spm", "CLIP-SPM", "mo_alpha1", UNSCALED, SELECTED, clip_spm),
-    Code("strm", "STRM", "attn_pat.gamma", UNSCALED, FIXED, strm),
-    Code("trx", "TRX", "transformers.0.k_linear.weight", UNSCALED, FIXED, trx),
-    Code("molo", "MoLo", "motion_reduce.weight", EVEN, SELECTED, molo),
-    Code("team", "TEAM", "DPM.AP", EVEN, SELECTED, team),
-    Code("hyrsm", "HyRSM", "layer2.0.weight", EVEN, SELECTED, hyrsm),
-    Code("clip_fsar", "CLIP-FSAR", "context2.layers.0.0.norm.weight", CLIP, SELECTED, clip_fsar),
+    Code("clip_spm", "CLIP-SPM", "mo_alpha1", UNSCALED_PIXELS, SELECTED, clip_spm),
+    Code("strm", "STRM", "attn_pat.gamma", UNSCALED_PIXELS, FIXED, strm),
+    Code("trx", "TRX", "transformers.0.k_linear.weight", UNSCALED_PIXELS, FIXED, trx),
+    Code("molo", "MoLo", "motion_reduce.weight", EVEN_PIXELS, SELECTED, molo),
+    Code("team", "TEAM", "DPM.AP", EVEN_PIXELS, SELECTED, team),
+    Code("hyrsm", "HyRSM", "layer2.0.weight", EVEN_PIXELS, SELECTED, hyrsm),
+    Code(
+        "clip_fsar",
+        "CLIP-FSAR",
+        "context2.layers.0.0.norm.weight",
+        CLIP_PIXELS,
+        SELECTED,
+        clip_fsar,
+    ),
 )
 """Public codes, each recognised by its mark if no one before it is."""
 
 
-def code_of(file: Published) -> Code:
+def code_of(file: PublicCheckpoint) -> Code:
     """Return the public code of a checkpoint.
 
     Raises:

@@ -21,11 +21,11 @@ from fewact.core.errors import OutputError, WeightsError
 from fewact.core.paths import user_path
 from fewact.lab import methods as lab_methods
 from fewact.lab.benchmarks.benchmarks import benchmark
-from fewact.lab.evaluation.checkpoint import FILE, WITHIN, Header, TrainedOn, to_bytes
+from fewact.lab.evaluation.checkpoint import BEST, WITHIN, Header, TrainedOn, to_bytes
 from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.clip_spm import PRESETS
 from fewact.lab.networks.torch_weights import as_tensors, put, tensors_of
-from fewact.lab.training.public_code import Code, Layout, Published, code_of
+from fewact.lab.training.public_code import Code, Layout, PublicCheckpoint, code_of
 from fewact.lab.training.recipe import read
 from fewact.networks.card import Card
 from fewact.networks.choices import check_name
@@ -35,8 +35,12 @@ from fewact.networks.weights import PICKLES
 STATES: Final = ("model_state_dict", "model_state")
 """Names of the weights in a file of a public code."""
 
-EXPECTED = "a .safetensors file with the tensors of a checkpoint of a method's public code"
-CHECKPOINT = FileType("checkpoint of a method's public code", WeightsError, 16 * GIB, EXPECTED)
+PUBLIC_CHECKPOINT = FileType(
+    "checkpoint of a method's public code",
+    WeightsError,
+    16 * GIB,
+    "a .safetensors file with the tensors of a checkpoint of a method's public code",
+)
 
 WRAPPERS = re.compile(r"^head\.|(?<=\.)module\.|^module\.")
 """Parts of names from wrappers, such as for several GPUs."""
@@ -59,7 +63,7 @@ IGNORED = (
 """Names of the types of NumPy's numbers in a file."""
 
 
-def read_published(file: str | Path, sha256: str | None) -> Published:
+def read_published(file: str | Path, sha256: str | None) -> PublicCheckpoint:
     """Read a checkpoint of the public code.
 
     Args:
@@ -74,13 +78,13 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
     tensors: Mapping[str, Any]
     settings: Mapping[str, Any] = {}
     if path.suffix.lower() not in PICKLES:
-        mapped, _ = read_tensors(CHECKPOINT, path)
+        mapped, _ = read_tensors(PUBLIC_CHECKPOINT, path)
         tensors, source = (
             {name: value.clone() for name, value in as_tensors(mapped).items()},
             path.name,
         )
     else:
-        content = CHECKPOINT.content(path)
+        content = PUBLIC_CHECKPOINT.content(path)
         actual = hashlib.sha256(content).hexdigest()
         if actual != (sha256 or "").lower():
             raise WeightsError(
@@ -93,7 +97,7 @@ def read_published(file: str | Path, sha256: str | None) -> Published:
         tensors, settings = _weights_only(content, path)
         source = f"{path.name}, SHA-256 {actual}"
     short = {WRAPPERS.sub("", name): value.float() for name, value in tensors.items()}
-    return Published(source, short, settings)
+    return PublicCheckpoint(source, short, settings)
 
 
 def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
@@ -102,12 +106,9 @@ def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Map
         with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED]):
             saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # Damaged files raise errors of zip, pickle, struct and torch.
-        raise WeightsError(
-            "the file has more than tensors, or is damaged",
-            where=str(path),
-            got=_named(error),
-            expected=EXPECTED,
-        ) from None
+        PUBLIC_CHECKPOINT.refuse(
+            path, "the file has more than tensors, or is damaged", _named(error)
+        )
     found = saved if isinstance(saved, Mapping) else {}
     state = next((found[name] for name in STATES if name in found), found or None)
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
@@ -199,7 +200,7 @@ def convert(
         ),
         origin=f"public code of {code.title}, {published.source}; {code.selection}",
     )
-    target = user_path(folder, OutputError) / FILE
+    target = user_path(folder, OutputError) / BEST
     write_bytes(target, to_bytes(method, header, encoder, facts))
     return header, {option: options[option] for option in layout.hidden}
 
@@ -226,7 +227,9 @@ def _check_widths(card: Card, method: TorchMethod, source: str) -> None:
             )
 
 
-def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Published) -> TorchMethod:
+def _method(
+    code: Code, layout: Layout, options: Mapping[str, Any], file: PublicCheckpoint
+) -> TorchMethod:
     """Return the method with the weights of the public code, of their sizes.
 
     Raises:
@@ -241,5 +244,5 @@ def _method(code: Code, layout: Layout, options: Mapping[str, Any], file: Publis
             head[name] = tensor.reshape(ours.shape)
     unsaved = {n: x for n, x in expected.items() if n.startswith(layout.initial or "-")}
     weights = {n: x.detach().cpu().numpy() for n, x in (unsaved | head).items()}
-    put(weights, method, of=code.title, source=file.source, expected=EXPECTED)
+    put(weights, method, of=code.title, source=file.source, expected=PUBLIC_CHECKPOINT.expected)
     return method

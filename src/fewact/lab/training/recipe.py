@@ -277,7 +277,7 @@ class Recipe(_Part):
 
 RECIPES = "recipes"
 # A parser of TOML needs time that grows with the square of the depth of a name.
-RECIPE = FileType("recipe", RecipeError, 64 * KIB)
+RECIPE_FILE = FileType("recipe", RecipeError, 64 * KIB)
 
 ON, WITH, LIKE = "on", "with", "like"
 """Tables of a recipe file with its changes for a benchmark, ``[on.hmdb51]``, for a backbone,
@@ -400,9 +400,9 @@ def _load(recipe: str, above: tuple[str, ...]) -> tuple[dict[str, Any], RecipeNa
         raise RecipeError("circular extends", where=" → ".join(above))
     path = user_path(recipe, RecipeError)
     if path.suffix == ".json":
-        return _table(RECIPE.json(path), recipe), RecipeName(recipe)
+        return _table(RECIPE_FILE.json(path), recipe), RecipeName(recipe)
     name = RecipeName(recipe) if path.suffix == ".toml" else _parsed(recipe)
-    content = RECIPE.toml(path) if path.suffix == ".toml" else tomllib.loads(_text(name.file))
+    content = RECIPE_FILE.toml(path) if path.suffix == ".toml" else tomllib.loads(_text(name.file))
     base = content.pop("extends", None)
     if base is None:
         return content, name

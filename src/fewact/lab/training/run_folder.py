@@ -24,7 +24,7 @@ from fewact.core.locks import exclusive
 from fewact.core.version import __version__
 from fewact.data.videos import VideoList
 from fewact.lab.charts import Line, Panel, line_chart
-from fewact.lab.evaluation.checkpoint import FILE, RECIPE, STATE
+from fewact.lab.evaluation.checkpoint import BEST, RUN_RECIPE, RUN_STATE
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol, draw, load, save
 from fewact.lab.networks.text import known_texts
 from fewact.lab.training.augment import flips
@@ -34,17 +34,21 @@ from fewact.lab.training.state import Position
 from fewact.methods.files import code_of
 from fewact.report import svg
 
-LISTS = "lists.json"
-EPISODES, METRICS, README = "validation-episodes.json", "metrics.jsonl", "README.md"
-CURVE, BOARD, LOCK = "curve.svg", "tensorboard", "lock"
+LISTS_NAME = "lists.json"
+EPISODES_FILE = "validation-episodes.json"
+METRICS = "metrics.jsonl"
+README = "README.md"
+CURVE = "curve.svg"
+BOARD = "tensorboard"
+LOCK = "lock"
 
-RESERVED = ("stage", "step", "gradient", "rate", "accuracy", "ci95")
+RESERVED_NAMES = ("stage", "step", "gradient", "rate", "accuracy", "ci95")
 """Names in a line of metrics that are not losses."""
 
-HINT = "Restore the file, or train into another folder."
-RECIPE_FILE = FileType("recipe of a run", TrainingError, 256 * KIB, hint=HINT)
-LISTS_FILE = FileType("list of a run's classes", TrainingError, 64 * MIB, hint=HINT)
-METRICS_FILE = FileType("file of a run's metrics", TrainingError, 256 * MIB, hint=HINT)
+RESTORE = "Restore the file, or train into another folder."
+RECIPE_OF_RUN = FileType("recipe of a run", TrainingError, 256 * KIB, hint=RESTORE)
+LISTS_FILE = FileType("list of a run's classes", TrainingError, 64 * MIB, hint=RESTORE)
+METRICS_FILE = FileType("file of a run's metrics", TrainingError, 256 * MIB, hint=RESTORE)
 
 
 class _Metrics(BaseModel):
@@ -89,7 +93,7 @@ class RunFolder:
         self.path = path
         self._board: Any = None
         self._lock: int | None = None
-        if not (path / RECIPE).exists():
+        if not (path / RUN_RECIPE).exists():
             if path.exists() and not (path.is_dir() and _is_new(path)):
                 raise TrainingError(
                     "not the folder of a training run",
@@ -100,7 +104,7 @@ class RunFolder:
         if lock:
             self._acquire()
         try:
-            if not (path / RECIPE).exists():
+            if not (path / RUN_RECIPE).exists():
                 self._begin(recipe, data, drawn)
             self._check(recipe, data)
             self.episodes = self._episodes(data.val, protocol)
@@ -122,17 +126,17 @@ class RunFolder:
 
     def _begin(self, recipe: Recipe, data: TrainingData, episodes: EpisodeSet) -> None:
         lists = json.dumps(_lists(recipe, data), indent=2, ensure_ascii=False)
-        write_text(self.path / LISTS, f"{lists}\n")
-        write_text(self.path / RECIPE, recipe.model_dump_json(indent=2) + "\n")
-        save(episodes, self.path / EPISODES)
+        write_text(self.path / LISTS_NAME, f"{lists}\n")
+        write_text(self.path / RUN_RECIPE, recipe.model_dump_json(indent=2) + "\n")
+        save(episodes, self.path / EPISODES_FILE)
 
     def _check(self, recipe: Recipe, data: TrainingData) -> None:
-        previous = RECIPE_FILE.model(self.path / RECIPE, Recipe)
+        previous = RECIPE_OF_RUN.model(self.path / RUN_RECIPE, Recipe)
         if changed := [
             n for n in Recipe.model_fields if getattr(previous, n) != getattr(recipe, n)
         ]:
             raise self._other("with another recipe", f"one that differs in {', '.join(changed)}")
-        lists, recorded = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS)
+        lists, recorded = _lists(recipe, data), LISTS_FILE.json(self.path / LISTS_NAME)
         added = {name: lists[name] for name in ("features", "method")}
         if not isinstance(recorded, dict) or recorded | added != lists:
             raise self._other("with other videos or class names")
@@ -153,10 +157,10 @@ class RunFolder:
     @property
     def state(self) -> Path:
         """Path of the state."""
-        return self.path / STATE
+        return self.path / RUN_STATE
 
     def _episodes(self, videos: VideoList, protocol: Protocol) -> EpisodeSet:
-        file = self.path / EPISODES
+        file = self.path / EPISODES_FILE
         if not file.exists():
             save(_draw(videos, protocol), file)
         episodes = load(file)
@@ -226,12 +230,12 @@ class RunFolder:
         Raises:
             TrainingError: It is missing.
         """
-        if not (self.path / FILE).is_file():
+        if not (self.path / BEST).is_file():
             raise TrainingError(
                 "the selected checkpoint of the run is missing",
-                where=str(self.path / FILE),
-                expected=f"the checkpoint that belongs to {STATE}",
-                hint=HINT,
+                where=str(self.path / BEST),
+                expected=f"the checkpoint that belongs to {RUN_STATE}",
+                hint=RESTORE,
             )
 
     def put_json(self, name: str, content: Any) -> Path:
@@ -261,7 +265,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _is_new(path: Path) -> bool:
     """Return whether a folder is empty, or has only files of a run that was killed at its start."""
-    return all(child.name in (LISTS, LOCK) or is_temporary(child.name) for child in path.iterdir())
+    return all(
+        child.name in (LISTS_NAME, LOCK) or is_temporary(child.name) for child in path.iterdir()
+    )
 
 
 def _lists(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
@@ -373,7 +379,7 @@ def _text(recipe: Recipe, data: TrainingData, position: Position, validations: C
 {changed}
 ![Loss and validation accuracy over the steps]({CURVE})
 
-`{RECIPE}` is the recipe as it was run, `metrics.jsonl` has every step. Use it:
+`{RUN_RECIPE}` is the recipe as it was run, `metrics.jsonl` has every step. Use it:
 
 ```
 fewact evaluate THIS-FOLDER --data DATA
@@ -397,7 +403,7 @@ def _curves(recipe: Recipe, metrics: Sequence[dict[str, Any]]) -> tuple[Curve, C
         if "accuracy" in line:
             validations.append((step, float(line["accuracy"])))
         else:
-            losses.append((step, sum(v for name, v in line.items() if name not in RESERVED)))
+            losses.append((step, sum(v for name, v in line.items() if name not in RESERVED_NAMES)))
     return losses, validations
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
@@ -17,10 +17,11 @@ from fewact.core.errors import TrainingError
 from fewact.lab.networks.torch_weights import as_tensors
 from fewact.lab.training.optimising import Average
 
-FORMAT: Final = "fewact training state"
 ADAM = {"step", "exp_avg", "exp_avg_sq"}
-LEARNER, AVERAGE, OPTIMISER = "learner/", "average/", "optimiser/"
-STATE = FileType(
+LEARNER = "learner/"
+AVERAGE = "average/"
+OPTIMISER = "optimiser/"
+RUN_STATE_FILE = FileType(
     "state of a training run", TrainingError, 64 * GIB, hint="Train into another folder."
 )
 
@@ -54,7 +55,7 @@ class Position(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["fewact training state"] = FORMAT
+    format: Literal["fewact training state"] = "fewact training state"
     version: Literal[1] = 1
     stage: NonNegativeInt = 0
     step: NonNegativeInt = 0
@@ -168,9 +169,9 @@ def read(path: Path) -> State | None:
     """
     if not path.exists():
         return None
-    mapped, metadata = read_tensors(STATE, path)
-    header = STATE.parse(metadata.get("state", ""), str(path))
-    position = STATE.validate(header, Position, str(path))
+    mapped, metadata = read_tensors(RUN_STATE_FILE, path)
+    header = RUN_STATE_FILE.parse(metadata.get("state", ""), str(path))
+    position = RUN_STATE_FILE.validate(header, Position, str(path))
     # A copy: the file is replaced while the run goes on.
     return State(
         position, {name: value.clone() for name, value in as_tensors(mapped).items()}, str(path)

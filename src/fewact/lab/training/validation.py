@@ -11,7 +11,7 @@ from fewact.core.atomic import write_bytes
 from fewact.data.videos import VideoList
 from fewact.lab.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
 from fewact.lab.evaluation.checkpoint import (
-    FILE,
+    BEST,
     WITHIN,
     Header,
     Selection,
@@ -136,7 +136,7 @@ def save_best(
             step=best.step,
         ),
     )
-    write_bytes(folder.path / FILE, to_bytes(method, facts, network, network_header))
+    write_bytes(folder.path / BEST, to_bytes(method, facts, network, network_header))
 
 
 def _trained_on(train: VideoList) -> TrainedOn:
