@@ -5,7 +5,7 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.data import expand_paths, list_background, list_clips
-from tests.data.small import create
+from tests.lab.benchmarks.small import create
 
 
 def relative(root: Path, clips: list) -> list[tuple[str, str | None]]:

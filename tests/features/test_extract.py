@@ -15,7 +15,7 @@ from fewact.core import workers
 from fewact.core.errors import OptionError, VideoError
 from fewact.data.clips import Clip
 from fewact.features import views
-from fewact.features.extract import ClipReader, Timing, extract
+from fewact.features.extract import ClipDecoder, Timing, extract
 from fewact.features.request import CameraRequest, FeatureRequest, View
 from fewact.video import BlockCentres, Segments, VideoWarning, read_frames, write_video
 from fewact.video.resizing import channels_last
@@ -223,7 +223,7 @@ def test_no_more_clips_are_ahead_than_agreed(clips, tiny, monkeypatch, prefetch)
         extract(clips, tiny, [FeatureRequest("pixels", View(8))], prefetch=prefetch, at_once=1),
         start=1,
     ):
-        reads = [work for work in submitted if getattr(work, "__func__", None) is ClipReader.read]
+        reads = [work for work in submitted if getattr(work, "__func__", None) is ClipDecoder.read]
         assert len(reads) == min(done + prefetch, len(clips))
 
 
@@ -237,9 +237,9 @@ def test_a_consumer_that_stops_ends_the_decoding(clips, tiny, monkeypatch):
     next(found)
     assert slow.begun.acquire(timeout=60)
     assert slow.begun.acquire(timeout=60)
-    real, stop, stopped = tiny.prepare, ClipReader.stop, threading.Event()
+    real, stop, stopped = tiny.prepare, ClipDecoder.stop, threading.Event()
     monkeypatch.setattr(tiny, "prepare", lambda image: shrunk.append(image) or real(image))
-    monkeypatch.setattr(ClipReader, "stop", lambda reader: (stop(reader), stopped.set()))
+    monkeypatch.setattr(ClipDecoder, "stop", lambda reader: (stop(reader), stopped.set()))
     stopping = threading.Thread(target=found.close)
     stopping.start()
     assert stopped.wait(timeout=60)

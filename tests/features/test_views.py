@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fewact.data import Frames
 from fewact.data.clips import Clip
-from fewact.features.extract import ClipReader, Timing
+from fewact.features.extract import ClipDecoder, Timing
 from fewact.features.request import (
     CameraRequest,
     DifferenceRequest,
@@ -197,7 +197,7 @@ class Grain:
         return replace(reading, frames=[frames // 2 * 2 + noise])
 
 
-def prepared_images(reader: ClipReader, clip: VideoSource) -> Pixels:
+def prepared_images(reader: ClipDecoder, clip: VideoSource) -> Pixels:
     early: Future[list[FrameBatch]] = Future()
     reader.read(clip, clip, early)
     (batch,) = early.result()
@@ -208,7 +208,7 @@ def test_a_reader_and_a_window_know_what_they_choose_again(tiny: Backbone, pan: 
     request = SmallFrameRequest(View(10))
     array = np.ascontiguousarray(channels_last(pan))
     clip = Frames(array, fps=8)
-    reader = ClipReader(tiny, [request], Segments, Timing())
+    reader = ClipDecoder(tiny, [request], Segments, Timing())
     small = prepared_images(reader, clip)
     chosen = Segments(10)(Timeline(np.arange(8) / 8, 1.0))
     again = np.diff(chosen, prepend=-1) == 0

@@ -64,8 +64,8 @@ def seconds(text: str) -> float | None:
     match = TIME.fullmatch(text.replace(",", "."))
     if match is None:
         return None
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    hours, minutes, remainder = (float(part or 0) for part in match.groups())
     colons = text.count(":")
-    if (colons and rest >= 60) or (colons == 2 and minutes >= 60):
+    if (colons and remainder >= 60) or (colons == 2 and minutes >= 60):
         return None
-    return 3600 * hours + 60 * minutes + rest
+    return 3600 * hours + 60 * minutes + remainder

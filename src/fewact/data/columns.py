@@ -131,9 +131,7 @@ class Schema:
         columns = self.of(cells)
         for column in self.columns:
             if column.required and column.name not in columns:
-                unknown = (
-                    normalised(c) for c, known in zip(cells, columns, strict=True) if not known
-                )
+                unknown = map(normalised, self.unknown(cells))
                 near = next((name for name in unknown if did_you_mean(column.name, [name])), "")
                 raise DataError(
                     f'there is no column "{column.name}"',

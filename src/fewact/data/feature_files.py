@@ -99,8 +99,8 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
         stored, joints = _read_array(path)
         return [FeatureClip(str(i), row, joints=joints) for i, row in enumerate(stored)]
     stored, joints, rows = _read_features(path, CLIP_NAMES)
-    chosen = dict(enumerate(rows)) if dataset is None else _rows_of(table, rows, dataset)
-    return LabelledRows(stored, joints, chosen).clips()
+    numbered = dict(enumerate(rows)) if dataset is None else _rows_of(table, rows, dataset)
+    return LabelledRows(stored, joints, numbered).clips()
 
 
 def labelled_features(

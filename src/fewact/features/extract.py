@@ -194,7 +194,7 @@ class _Stopped(Exception):
     """The prepared clip is not needed any more."""
 
 
-class ClipReader:
+class ClipDecoder:
     """Decodes clips and prepares the views that are requested, until it is stopped.
 
     The stages ``decode`` and ``stabilise`` are timed.
@@ -304,7 +304,7 @@ def extract(
             )
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
-    reader = ClipReader(backbone, requests, sampler or sampler_of(backbone.card.sampler), timing)
+    reader = ClipDecoder(backbone, requests, sampler or sampler_of(backbone.card.sampler), timing)
 
     def run(
         early: Future[list[FrameBatch]],
@@ -333,7 +333,7 @@ def extract(
 def _extract(
     clips: Iterable[S],
     begin: Callable[[S, Executor, Executor], Future[Extracted[S]]],
-    reader: ClipReader,
+    reader: ClipDecoder,
     prefetch: int,
     at_once: int,
 ) -> Iterator[Extracted[S]]:

@@ -189,7 +189,9 @@ class FeatureRing:
             features = self._network.of(prepared.images)
             self._network.forget(KEPT_IMAGES)
         features |= {
-            request: request.reduced(np.stack([each.features[request.level] for each in samples]))
+            request: request.reduced(
+                np.stack([sample.features[request.level] for sample in samples])
+            )
             for request, samples in prepared.shared.items()
         }
         return {request: features[request] for request in self._requests}
@@ -206,13 +208,13 @@ class FeatureRing:
             measured = [sample.shared for sample in samples[max(samples)]]
             correction = find_correction(measured, window.aspect)
             if correction:
-                samples = {n: _corrected(each, correction) for n, each in samples.items()}
+                samples = {n: _corrected(chosen, correction) for n, chosen in samples.items()}
             views = Views(
-                {n: stacked([sample.frame for sample in each]) for n, each in samples.items()},
+                {n: stacked([sample.frame for sample in chosen]) for n, chosen in samples.items()},
                 card.prepared_aspect(correction.aspect),
                 card.frames_per_slot,
-                halves={n: [sample.half for sample in each] for n, each in samples.items()},
-                again={n: _chosen_again(each) for n, each in samples.items()},
+                halves={n: [sample.half for sample in chosen] for n, chosen in samples.items()},
+                again={n: _chosen_again(chosen) for n, chosen in samples.items()},
                 static=self._static,
             )
             are_shared = not correction or correction.of_each_frame is not None
@@ -228,7 +230,7 @@ class FeatureRing:
             return PreparedWindow(shared, images, find_faults(correction, window.size))
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
-        """Run the network on frames that it has not read as deep as they are requested."""
+        """Run the network on frames whose requested levels are not computed yet."""
         samples: dict[int, _Sample] = {}
         needed: dict[int, set[Level]] = {}
         for request, of_request in shared.items():
@@ -248,7 +250,7 @@ class FeatureRing:
 
 
 def _chosen_again(samples: Sequence[_Sample]) -> NDArray[np.bool_]:
-    """Return which of the frames of a window are the one before: (n) bool."""
+    """Return which frames of a window repeat the frame before: (n) bool."""
     return np.asarray(np.diff([sample.number for sample in samples], prepend=-1) == 0)
 
 

@@ -249,10 +249,10 @@ def halved(frames: Pixels) -> Pixels:
 
 
 def repeats(frames: Frames) -> Flags:
-    """Return which of the frames (n 3 H W) repeat the one before: (n) bool; none if they are few.
+    """Return which frames (n 3 H W) repeat the frame before: (n) bool; none if repeats are few.
 
-    A frame that is equal does. An encoder does not leave repeats equal, but they change much less
-    than their neighbours do, before and after. A static person does so at the ends of a
+    An equal frame is a repeat. An encoder changes repeats a little, but much less than their
+    neighbours before and after. Frames of a static person change so little at the ends of a
     movement only.
     """
     repeated = np.zeros(len(frames), np.bool_)
@@ -261,8 +261,8 @@ def repeats(frames: Frames) -> Flags:
     pairs = [*pairwise(shared(frames))]
     change = np.array([first.with_later(second, _mean_change) for first, second in pairs])
     equal = [
-        same and np.array_equal(first.image, second.image)
-        for (first, second), same in zip(pairs, change == 0, strict=True)
+        difference == 0 and np.array_equal(first.image, second.image)
+        for (first, second), difference in zip(pairs, change, strict=True)
     ]
     padded = np.pad(change, NEIGHBOURING_CHANGES)
     greatest = np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURING_CHANGES).max(1)
@@ -280,9 +280,9 @@ def _mean_change(before: SharedFrame[Pixels], after: SharedFrame[Pixels]) -> flo
 def without_repeats(frames: Pixels, repeated: Flags) -> Pixels:
     """Return frames (n …) uint8 in which repeated frames change evenly to the next frame.
 
-    A video of a low frame rate that was saved at a higher one repeats frames. What moves in it
-    would stand still, and then jump. ``repeated`` (n) says which frames repeat others. At the end
-    they stay.
+    A video of a low frame rate that was saved at a higher rate repeats frames: a moving object
+    stops, and then jumps. ``repeated`` (n) says which frames repeat others. Repeats at the end
+    stay.
     """
     if not repeated.any():
         return frames
@@ -316,19 +316,19 @@ def difference_images(frames: Frames) -> Pixels:
 
     The frames are in the order of time. A pair beyond either end has no differences.
     """
-    known = shared(frames)
-    grey = np.stack([frame.of(luma) for frame in known])
+    shared_frames = shared(frames)
+    grey = np.stack([frame.of(luma) for frame in shared_frames])
     evenly_lit = same_light(grey)
     if evenly_lit is None:
-        changes = [before.with_later(after, _change) for before, after in pairwise(known)]
+        changes = [before.with_later(after, _change) for before, after in pairwise(shared_frames)]
     else:
         changes = [_small_change(before, after) for before, after in pairwise(evenly_lit)]
-    levels = np.zeros((len(known) + 3, *image_size(*grey.shape[-2:])), np.uint8)  # (n+3 h w)
+    levels = np.zeros((len(grey) + 3, *image_size(*grey.shape[-2:])), np.uint8)  # (n+3 h w)
     if changes:
         differences = np.stack(changes)
         differences *= DIFFERENCE_GAIN
         levels[2:-2] = np.rint(differences, out=differences).clip(0, 255)
-    return np.stack([levels[i : i + len(known)] for i in range(3)], 1)
+    return np.stack([levels[i : i + len(grey)] for i in range(3)], 1)
 
 
 def _change(before: SharedFrame[Pixels], after: SharedFrame[Pixels]) -> Grey:

@@ -338,11 +338,11 @@ def noise_frames(
     cells = np.empty((max(positions) + 1, grid, grid), dtype=np.uint8)
     for frame in range(len(cells)):
         octets = draws.octets(f"cells {frame}", grid**2).reshape(grid, grid)
-        kept = octets & 1 if not frame else cells[frame - 1]
+        previous = octets & 1 if not frame else cells[frame - 1]
         opacity = _opacity(scene, preset, frame, centers)
-        cells[frame] = np.where(octets >> 1 < 128 * opacity, octets & 1, kept)
-    chosen = cells[list(positions)]  # (t g g)
-    pixels = chosen.repeat(preset.cell, 1).repeat(preset.cell, 2)[:, :size, :size]
+        cells[frame] = np.where(octets >> 1 < 128 * opacity, octets & 1, previous)
+    requested = cells[list(positions)]  # (t g g)
+    pixels = requested.repeat(preset.cell, 1).repeat(preset.cell, 2)[:, :size, :size]
     return np.repeat(pixels[..., None] * np.uint8(255), 3, -1)
 
 
@@ -350,7 +350,7 @@ def _opacity(
     scene: Scene, preset: Preset, frame: int, centers: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the opacity of the objects that the class moves in each cell (g g), 0 … 1."""
-    found = np.zeros((len(centers), len(centers)))
+    opacity = np.zeros((len(centers), len(centers)))
     behind = scene.occluder
     occluded = (np.abs(centers - behind.x) < behind.width) & (
         np.abs(centers - behind.y) < behind.height
@@ -373,8 +373,8 @@ def _opacity(
         )
         if item is scene.hidden:
             inside &= ~occluded
-        found = np.maximum(found, inside * item.alpha[frame])
-    return found
+        opacity = np.maximum(opacity, inside * item.alpha[frame])
+    return opacity
 
 
 def _moves(item: SceneObject, frame: int) -> bool:

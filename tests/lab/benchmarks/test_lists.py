@@ -10,7 +10,7 @@ import pytest
 from fewact.core.errors import DataError
 from fewact.lab.benchmarks import benchmark, benchmark_names, lists
 from fewact.lab.benchmarks.lists import find_list
-from tests.data.small import (
+from tests.lab.benchmarks.small import (
     KINETICS,
     SSV2,
     SSV2_NAMES,

@@ -8,7 +8,7 @@ from fewact.core.errors import DataError, OptionError
 from fewact.data import Video
 from fewact.lab.benchmarks import list_folder, list_table
 from fewact.lab.benchmarks.user_lists import make_list
-from tests.data.small import create
+from tests.lab.benchmarks.small import create
 
 HEADER = "path,label,split,group\n"
 

@@ -15,7 +15,7 @@ from fewact.lab.benchmarks.benchmarks import Benchmark, Family
 from fewact.lab.benchmarks.lists import find_list
 from fewact.lab.benchmarks.videos import class_of_file
 from fewact.video import EveryNth, read_frames, write_video
-from tests.data.small import (
+from tests.lab.benchmarks.small import (
     HMDB,
     NTU,
     SSV2,

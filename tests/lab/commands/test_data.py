@@ -12,7 +12,7 @@ from fewact import synthetic as motions
 from fewact.lab import benchmarks
 from fewact.lab.benchmarks import Availability, videos
 from fewact.video import write_video
-from tests.data.small import SSV2, SSV2_NAMES, make_benchmark, write_table
+from tests.lab.benchmarks.small import SSV2, SSV2_NAMES, make_benchmark, write_table
 
 Run = Callable[..., Any]
 

@@ -119,8 +119,8 @@ def read_poses(paths: Iterable[Path]) -> list[FeatureClip]:
     Raises:
         DataError: None can be read.
     """
-    named = [one for path in paths for one in matching(path)]
-    files = [f for path in named for f in (_clips_below(path) if path.is_dir() else [path])]
+    matches = [match for path in paths for match in matching(path)]
+    files = [f for path in matches for f in (_clips_below(path) if path.is_dir() else [path])]
     return _read(Path(), [(file, None, None) for file in files])
 
 
@@ -167,8 +167,8 @@ def _read(root: Path, listed: Sequence[tuple[Path, str | None, str | None]]) -> 
             warn(f"skipped: {error}", SkippedWarning)
             continue
         if clips and clip.joints != clips[0].joints:
-            other = f"its joints, {clip.joints}, are not those of {clips[0].name}"
-            warn(f"skipped: {file}: {other}", SkippedWarning)
+            fault = f"its joints, {clip.joints}, are not the joints of {clips[0].name}"
+            warn(f"skipped: {file}: {fault}", SkippedWarning)
             continue
         clips.append(clip)
     if not clips:

@@ -86,20 +86,21 @@ def read_mediapipe(path: Path, content: Any) -> Poses:
     """Return the landmarks of a list of frames, each a list or a dictionary of lists of landmarks.
 
     Landmarks are dictionaries with x, y, perhaps z and visibility, or lists of these numbers. Lists
-    named ``…left_hand…`` and ``…right_hand…`` are hands; of the others the first one is the body.
+    named ``…left_hand…`` and ``…right_hand…`` are hands; the first list with another name is the
+    body.
     """
     frames = content.get("frames", content) if isinstance(content, dict) else content
     try:
-        found = [dict(_parts(frame)) for frame in frames]
-        names = [name for name in ("body", *HANDS) if any(frame.get(name) for frame in found)]
+        named_parts = [dict(_parts(frame)) for frame in frames]
+        names = [name for name in ("body", *HANDS) if any(frame.get(name) for frame in named_parts)]
         parts, skeletons = [], []
         for name in names:
-            lists = [frame.get(name) for frame in found]
+            lists = [frame.get(name) for frame in named_parts]
             first = next(points for points in lists if points)
             parts.append(stacked(lists, len(first), len(first[0])))
             skeletons.append(BY_NUMBER.get(len(first), str(len(first))))
         widths = {part.shape[-1] for part in parts}
-        if len(widths) == 1 and len(found) > 0:
+        if len(widths) == 1 and len(named_parts) > 0:
             return poses(np.concatenate(parts, 1), "+".join(skeletons))
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration):
         pass

@@ -49,14 +49,14 @@ class Poses:
     def vectors(self, frames: int = POSE_FRAMES) -> NDArray[np.float32]:
         """Return coordinates and confidences at evenly spaced times: (frames, j·(2 or 3 + 1)).
 
-        A joint that is in one of the two nearest frames alone is taken from it.
+        A joint that only one of the two nearest frames has is taken from that frame.
         """
         times = np.linspace(0, len(self.places) - 1, frames)
         first = np.floor(times).astype(int)
         last = np.minimum(first + 1, len(self.places) - 1)
         later = (times - first)[:, None] * np.ones_like(self.confidence[first])  # (frames j)
-        there = self.confidence > 0
-        later = np.where(there[first], np.where(there[last], later, 0), 1)
+        visible = self.confidence > 0
+        later = np.where(visible[first], np.where(visible[last], later, 0), 1)
         places, confidence = (
             np.asarray(x[first] + w * (x[last] - x[first]))
             for x, w in ((self.places, later[..., None]), (self.confidence, later))
@@ -69,8 +69,8 @@ class Poses:
 def poses(joints: NDArray[Any], skeleton: str) -> Poses:
     """Return poses of coordinates and confidences (t j 3 or 4); what is not finite is missing."""
     values = np.asarray(joints, np.float32)
-    there = np.isfinite(values).all(-1) & (values[..., -1] > 0)
-    values = np.where(there[..., None], values, 0)
+    present = np.isfinite(values).all(-1) & (values[..., -1] > 0)
+    values = np.where(present[..., None], values, 0)
     return Poses(values[..., :-1], values[..., -1], skeleton)
 
 

@@ -47,8 +47,11 @@ def read_deeplabcut(path: Path, text: str) -> Poses:
         if axis in ("x", "y", "z", "likelihood"):
             columns.setdefault(animals[i], {}).setdefault(parts[i], {})[axis[0]] = i
     body = [row for row in rows if row[0] not in ("scorer", *header) or row[0].isdecimal()]
-    found = [_of_columns(path, body, {k: _axes(v) for k, v in c.items()}) for c in columns.values()]
-    return max(found, key=lambda animal: float(animal.confidence.mean()))
+    animal_poses = [
+        _of_columns(path, body, {part: _axes(axes) for part, axes in parts.items()})
+        for parts in columns.values()
+    ]
+    return max(animal_poses, key=lambda animal: float(animal.confidence.mean()))
 
 
 def columns_of_joints(names: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -82,8 +85,8 @@ def read_wide(path: Path, text: str) -> Poses:
     rows = [cells for _, cells in POSE_COLUMNS.rows(path, text)]
     names, body = rows[0], rows[1:]
     columns = columns_of_joints(names)
-    if "id" in (known := POSE_COLUMNS.of(names)):
-        track = known.index("id")
+    if "id" in (known_names := POSE_COLUMNS.of(names)):
+        track = known_names.index("id")
         body = [row for row in body if len(row) > track]
         longest = Counter(row[track] for row in body).most_common(1)
         body = [row for row in body if row[track] == longest[0][0]]

@@ -85,8 +85,8 @@ def write_folder(
         OutputError: The folder cannot be written.
     """
     root = user_path(folder, DataError)
-    chosen = benchmark.videos if split is None else benchmark.videos.of(split)
-    entries = {video.id: _entry(benchmark, video) for video in chosen.videos}
+    requested = benchmark.videos if split is None else benchmark.videos.of(split)
+    entries = {video.id: _entry(benchmark, video) for video in requested.videos}
     index = _read_own(root, benchmark)
     check_output_folder(root)
     index = _merge(root, index, benchmark, entries)
@@ -100,9 +100,9 @@ def write_folder(
             write_video(path, benchmark.render(id), FPS)
         if progress is not None:
             progress(done, len(entries))
-    there = _there(root, index)
-    _write_table(root, there)
-    return replace(chosen, videos=tuple(video for video in there if video.id in entries))
+    present = _present(root, index)
+    _write_table(root, present)
+    return replace(requested, videos=tuple(video for video in present if video.id in entries))
 
 
 def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
@@ -126,7 +126,7 @@ def read_folder(folder: str | Path) -> tuple[MotionsBenchmark, VideoList]:
             hint="Write one with `fewact data render`.",
         )
     benchmark = index.benchmark
-    return benchmark, VideoList(benchmark.name, _there(root, index))
+    return benchmark, VideoList(benchmark.name, _present(root, index))
 
 
 def _entry(benchmark: MotionsBenchmark, video: Video) -> Entry:
@@ -207,7 +207,7 @@ def _check(path: Path, entry: Entry, size: int) -> None:
         )
 
 
-def _there(root: Path, index: FolderIndex) -> tuple[Video, ...]:
+def _present(root: Path, index: FolderIndex) -> tuple[Video, ...]:
     return tuple(
         Video(id, entry.label, entry.split, source=Clip(root / entry.path, entry.label))
         for id, entry in index.videos.items()

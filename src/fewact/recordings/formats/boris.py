@@ -65,10 +65,10 @@ class Media:
     @staticmethod
     def in_a_row(files: Sequence[str], lengths: Sequence[float | None], offset: float) -> "Media":
         """Return files that are played one after the other."""
-        known = [length for length in lengths if length is not None]
-        if len(known) < len(files):
+        known_lengths = [length for length in lengths if length is not None]
+        if len(known_lengths) < len(files):
             return Media(tuple(files), fault="the lengths of the media files are missing")
-        ends = tuple(accumulate(known))
+        ends = tuple(accumulate(known_lengths))
         return Media(tuple(files), (0.0, *ends[:-1]), ends, offset)
 
     def event(self, start: Any, end: Any) -> dict[str, Any]:
@@ -183,8 +183,9 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
 
 
 def _columns(cells: Sequence[str]) -> list[str]:
-    """Return the column of each cell of a header; an unknown one has its own name."""
-    return [known or normalised(c) for c, known in zip(cells, BORIS_COLUMNS.of(cells), strict=True)]
+    """Return the column of each cell of a header; an unknown column has the cell's name."""
+    columns = BORIS_COLUMNS.of(cells)
+    return [column or normalised(cell) for column, cell in zip(columns, cells, strict=True)]
 
 
 def _cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
@@ -220,10 +221,10 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
             media = _media(observation)
             rows = []
             for number, event in enumerate(observation["events"], start=1):
-                time, subject, code, modifier, *rest = event
+                time, subject, code, modifier, *further = event
                 type_ = str(types.get(code, ""))
                 rows.append(
-                    (float(time), number, subject, code, modifier, type_, (*rest, "", "")[1])
+                    (float(time), number, subject, code, modifier, type_, (*further, "", "")[1])
                 )
             yield from _project_events(name, media, sorted(rows, key=lambda row: row[:2]))
     except (LookupError, TypeError, ValueError, AttributeError):

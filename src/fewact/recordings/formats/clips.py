@@ -50,7 +50,7 @@ def event_clips(path: Path, only: str | None = None) -> tuple[list[Clip], list[s
 
 
 def _against_rest(table: EventTable, only: str) -> Iterator[tuple[str, Event]]:
-    """Yield the events of a class, and others that overlap none of them as the class ``not …``."""
+    """Yield the events of a class; events that overlap none of them get the class ``not …``."""
     labels = {str(event.label) for event in table.events}
     if only not in labels:
         raise DataError(
@@ -59,11 +59,13 @@ def _against_rest(table: EventTable, only: str) -> Iterator[tuple[str, Event]]:
             got=repr(only),
             expected=", ".join(sorted(labels)),
         )
-    own = by_recording(event for event in table.events if str(event.label) == only)
+    of_class = by_recording(event for event in table.events if str(event.label) == only)
     segments = set()
     for where, event in table.rows:
         segment = event.recording, event.start, event.end
-        beside = (e.start < event.end and event.start < e.end for e in own.get(event.recording, ()))
+        beside = (
+            e.start < event.end and event.start < e.end for e in of_class.get(event.recording, ())
+        )
         if str(event.label) == only:
             yield where, event
         elif segment not in segments and not any(beside):

@@ -153,10 +153,10 @@ def _time(name: str, value: Any) -> float | None:
 def _number(name: str, value: Any, type_: type) -> Any:
     if value is None or value in ("", "NA"):
         return None
-    found = number(str(value))
-    if found is None or (issubclass(type_, int) and (found < 0 or found % 1)):
+    parsed = number(str(value))
+    if parsed is None or (issubclass(type_, int) and (parsed < 0 or parsed % 1)):
         raise ValueError(f"its {name} is no number: {str(value)[:40]!r}")
-    return type_(found)
+    return type_(parsed)
 
 
 def frames_of(first: object, last: object) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fewact.core.errors import DataError
 from fewact.lab.benchmarks.lists import build_video
 from fewact.lab.benchmarks.videos import VideoIndex, find_videos
-from tests.data.small import KINETICS, SSV2, UCF, Lines, make_benchmark, write_videos
+from tests.lab.benchmarks.small import KINETICS, SSV2, UCF, Lines, make_benchmark, write_videos
 
 FAMILIES = {"ssv2": SSV2, "kinetics": KINETICS, "ucf101": UCF}
 
