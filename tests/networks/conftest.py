@@ -1,8 +1,6 @@
-"""A cache of the tests' own, and backbones that several tests share."""
+"""Backbones that several tests share."""
 
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +10,6 @@ from numpy.typing import NDArray
 from fewact import networks
 from fewact.networks import Backbone
 from fewact.video.resizing import planes, resized
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that FEWACT_CACHE names while these tests run."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "FEWACT_CACHE", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="session")

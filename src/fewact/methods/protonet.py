@@ -15,7 +15,7 @@ from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
 from fewact.methods.common.kernel import mean_over_shots
 from fewact.methods.common.options import Only, options_dataclass
 from fewact.methods.common.shots import ShotAggregation, SupportFrames, support_frames
-from fewact.methods.common.temporal import lengths, normalised
+from fewact.methods.common.temporal import SHORTEST, lengths, normalised
 from fewact.methods.protocols import BankScorer
 from fewact.networks.card import Card
 
@@ -134,10 +134,6 @@ class ProtoNet(Method[ProtoNetOptions, SupportFrames]):
         return -distance if options.distance == "euclidean" else -(distance**2)
 
 
-SMALLEST_NORM = 1e-12
-"""Smallest norm that a product is divided by: a zero vector has cosine 0 with everything."""
-
-
 def _norms(vectors: Any) -> Any:
-    """Return the norms of vectors, at least the smallest: (… d) → (… 1)."""
-    return namespace(vectors).clip(lengths(vectors), min=SMALLEST_NORM)
+    """Return the norms (… 1) of vectors (… d), never 0: a zero vector has cosine 0."""
+    return namespace(vectors).clip(lengths(vectors), min=SHORTEST)

@@ -1,7 +1,6 @@
-"""A cache of the tests' own, and backbones that several tests share."""
+"""Backbones that several tests share."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,6 @@ import torch
 from fewact.lab import networks
 from fewact.lab.networks import TorchBackbone
 from tests.lab.networks import tiny
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that FEWACT_CACHE names while these tests run."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "FEWACT_CACHE", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from fewact.lab.methods.common.inputs import class_text, frame_vectors, of_video
 from fewact.lab.methods.common.shots import class_means
 from fewact.lab.methods.common.transformer import Transformer
 from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.temporal import SHORTEST
 from fewact.networks.card import Card
 
 
@@ -121,7 +122,7 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, Tensor]):
         """Return tokens (… t+1 d) of frames (… t d) and text (… d'), the prompt's token last."""
         if self.options.text_norm == "frames":
             norm = vector_norm(frames, dim=-1).mean(-1, keepdim=True)  # (… 1)
-            text = text * norm / vector_norm(text, dim=-1, keepdim=True).clamp_min(SMALLEST_NORM)
+            text = text * norm / vector_norm(text, dim=-1, keepdim=True).clamp_min(SHORTEST)
         frames = frames + self.channel(frames, text)[..., None, :]
         tokens: Tensor = self.transformer(torch.cat([frames, self.token(text)[..., None, :]], -2))
         return tokens
@@ -134,7 +135,3 @@ class SemanticPrompt(TextMethod[SemanticPromptOptions, Tensor]):
         if options.alignment == "otam":
             return -align.otam(cost, options.smoothing, plan=False).value
         return -align.bi_mhm(cost, plan=False).value
-
-
-SMALLEST_NORM = 1e-12
-"""Smallest norm that a text is divided by: a zero text stays zero."""

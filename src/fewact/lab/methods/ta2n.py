@@ -17,6 +17,7 @@ from fewact.lab.methods.base import Features, Nodes, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import frame_maps, map_request, seeded
 from fewact.lab.methods.common.shots import class_means, in_chunks
 from fewact.methods.common.options import Only, options_dataclass
+from fewact.methods.common.temporal import SHORTEST
 from fewact.networks.card import Card
 
 CANVAS = 3
@@ -297,7 +298,7 @@ class TA2N(TorchMethod[TA2NOptions, Nodes]):
         first = torch.einsum("bqntx,bntcx->bqntc", support_mask, maps)
         second = torch.einsum("bqntx,bqtcx->bqntc", query_mask, query["maps"].flatten(-2))
         second = second + torch.einsum("bqntu,bquc->bqntc", attention, query["values"])
-        cosines = functional.cosine_similarity(first, second, dim=-1, eps=SMALLEST_NORM)
+        cosines = functional.cosine_similarity(first, second, dim=-1, eps=SHORTEST)
         return (cosines - 1).sum(-1)
 
     def _masks(
@@ -314,7 +315,3 @@ class TA2N(TorchMethod[TA2NOptions, Nodes]):
             box_masks(shift, size, self.options.perturbation) for shift in (offsets, -offsets)
         )
         return support_mask, query_mask
-
-
-SMALLEST_NORM = 1e-12
-"""Smallest norm that a vector is divided by: a zero vector has cosine 0 with everything."""

@@ -153,14 +153,11 @@ class JointTerms:
 
     def _costs(self, first: Nodes, second: Nodes) -> Iterator[tuple[Values, Values]]:
         """Yield the costs (b q s t u) of places and of movements, then of mirrored ones."""
-        for prefix in ("", "mirrored_"):
-            yield self._costs_of(first, second, prefix)
-
-    def _costs_of(self, first: Nodes, second: Nodes, prefix: str) -> tuple[Values, Values]:
-        places = _pairs(first["places"], second[f"{prefix}places"], _distances)
-        cosines = _pairs(first["movement"], second[f"{prefix}movement"], lambda x, y: x @ y.mT)
         place, movement = self.weights
-        return place * places, movement * (1 - cosines)
+        for prefix in ("", "mirrored_"):
+            places = _pairs(first["places"], second[f"{prefix}places"], _distances)
+            cosines = _pairs(first["movement"], second[f"{prefix}movement"], lambda x, y: x @ y.mT)
+            yield place * places, movement * (1 - cosines)
 
     def parts(self, first: Nodes, second: Nodes, decision: JointDecision) -> dict[str, Values]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
