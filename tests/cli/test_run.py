@@ -148,21 +148,6 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     assert not done.stderr
 
 
-def test_loading_pauses_the_garbage_collector_until_its_end() -> None:
-    code = (
-        "import gc, sys\n"
-        "from fewact.cli.run import loading\n"
-        "try:\n"
-        "    with loading():\n"
-        "        paused = not gc.isenabled()\n"
-        "        raise OSError\n"
-        "except OSError:\n"
-        "    pass\n"
-        "sys.exit(not (paused and gc.isenabled() and gc.get_freeze_count()))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.parametrize("argument", ["methods", "--help"])
 def test_a_full_or_closed_standard_output_is_one_message(argument: str) -> None:
     call = [

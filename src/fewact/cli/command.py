@@ -251,7 +251,7 @@ def _argument_name(argument: Any) -> str:
 
 
 def complete_methods(incomplete: str) -> list[str]:
-    """Return the methods whose names begin so, for the shell; torch is not imported."""
+    """Return the methods whose names begin so, for the shell; no method is imported."""
     from fewact import methods
 
     return _beginning(incomplete, methods.names())

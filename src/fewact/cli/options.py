@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, with checks that need no torch.
+"""Options and arguments that several commands share, with checks before packages are loaded.
 
 Most checks are callbacks of Typer: one returns the value or raises the error that the work would
 raise.

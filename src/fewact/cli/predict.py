@@ -24,7 +24,7 @@ from fewact.cli.options import (
     named_clips,
 )
 from fewact.cli.output import Columns, print_json, progress
-from fewact.cli.run import exit_skipped, loading, say
+from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line, printable
 
@@ -109,16 +109,15 @@ def predict(
             "boxes are of one video", where="--boxes", got=f"{len(clips)} videos", expected="1"
         )
     by_subject = regions or boxes is not None
-    with loading():
-        from fewact.classifier.calibration import check_set_rate
-        from fewact.classifier.few_shot import FewShotClassifier
-        from fewact.classifier.unknown import check_rate
-        from fewact.data import FeatureClip
-        from fewact.features.extract import Timing
+    from fewact.classifier.calibration import check_set_rate
+    from fewact.classifier.few_shot import FewShotClassifier
+    from fewact.classifier.unknown import check_rate
+    from fewact.data import FeatureClip
+    from fewact.features.extract import Timing
 
-        check_rate(false_alarms)
-        check_set_rate(sets)
-        classifier = FewShotClassifier.load(model, **load)
+    check_rate(false_alarms)
+    check_set_rate(sets)
+    classifier = FewShotClassifier.load(model, **load)
     if trim is not None:
         classifier.trim = trim
     _choose_answers(classifier, false_alarms, sets)

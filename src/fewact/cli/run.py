@@ -1,7 +1,6 @@
 """How a command ends: exit codes, and one message for each error of the user."""
 
 import errno
-import gc
 import io
 import logging
 import os
@@ -67,23 +66,6 @@ def guarded(command: Callable[[], T]) -> T:
             drop_output()
         say(f"Error: {error.filename or 'output'}: {error.strerror}")
     raise typer.Exit(USER_FAULT)
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """Load torch and a model without the garbage collector, which finds nothing in them.
-
-    It would search half a million objects of torch several times while they are loaded.
-    """
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def say(text: str) -> None:

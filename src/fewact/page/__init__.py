@@ -17,7 +17,7 @@ Design, in the order of a request:
   the model folder in turn: the journal notes which model was found, and ``fold`` merges.
 - ``children`` runs two processes with limits of memory and time: ``decoder`` opens uploads first,
   ``worker`` holds the classifier. Messages are JSON and bytes; a process that hangs or dies is
-  replaced. The server itself decodes nothing and loads no torch.
+  replaced. The server itself decodes nothing and loads no network.
 - ``jobs`` is the queue of the worker. A job is a sequence of short steps, and tabs take turns by
   step: a long recording in one tab does not delay a clip in another. A job is cancelled between two
   steps.

@@ -30,8 +30,8 @@ from fewact.methods.files import import_methods
 from fewact.page.facts import EventFacts, LiveFacts, ModelFacts, SubjectFacts
 from fewact.page.folder import PAGE_FOLDER
 from fewact.page.names import TITLE_OF_NONE
-from fewact.recordings.formats import Event
 from fewact.recordings.event_text import counts
+from fewact.recordings.formats import Event
 from fewact.recordings.people import predict_regions
 from fewact.recordings.stream import Stream
 from fewact.recordings.watch import Watch, watching
