@@ -6,6 +6,7 @@ from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, expand_paths, is_clip, natural_key
 from fewact.data.files import check_one_clip, clips_below
 from fewact.video import Segments
+from tests.refused import refused
 
 FILES = ["2.mp4", "10.mp4", "1.txt", "a/x.mov", "a/b/y.avi", "a/frames/1.jpg", "a/.hidden/z.mp4"]
 
@@ -60,10 +61,9 @@ def test_circular_links_end(folder: Path) -> None:
 def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> None:
     (folder / "empty").mkdir()
     (folder / "empty2").mkdir()
-    with pytest.raises(DataError, match="no clips found") as caught:
+    with refused(DataError, where=argument):
         expand_paths(["2.mp4", argument])
-    assert str(caught.value).startswith(argument)
-    with pytest.raises(DataError, match="no clips found") as caught:
+    with pytest.raises(DataError) as caught:
         expand_paths([argument])
     assert not caught.value.hint, "it exists, or is no name"
     with pytest.raises(DataError):
@@ -72,9 +72,9 @@ def test_arguments_without_clips_are_refused(folder: Path, argument: str) -> Non
 
 def test_a_missing_file_stops_the_others_only_if_all_are_missing(folder: Path) -> None:
     assert names("2.mp4", "missing.mp4") == ["2.mp4", "missing.mp4"]
-    with pytest.raises(DataError, match=r"^20\.mp4: no clips found.*Did you mean \"2\.mp4\""):
+    with refused(DataError, where="20.mp4", hint='"2.mp4"'):
         expand_paths(["20.mp4"])
-    with pytest.raises(DataError, match=r"^x\.mp4, y\.mp4: no clips found"):
+    with refused(DataError, where="x.mp4, y.mp4"):
         expand_paths(["x.mp4", "y.mp4"])
 
 
@@ -103,15 +103,15 @@ def test_a_folder_of_clips_is_refused_as_one_clip(folder: Path) -> None:
     (folder / "notes").mkdir()
     for path in (Path("a/frames"), Path("2.mp4"), Path("missing"), Path("notes")):
         check_one_clip(path)
-    with pytest.raises(VideoError, match=r"^a: this is a folder of 3 clips.*such as a/b/y\.avi"):
+    with refused(VideoError, where="a", what="3 clips", hint="a/b/y.avi"):
         check_one_clip(Path("a"))
     (folder / "a" / "b" / "1.jpg").touch()
-    with pytest.raises(VideoError, match=r"^a/b: this is a folder of 1 clip;"):
+    with refused(VideoError, where="a/b", what="1 clip"):
         Clip(Path("a/b")).read([Segments(2)])
 
 
 def test_an_empty_path_is_not_the_current_folder(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"not a path \(got ''\)"):
+    with refused(DataError, got="''"):
         expand_paths(["2.mp4", ""])
 
 
