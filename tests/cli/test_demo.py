@@ -19,9 +19,9 @@ SHORT = ("falls, then slides left", "slides left, then falls")
 def test_the_demo_on_rendered_clips(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "CLASSES", SHORT)
-    monkeypatch.setattr(demo, "EXAMPLES", 1)
-    monkeypatch.setattr(demo, "NEW", 1)
+    monkeypatch.setattr(demo, "DEMO_CLASSES", SHORT)
+    monkeypatch.setattr(demo, "TAUGHT_CLIPS", 1)
+    monkeypatch.setattr(demo, "NEW_CLIPS", 1)
     monkeypatch.chdir(tmp_path)
     ended = run("demo")
     assert ended.code == 0

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Prediction
     from fewact.data import Clip
 
-DEFAULT = "fusion"
-COMPARED = {
+DEFAULT_METHOD = "fusion"
+COMPARED_METHODS = {
     "a2m2": "a2m2 matches windows of frames, and their order counts little",
     "protonet": "protonet compares the mean of the frames, and their order does not count",
 }
 """Methods to compare with, the first that is installed, and what each makes of the order."""
 
-EXAMPLES = 3
+TAUGHT_CLIPS = 3
 """Clips of each class to teach."""
 
-NEW = 4
+NEW_CLIPS = 4
 """Clips of each class to predict."""
 
-CLASSES = (
+DEMO_CLASSES = (
     "falls, then slides left",
     "slides left, then falls",
     "rises, then slides right",
@@ -45,11 +45,12 @@ CLASSES = (
 )
 """Classes of the benchmark ``motions``: pairs of the same motions in the opposite order."""
 
-NOTE = (
+RENDERED_NOTE = (
     "The clips are rendered: pairs of the same motions in the opposite order; shapes, colours and "
     "backgrounds are random."
 )
-PARTS = ("training", "new", "model")
+DEMO_ENTRIES = ("training", "new", "model")
+"""Entries of the folder of a demo."""
 
 
 def demo(
@@ -75,7 +76,7 @@ def demo(
     _check_output(output)
     examples, new = _rendered(output, quiet=quiet) if listed is None else listed
     compared = _compared()
-    tried = [_try(name, examples, new, quiet=quiet) for name in (DEFAULT, compared)]
+    tried = [_try(name, examples, new, quiet=quiet) for name in (DEFAULT_METHOD, compared)]
     default = tried[0]
     default.classifier.save(output / "model", thumbnails=False)
     count = len(default.classifier.classes_)
@@ -83,10 +84,11 @@ def demo(
     chance = "chance", "", f"{100 / count:.3g} %"
     print_table(("method", "correct", "accuracy"), [*(one.row for one in tried), chance])
     if default.mistakes:
-        print(f"\nMistakes of {DEFAULT}")
+        print(f"\nMistakes of {DEFAULT_METHOD}")
         print_table(("clip", "predicted", "probability"), default.mistakes)
     if clips is None:
-        print(f"\n{NOTE} {COMPARED[compared]}; {DEFAULT} compares frames in order.")
+        order = f"{COMPARED_METHODS[compared]}; {DEFAULT_METHOD} compares frames in order."
+        print(f"\n{RENDERED_NOTE} {order}")
     model, query = (shlex.quote(str(path)) for path in (output / "model", new[0].path))
     print(f"\nModel: {output / 'model'}. Try: fewact predict {model} {query}")
     if clips is None:
@@ -126,7 +128,7 @@ def _compared() -> str:
     """Return the first of the methods to compare with that is installed."""
     from fewact import methods
 
-    for name in COMPARED:
+    for name in COMPARED_METHODS:
         with suppress(ExtraError):
             methods.create(name)
             break
@@ -165,7 +167,7 @@ def _predictions(
 def _check_output(folder: Path) -> None:
     """Refuse a folder that has other files than those of a demo."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if names - set(PARTS) or (folder.exists() and not folder.is_dir()):
+    if names - set(DEMO_ENTRIES) or (folder.exists() and not folder.is_dir()):
         raise DataError(
             "the folder has other files" if names else "this is a file",
             where=str(folder),
@@ -181,10 +183,10 @@ def _hold_out(clips: "Sequence[Clip]", folder: Path) -> "tuple[list[Clip], list[
     examples: list[Clip] = []
     for label, count in Counter(clip.label for clip in clips).items():
         of_class = [clip for clip in clips if clip.label == label]
-        examples += limit_per_class(of_class, max(1, min(EXAMPLES, count - 1)))
+        examples += limit_per_class(of_class, max(1, min(TAUGHT_CLIPS, count - 1)))
         if count == 1:
             say(f'The class "{label}" has only one clip: it is used for training, not predicted.')
-    new = limit_per_class([clip for clip in clips if clip not in examples], NEW)
+    new = limit_per_class([clip for clip in clips if clip not in examples], NEW_CLIPS)
     if not new:
         raise DataError(
             "no clip is left to predict: each class has only one",
@@ -201,15 +203,15 @@ def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
     from fewact.synthetic.benchmark import FPS
     from fewact.video import write_video
 
-    benchmark = motions(videos=EXAMPLES + NEW)
+    benchmark = motions(videos=TAUGHT_CLIPS + NEW_CLIPS)
     numbers: Counter[str] = Counter()
     parts: dict[str, list[Clip]] = {"training": [], "new": []}
-    videos = [video for video in benchmark.videos.videos if video.label in CLASSES]
+    videos = [video for video in benchmark.videos.videos if video.label in DEMO_CLASSES]
     with progress("Rendering", quiet=quiet) as show:
         for done, video in enumerate(videos, start=1):
             numbers[video.label] += 1
             number = numbers[video.label]
-            part = "training" if number <= EXAMPLES else "new"
+            part = "training" if number <= TAUGHT_CLIPS else "new"
             path = folder / part / video.label / f"{number}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from fewact.core.errors import ExtraError
 from fewact.core.extras import import_lab
 from fewact.core.machine import usable_cores
 
-PACKAGES = ("numpy", "onnxruntime", "av", "safetensors", "pydantic", "typer")
+CORE_PACKAGES = ("numpy", "onnxruntime", "av", "safetensors", "pydantic", "typer")
 LAB_PACKAGES = ("torch", "transformers", "lightning-fabric")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif", "png")
 ENCODERS = ("libx264", "mpeg4")
@@ -61,7 +61,7 @@ def _versions() -> dict[str, str | None]:
     from fewact.core.version import __version__
 
     versions: dict[str, str | None] = {"fewact": __version__, "python": platform.python_version()}
-    for name in (*PACKAGES, *LAB_PACKAGES):
+    for name in (*CORE_PACKAGES, *LAB_PACKAGES):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.command import with_specs
-from fewact.cli.options import MODEL_FILE, Imports, Load, Model, NewWeights
+from fewact.cli.options import MODEL_FILE_NAME, Imports, Load, Model, NewWeights
 from fewact.cli.output import print_line
 from fewact.cli.run import saying_warnings
 from fewact.core.errors import DataError, ModelError, did_you_mean
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from fewact import FewShotClassifier
     from fewact.classifier import Example
 
-DIGITS = 9
+CLIP_NUMBER_DIGITS = 9
 """Most digits of the number of a clip; what has more is a name."""
 
-CLIP = "its name, the end of its name, or its number in `fewact info --clips`"
+CLIP_REFERENCE = "its name, the end of its name, or its number in `fewact info --clips`"
 
 
 @with_specs
@@ -108,7 +108,7 @@ def rename(
 
 def move(
     model: Model,
-    clip: Annotated[str, typer.Argument(metavar="CLIP", help=f"Training clip: {CLIP}.")],
+    clip: Annotated[str, typer.Argument(metavar="CLIP", help=f"Training clip: {CLIP_REFERENCE}.")],
     label: Annotated[
         str, typer.Argument(metavar="CLASS", help="Class that the clip shows, or none.")
     ],
@@ -136,7 +136,8 @@ def remove(
     what: Annotated[
         list[str],
         typer.Argument(
-            metavar="CLASS|CLIP...", help=f"Classes, or training clips. A clip is {CLIP}."
+            metavar="CLASS|CLIP...",
+            help=f"Classes, or training clips. A clip is {CLIP_REFERENCE}.",
         ),
     ],
     imports: Imports = None,
@@ -203,7 +204,7 @@ def _training_clips(model: Path) -> "tuple[tuple[Example, ...], bool]":
         integers: bool = False
 
     path = user_path(model, ModelError)
-    file = path / MODEL_FILE if path.is_dir() else path
+    file = path / MODEL_FILE_NAME if path.is_dir() else path
     try:
         metadata = read_metadata(FileType("saved classifier", ModelError, 8 * GIB), file)
         text = FileType("saved classifier", ModelError, 64 * MIB)
@@ -245,7 +246,7 @@ def _classes_and_clips(
 
 
 def _clip(text: str) -> str | int:
-    return int(text) if text.isdecimal() and len(text) <= DIGITS else text
+    return int(text) if text.isdecimal() and len(text) <= CLIP_NUMBER_DIGITS else text
 
 
 def _print_state(classifier: "FewShotClassifier", model: Path) -> None:

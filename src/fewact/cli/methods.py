@@ -12,8 +12,8 @@ from fewact.cli.options import Imports
 from fewact.cli.output import ListOutputFormat, print_json, print_table, text_width
 from fewact.core.options import option_descriptions, option_groups
 
-LEVELS = ("vectors", "maps", "middle")
-CARD = {
+LISTED_LEVELS = ("vectors", "maps", "middle")
+CARD_TITLES = {
     "summary": "",
     "paper": "paper: ",
     "package": "package: ",
@@ -60,7 +60,7 @@ def _cell(method: dict[str, Any]) -> Callable[[str], str]:
 
 def _print_card(method: dict[str, Any]) -> None:
     print(method["name"] + " (auto)" * method["auto"])
-    for key, title in CARD.items():
+    for key, title in CARD_TITLES.items():
         if method[key]:
             _print_wrapped(f"{title}{method[key]}", indent=2)
     for key, option in method["options"].items():
@@ -100,13 +100,13 @@ def backbones(format: ListOutputFormat = "table") -> None:
         print_json(cards)
         return
     print_table(
-        ("name", *LEVELS, "parameters", "licence"),
+        ("name", *LISTED_LEVELS, "parameters", "licence"),
         [
             (
                 card["name"] + " (auto)" * card["auto"],
                 *(
                     "×".join(map(str, value)) if isinstance(value, tuple) else str(value or "–")
-                    for value in map(card.get, LEVELS)
+                    for value in map(card.get, LISTED_LEVELS)
                 ),
                 f"{card['parameters'] / 1e6:.1f} M",
                 card["licence"],

@@ -29,7 +29,11 @@ from fewact.networks import BackboneSpec
 if TYPE_CHECKING:
     from fewact.data import AnyClip
 
-MODEL_FILE, FORMER_VERSIONS = "model.safetensors", "history/*.safetensors"
+MODEL_FILE_NAME = "model.safetensors"
+"""Name of the file of a model in its folder."""
+
+FORMER_VERSIONS = "history/*.safetensors"
+"""Pattern of the former versions of a model in its folder."""
 
 METHOD = "Method: a name of `fewact methods`, or a folder written by `fewact train`."
 TRIM = "Still ends of clips, before and after the action: auto leaves them out where they are long"
@@ -74,7 +78,7 @@ def check_model(context: typer.Context, path: Path) -> Path:
         if context.info_name == "undo":
             return path
         raise ModelError(
-            f"the model has no {MODEL_FILE}",
+            f"the model has no {MODEL_FILE_NAME}",
             where=str(path),
             hint="`fewact undo MODEL` brings its former version back.",
         )
@@ -95,7 +99,7 @@ def check_model(context: typer.Context, path: Path) -> Path:
 
 def is_model(path: Path) -> bool:
     """Return whether a path looks like a saved model."""
-    return (path / MODEL_FILE).is_file()
+    return (path / MODEL_FILE_NAME).is_file()
 
 
 def check_model_folder(path: Path, *, overwrite: bool) -> None:

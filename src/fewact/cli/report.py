@@ -21,13 +21,13 @@ from fewact.core.extras import check_extra, import_lab
 if TYPE_CHECKING:
     from fewact.report.document import Page
 
-TABLES = (".csv", ".tsv")
+EVENT_TABLES = (".csv", ".tsv")
 """Suffixes of tables, which are events and never results."""
 
 
 def _check_model_or_results(context: typer.Context, paths: list[Path]) -> list[Path]:
     suffix, is_file = paths[0].suffix.lower(), paths[0].is_file()
-    if suffix in TABLES and not is_file:
+    if suffix in EVENT_TABLES and not is_file:
         raise missing_file(paths[0], DataError, "fewact watch -o FILE")
     if len(paths) == 1 and not is_file and suffix != ".json":
         return [check_model(context, paths[0])]
@@ -95,7 +95,7 @@ def _page_of(paths: list[Path]) -> "tuple[Page, int]":
         return _model_page(paths[0]), 0
     from fewact.data import is_event_file
 
-    if len(paths) == 1 and (paths[0].suffix.lower() in TABLES or is_event_file(paths[0])):
+    if len(paths) == 1 and (paths[0].suffix.lower() in EVENT_TABLES or is_event_file(paths[0])):
         events: Any = importlib.import_module("fewact.recordings.event_page")
         page, skipped = events.event_page(paths[0])
         return page, skipped

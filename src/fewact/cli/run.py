@@ -17,7 +17,17 @@ from fewact.core.text_table import printable
 
 T = TypeVar("T")
 
-FAULT, USER_FAULT, SKIPPED, INTERRUPTED = 1, 2, 3, 130
+FAULT = 1
+"""Exit code of a fault of fewact."""
+
+USER_FAULT = 2
+"""Exit code of bad input."""
+
+SKIPPED = 3
+"""Exit code where some inputs were skipped."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl+C."""
 
 # A terminal would obey them.
 _ESCAPES = {

@@ -14,13 +14,20 @@ from fewact.video import Segments, probe, read_frames
 from fewact.video.opening import READABLE
 from fewact.video.writing import jpeg
 
-HEIGHT: Final = 144
-"""Height of a thumbnail, in pixels."""
+THUMBNAIL_HEIGHT: Final = 144
+"""Largest height of a thumbnail in pixels."""
 
-WIDEST: Final = 256
-FRAMES: Final = 8
-FRAMES_OF_RECORDING: Final = 32
-LONGEST: Final = 2 * 3600.0
+THUMBNAIL_WIDTH: Final = 256
+"""Largest width of a thumbnail in pixels."""
+
+CLIP_FRAMES: Final = 8
+"""Frames in the thumbnail of a clip."""
+
+RECORDING_FRAMES: Final = 32
+"""Frames in the thumbnail of a recording."""
+
+LONGEST_VIDEO: Final = 2 * 3600.0
+"""Longest video that is taken, in seconds."""
 
 
 class Decoder:
@@ -36,9 +43,11 @@ class Decoder:
                 if error.expected == READABLE:  # an upload cannot be a folder of images
                     error.expected = ""
                 raise
-            if info.duration > LONGEST:
-                raise VideoError(path, "is too long", expected=f"at most {LONGEST / 3600:g} hours")
-            count = FRAMES if info.duration < RECORDING_FROM else FRAMES_OF_RECORDING
+            if info.duration > LONGEST_VIDEO:
+                raise VideoError(
+                    path, "is too long", expected=f"at most {LONGEST_VIDEO / 3600:g} hours"
+                )
+            count = CLIP_FRAMES if info.duration < RECORDING_FROM else RECORDING_FRAMES
             frames = read_frames(Path(path), Segments(count), transform=_shrunk)
         strip = jpeg(np.concatenate(list(frames), axis=1))
         aspect = info.width / info.height
@@ -49,7 +58,7 @@ class Decoder:
 def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a frame (h w 3) as a thumbnail of even size."""
     height, width = frame.shape[:2]
-    scale = min(HEIGHT / height, WIDEST / width)
+    scale = min(THUMBNAIL_HEIGHT / height, THUMBNAIL_WIDTH / width)
     new_width, new_height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     frame = np.ascontiguousarray(frame)
     small = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(

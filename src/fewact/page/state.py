@@ -63,7 +63,7 @@ def _video_file(name: str) -> str:
 
 
 ClipId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-PageFile = Annotated[str, Field(pattern=STORED_FILE.pattern)]
+StoredFile = Annotated[str, Field(pattern=STORED_FILE.pattern)]
 
 
 class PageClip(PageValue):
@@ -97,7 +97,7 @@ class PageClip(PageValue):
     end: float | None = None
     binned: bool = False
     number: int = 0
-    page_file: PageFile | None = None
+    page_file: StoredFile | None = None
     name_number: int = 1
     box: Sides | None = None
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-BAR = (320.0, 16.0)
+INTERVAL_BAR = (320.0, 16.0)
+"""Width and height of the bar of an accuracy in pixels."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Page:
 
 def _bar(bar: Bar) -> str:
     """Draw an accuracy over 0 to 100 %, and its interval as a line."""
-    (width, height), ends = BAR, (bar.low, bar.high)
+    (width, height), ends = INTERVAL_BAR, (bar.low, bar.high)
     pale, colour, ink = svg.PALE, svg.COLOURS[0], svg.INK  # unless a style sheet says otherwise
 
     def x(percent: float) -> float:

@@ -15,29 +15,41 @@ from fewact.methods.protocols import FrameMatch
 from fewact.report import svg
 from fewact.report.document import drawing, render_page
 
-WIDTH, HEIGHT, RIBBONS = 880.0, 82.0, 60.0
-BARS = 26.0
-"""Height of the bars of weights in pixels."""
+STRIP_WIDTH = 880.0
+"""Width of a strip of frames in pixels, as all lengths."""
 
-JOINED = RIBBONS + 2 * BARS
+STRIP_HEIGHT = 82.0
+"""Height of a strip of frames."""
+
+RIBBON_HEIGHT = 60.0
+"""Height of the ribbons between matched frames."""
+
+WEIGHT_HEIGHT = 26.0
+"""Height of the bars of weights."""
+
+MATCH_HEIGHT = RIBBON_HEIGHT + 2 * WEIGHT_HEIGHT
 """Height of what joins two clips: bars, ribbons, bars."""
 
-GAP = 6.0
+DRAWING_GAP = 6.0
 """Height between two drawings of the same clip."""
 
-SQUARE = 16.0
+PLAN_SQUARE = 16.0
 """Side of a pair of parts in the drawing of a plan."""
 
-BAR = (260.0, 14.0)
+ODDS_BAR = (260.0, 14.0)
+"""Width and height of the bar of log odds."""
+
 MIN_CELL = 0.1
 """Smallest value of a cell that is drawn, as a fraction of the largest one."""
 
 MIN_WEIGHT = 0.02
 """Smallest weight of a pair that is drawn, as a fraction of the weight of its row."""
 
-
-MAP_SIDE, MAP_MARGIN, LEGEND_HEIGHT, LEGEND_WIDTH = 640.0, 40.0, 20.0, 220.0
-SHAPES = ("circle", "square", "triangle", "diamond")
+MAP_SIDE = 640.0
+MAP_MARGIN = 40.0
+LEGEND_HEIGHT = 20.0
+LEGEND_WIDTH = 220.0
+POINT_SHAPES = ("circle", "square", "triangle", "diamond")
 """Shapes of the classes after the first ones have taken all colours."""
 
 Spans = Sequence[tuple[float, float]]
@@ -53,7 +65,11 @@ def explanation_page(
     log_odds = explanation.contributions
     largest = max(map(abs, log_odds.values()), default=0.0) or 1.0
     bars = [
-        {"name": name, "log_odds": odds, "drawing": drawing(*BAR, _bar(odds / largest), title=name)}
+        {
+            "name": name,
+            "log_odds": odds,
+            "drawing": drawing(*ODDS_BAR, _bar(odds / largest), title=name),
+        }
         for name, odds in log_odds.items()
     ]
     largest_cells: dict[str, float] = {}
@@ -83,11 +99,11 @@ def _attention(explanation: Explanation, match: FrameMatch) -> dict[str, str]:
     received = [sum(column) for column in zip(*match.plan, strict=True)]
     parts = [
         *strip(explanation.frames, 0.0),
-        *_weights(match.support, received, max(received), HEIGHT + 2, up=False),
+        *_weights(match.support, received, max(received), STRIP_HEIGHT + 2, up=False),
     ]
     title = f"temporal attention of {explanation.clip}"
     return {
-        "frames": drawing(WIDTH, HEIGHT + BARS, parts, title=title),
+        "frames": drawing(STRIP_WIDTH, STRIP_HEIGHT + WEIGHT_HEIGHT, parts, title=title),
         "square": square_of(match.plan, title=title),
     }
 
@@ -98,16 +114,21 @@ def square_of(plan: Sequence[Sequence[float]], *, title: str) -> str:
     parts = []
     for i, row in enumerate(plan):
         for j, weight in enumerate(row):
-            square = (j * SQUARE + 0.5, i * SQUARE + 0.5, SQUARE - 1, SQUARE - 1)
+            square = (
+                j * PLAN_SQUARE + 0.5,
+                i * PLAN_SQUARE + 0.5,
+                PLAN_SQUARE - 1,
+                PLAN_SQUARE - 1,
+            )
             parts.append(svg.rectangle(*square, None, class_="frame"))
             if weight > 0:
                 opacity = weight / strongest
                 parts.append(svg.rectangle(*square, None, class_="for", fill_opacity=opacity))
-    return drawing(SQUARE * len(plan[0]), SQUARE * len(plan), parts, title=title)
+    return drawing(PLAN_SQUARE * len(plan[0]), PLAN_SQUARE * len(plan), parts, title=title)
 
 
 def _bar(fraction: float) -> Iterator[str]:
-    width, height = BAR
+    width, height = ODDS_BAR
     half = width / 2
     length = half * abs(fraction)
     x = half if fraction >= 0 else half - length
@@ -123,12 +144,12 @@ def _neighbour(
 
     The largest cells are by what is compared; ``absent`` is said if no frames are at hand.
     """
-    tops = [i * (HEIGHT + GAP) for i in range(max(1, len(neighbour.cells)))]
+    tops = [i * (STRIP_HEIGHT + DRAWING_GAP) for i in range(max(1, len(neighbour.cells)))]
     parts = [part for top in tops for part in strip(explanation.frames, top)]
     for top, (name, cells) in zip(tops, neighbour.cells.items(), strict=False):
         parts += _cells(cells, largest_cells[name], explanation.frames, top)
-    middle = tops[-1] + HEIGHT
-    below = middle + (RIBBONS if neighbour.match is None else JOINED)
+    middle = tops[-1] + STRIP_HEIGHT
+    below = middle + (RIBBON_HEIGHT if neighbour.match is None else MATCH_HEIGHT)
     parts += strip(neighbour.frames, below, absent)
     if neighbour.match is not None:
         parts += joined(neighbour.match, middle)
@@ -138,30 +159,30 @@ def _neighbour(
         "clip": neighbour.clip,
         "similarity": neighbour.similarity,
         "parts": neighbour.parts,
-        "drawing": drawing(WIDTH, below + HEIGHT, parts, title=title),
+        "drawing": drawing(STRIP_WIDTH, below + STRIP_HEIGHT, parts, title=title),
     }
 
 
 def strip(frames: Sequence[bytes], top: float, absent: str = "") -> Iterator[str]:
     """Yield the frames, drawn over the full width; without frames an empty strip that says so."""
-    yield svg.rectangle(0, top, WIDTH, HEIGHT, None, class_="frame")
+    yield svg.rectangle(0, top, STRIP_WIDTH, STRIP_HEIGHT, None, class_="frame")
     if not frames:
-        yield svg.text(12, top + HEIGHT / 2, f"no frames: {absent}", colour=None)
-    width = WIDTH / max(len(frames), 1)
+        yield svg.text(12, top + STRIP_HEIGHT / 2, f"no frames: {absent}", colour=None)
+    width = STRIP_WIDTH / max(len(frames), 1)
     for i, frame in enumerate(frames):
-        yield svg.image(i * width + 1, top + 1, width - 2, HEIGHT - 2, frame)
+        yield svg.image(i * width + 1, top + 1, width - 2, STRIP_HEIGHT - 2, frame)
 
 
 def _cells(cells: Cells, largest: float, frames: Sequence[bytes], above: float) -> Iterator[str]:
     """Draw what the cells of the query's frames add to the similarity, over the frames."""
     if largest <= 0:
         return
-    width = WIDTH / len(cells)
+    width = STRIP_WIDTH / len(cells)
     aspect = _aspect(frames[0]) if frames else math.inf
     # A frame is as large as its place allows, in the middle.
-    inner_width = min(width - 2, (HEIGHT - 2) * aspect)
-    inner_height = min(HEIGHT - 2, (width - 2) / aspect) if frames else HEIGHT - 2
-    left, top = (width - inner_width) / 2, (HEIGHT - inner_height) / 2
+    inner_width = min(width - 2, (STRIP_HEIGHT - 2) * aspect)
+    inner_height = min(STRIP_HEIGHT - 2, (width - 2) / aspect) if frames else STRIP_HEIGHT - 2
+    left, top = (width - inner_width) / 2, (STRIP_HEIGHT - inner_height) / 2
     for i, frame in enumerate(cells):
         wide, high = inner_width / len(frame[0]), inner_height / len(frame)
         for row, values in enumerate(frame):
@@ -187,7 +208,7 @@ def joined(match: FrameMatch, top: float) -> Iterator[str]:
     rows = [sum(row) for row in match.plan]
     columns = [sum(column) for column in zip(*match.plan, strict=True)]
     largest = max((*rows, *columns))
-    first, second = top + BARS, top + BARS + RIBBONS
+    first, second = top + WEIGHT_HEIGHT, top + WEIGHT_HEIGHT + RIBBON_HEIGHT
     yield from _weights(match.query, rows, largest, top + 2, up=False)
     yield from ribbons(match, first, second)
     yield from _weights(match.support, columns, largest, second, up=True)
@@ -197,11 +218,11 @@ def _weights(
     spans: Spans, weights: Sequence[float], largest: float, top: float, *, up: bool
 ) -> Iterator[str]:
     """Draw the weight of each part as a bar in its middle; long parts have wide bars."""
-    height = BARS - 4
+    height = WEIGHT_HEIGHT - 4
     for (begin, end), weight in zip(spans, weights, strict=True):
         tall = height * weight / (largest or 1.0)
-        wide = max(2.0, WIDTH * (end - begin) / 6)
-        x = WIDTH * (begin + end) / 2 - wide / 2
+        wide = max(2.0, STRIP_WIDTH * (end - begin) / 6)
+        x = STRIP_WIDTH * (begin + end) / 2 - wide / 2
         y = top + height - tall if up else top
         yield svg.rectangle(x, y, wide, tall, None, class_="for", fill_opacity=0.6)
 
@@ -211,12 +232,12 @@ def ribbons(match: FrameMatch, top: float, bottom: float) -> Iterator[str]:
     strongest = max(max(row) for row in match.plan) or 1.0
     middle = (top + bottom) / 2
     for (begin, end), row in zip(match.query, match.plan, strict=True):
-        x = WIDTH * (begin + end) / 2
+        x = STRIP_WIDTH * (begin + end) / 2
         for (other_begin, other_end), weight in zip(match.support, row, strict=True):
             if weight <= MIN_WEIGHT * strongest:
                 continue
-            to = WIDTH * (other_begin + other_end) / 2
-            half = WIDTH * min(end - begin, other_end - other_begin) / 4 * weight / strongest
+            to = STRIP_WIDTH * (other_begin + other_end) / 2
+            half = STRIP_WIDTH * min(end - begin, other_end - other_begin) / 4 * weight / strongest
             path = (
                 f"M{x - half:.1f} {top:.1f} C{x - half:.1f} {middle:.1f} {to - half:.1f} "
                 f"{middle:.1f} {to - half:.1f} {bottom:.1f} L{to + half:.1f} {bottom:.1f} "
@@ -244,14 +265,14 @@ def matched_page(clips: MatchedClips) -> str:
 
 def _pair(clips: MatchedClips, aligner: str, match: FrameMatch) -> str:
     """Draw both clips, the weight of each window, and ribbons between matched windows."""
-    below = HEIGHT + JOINED
+    below = STRIP_HEIGHT + MATCH_HEIGHT
     parts = [
         *strip(clips.first_frames, 0.0),
-        *joined(match, HEIGHT),
+        *joined(match, STRIP_HEIGHT),
         *strip(clips.second_frames, below),
     ]
     title = f"{aligner}: {clips.first} and {clips.second}"
-    return drawing(WIDTH, below + HEIGHT, parts, title=title)
+    return drawing(STRIP_WIDTH, below + STRIP_HEIGHT, parts, title=title)
 
 
 def map_page(clip_map: ClipMap) -> str:
@@ -285,7 +306,7 @@ def map_page(clip_map: ClipMap) -> str:
 def _style(number: int) -> tuple[str, str]:
     """Return colour and shape of a class."""
     colours = svg.COLOURS
-    return colours[number % len(colours)], SHAPES[number // len(colours) % len(SHAPES)]
+    return colours[number % len(colours)], POINT_SHAPES[number // len(colours) % len(POINT_SHAPES)]
 
 
 def _drawn(point: MapPoint, colour: str, shape: str) -> Iterator[str]:

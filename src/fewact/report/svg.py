@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
-INK, GREY, PALE = "#1f2933", "#66727f", "#e3e7eb"
+INK = "#1f2933"
+GREY = "#66727f"
+PALE = "#e3e7eb"
 COLOURS = ("#2563a8", "#d9662b", "#2a9d6f", "#a8487f", "#8a6d1d", "#5b4bb7", "#7a7f87")
 """Colours of series, distinguishable from each other on white."""
 
@@ -30,7 +32,7 @@ STYLE = f"""
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 Points = Sequence[tuple[float, float]]
-Value = str | float | None
+AttributeValue = str | float | None
 
 
 def _escaped(text: str) -> str:
@@ -38,7 +40,7 @@ def _escaped(text: str) -> str:
     return escape(_NOT_IN_XML.sub(lambda match: match[0].encode("unicode_escape").decode(), text))
 
 
-def element(tag: str, *content: str, **attributes: Value) -> str:
+def element(tag: str, *content: str, **attributes: AttributeValue) -> str:
     """Return an element.
 
     Args:
@@ -96,7 +98,7 @@ def text(
     colour: str | None = INK,
     anchor: str | None = None,
     weight: int | None = None,
-    **attributes: Value,
+    **attributes: AttributeValue,
 ) -> str:
     """Return a line of text whose baseline is at y and whose anchor is at x, in pixels.
 
@@ -117,13 +119,15 @@ def text(
 
 
 def rectangle(
-    x: float, y: float, width: float, height: float, fill: str | None, **attributes: Value
+    x: float, y: float, width: float, height: float, fill: str | None, **attributes: AttributeValue
 ) -> str:
     """Return a rectangle; ``attributes`` as in ``element``, such as ``rx=4``."""
     return element("rect", x=x, y=y, width=width, height=height, fill=fill, **attributes)
 
 
-def line(x: float, y: float, to_x: float, to_y: float, stroke: str, **attributes: Value) -> str:
+def line(
+    x: float, y: float, to_x: float, to_y: float, stroke: str, **attributes: AttributeValue
+) -> str:
     """Return a straight line."""
     return element("line", x1=x, y1=y, x2=to_x, y2=to_y, stroke=stroke, **attributes)
 
