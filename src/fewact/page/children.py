@@ -171,7 +171,6 @@ async def call_twice(
 
 
 def _result(answer: Any) -> Any:
-    """Return the result of a call, or raise its error."""
     if not isinstance(answer, Mapping):
         raise ChildError("died")
     if isinstance(error := answer.get("error"), Mapping):

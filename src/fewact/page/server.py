@@ -214,7 +214,6 @@ def _hosts(host: str, listener: socket.socket) -> set[str]:
 
 
 def _is_loopback(listener: socket.socket) -> bool:
-    """Return whether only this computer can connect."""
     address = str(listener.getsockname()[0]).partition("%")[0]
     return ipaddress.ip_address(address).is_loopback
 
@@ -301,7 +300,6 @@ def _id(request: Request) -> str:
 
 
 def _recorded(entry: AnyEntry, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer to a request that made an entry."""
     match entry:
         case ClipsAdded():
             return JSONResponse({"ids": list(entry.clips)}, 201, headers)
@@ -540,5 +538,4 @@ async def _cancel(page: PageSession, request: Request) -> Response:
 
 
 def _tab(request: Request) -> str:
-    """Return the tab of a request; tabs take turns in the queue."""
     return request.headers.get("x-tab", "")[:32]

@@ -12,13 +12,7 @@ from pydantic import ValidationError
 
 from fewact.core.errors import OptionError, OutputError, UserError
 from fewact.data.files import is_saved_model
-from fewact.page.children import (
-    DECODER_LIMITS,
-    ChildError,
-    ChildProcess,
-    RemoteError,
-    call_twice,
-)
+from fewact.page.children import DECODER_LIMITS, ChildError, ChildProcess, RemoteError, call_twice
 from fewact.page.facts import ClipFacts, ModelFacts, PageFacts, ResultFacts, StepFacts
 from fewact.page.folder import PageFolder
 from fewact.page.jobs import JobQueue, PageJob, Steps, facts_of
@@ -491,13 +485,11 @@ def step_facts(step: UndoableStep) -> StepFacts:
 
 
 def _found(opened: dict[str, Any], **values: Any) -> ModelFound:
-    """Return the entry of a model that was opened."""
     model = opened["model"] and opened["model"]["id"]
     return ModelFound(model=model, examples=_examples(opened), **values)
 
 
 def _examples(opened: dict[str, Any]) -> tuple[PageClip, ...]:
-    """Return the training clips of a model that was opened."""
     return tuple(PageClip.model_validate(example) for example in opened["examples"])
 
 

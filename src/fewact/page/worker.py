@@ -303,7 +303,6 @@ class Worker:
             ) from error
 
     def _clip(self, clip: dict[str, Any]) -> Clip:
-        """Return a clip of the page."""
         if not clip["source"]:
             raise DataError("the model has no video of this clip, only features")
         path = self._model / PAGE_FOLDER / clip["file"]
@@ -352,7 +351,6 @@ class Worker:
         return [label for label in labels if label != TITLE_OF_NONE]
 
     def _examples(self) -> list[dict[str, Any]]:
-        """Return the training clips of the model, as ``state.PageClip``."""
         examples = self._revision.examples
         return [
             {
@@ -416,7 +414,6 @@ def _event(event: Event) -> EventFacts:
 
 
 def _subject(prediction: Prediction | Skipped) -> SubjectFacts:
-    """Return the answer for a subject."""
     if isinstance(prediction, Skipped):
         raise prediction.error
     box = None if prediction.box is None else [float(round(side)) for side in prediction.box]
@@ -433,7 +430,6 @@ def _answer(prediction: Prediction) -> str:
 
 
 def _label(label: object) -> str:
-    """Return the label that the page has for one of the model."""
     return BACKGROUND if label == TITLE_OF_NONE else str(label)
 
 
