@@ -64,7 +64,7 @@ class ClipMap:
     Args:
         points: The points.
         classes: Classes of the model.
-        clips: Number of training clips of the model, of which at most a limit are points.
+        clips: Number of training clips of the model; at most a limited number are points.
         method: Name of the method whose similarities are drawn.
         skipped: Videos that could not be read.
     """

@@ -144,7 +144,7 @@ class Examples:
     def copies(self, new: "Examples | None" = None) -> list[tuple[Example, Example]]:
         """Return each new clip of the same nodes as one of these, and the first of these.
 
-        Without new clips, find those of these that are equal to an earlier one.
+        Without new clips, find clips here that equal an earlier clip.
         """
         candidates = self if new is None else new
         rows_of_self, rows_of_new = (
@@ -269,7 +269,7 @@ def _key(clip: Example, name: str) -> tuple[Any, ...]:
 
 
 def check_shapes(examples: Examples, nodes: Nodes) -> None:
-    """Refuse a clip whose nodes have other shapes than those of the training clips."""
+    """Refuse a clip whose nodes differ in shape from the training clips' nodes."""
     of_clip, of_model = shapes_of(nodes), shapes_of(examples.nodes)
     if of_clip != of_model:
         raise ModelError(

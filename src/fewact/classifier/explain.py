@@ -1,6 +1,6 @@
 """Explain a prediction by the method that made it.
 
-The score that a class has over another one is a sum. With the class score
+The lead of one class's score over another's is a sum. With the class score
 mean_s K(q, s) − ½ · inside(c), a similarity K that is a sum of parts, and probabilities
 p ∝ p_text^w · exp((1 − w) · score / T), the log-odds of two classes are
 

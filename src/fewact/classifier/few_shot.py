@@ -502,7 +502,7 @@ class FewShotClassifier:
             repository: Repository ``owner/name``; created if it does not exist.
             private: Whether a new repository is private.
             thumbnails: Whether to upload a small image of each training clip too.
-            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+            token: Token of the hub; if empty, `hf auth login` or HF_TOKEN gives it.
 
         Returns:
             Address of the upload.
@@ -525,7 +525,7 @@ class FewShotClassifier:
 
         Args:
             model: Folder of a model, or repository ``owner/name[@revision]`` of the hub.
-            token: Token of the hub; empty for the one of `hf auth login` or HF_TOKEN.
+            token: Token of the hub; if empty, `hf auth login` or HF_TOKEN gives it.
             **options: Further arguments of ``load``.
 
         Raises:

@@ -375,7 +375,7 @@ def _model(tensors: Tensors, metadata: Mapping[str, str], where: str) -> SavedMo
 
 
 def _pop_thumbnails(tensors: Tensors, header: ModelHeader, where: str) -> tuple[bytes | None, ...]:
-    """Remove the thumbnails from the tensors; return that of each clip."""
+    """Remove the thumbnails from the tensors; return each clip's thumbnail."""
     count = len(header.examples)
     names = {int(match[1]): name for name in tensors if (match := THUMBNAIL.fullmatch(name))}
     if sorted(names) != list(range(1, count + 1) if header.thumbnails else ()):

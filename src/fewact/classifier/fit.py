@@ -142,7 +142,7 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
 def _check_classes(
     clips: Sequence[AnyClip], read: Sequence[Examples], skipped: Sequence[Skipped]
 ) -> None:
-    """Refuse a class of which no clip can be read; the message names the first one."""
+    """Refuse a class without a readable clip; the message names the first such class."""
     readable = {part.clips[0].label for part in read}
     for label in dict.fromkeys(clip.label for clip in clips):
         if label not in readable:

@@ -95,7 +95,7 @@ class Version:
 
 
 def check_target(folder: str | Path) -> None:
-    """Refuse a folder with other files than those of a model, or a file."""
+    """Refuse a file, or a folder that has other files but no model."""
     path = user_path(folder, ModelError).resolve()
     try:
         entries = os.listdir(path)
@@ -421,7 +421,7 @@ def _numbered(folder: Path) -> list[Path]:
 
 
 def _without(files: list[Path], model: Path) -> list[Path]:
-    """Return the files whose header is not that of the model."""
+    """Return the files whose header differs from the model's header."""
     current = _raw(model)
     return [file for file in files if _raw(file) != current]
 

@@ -175,7 +175,7 @@ def existing_classes(
 
 
 def new_name(name: Label, classes: Sequence[str], *, integers: bool = False) -> str:
-    """Return the new name of a class; refuse one that another class has."""
+    """Return the new name of a class; refuse the name of another class."""
     new = check_label(name, integers=integers)
     if new in classes:
         raise DataError(

@@ -159,7 +159,7 @@ class Choice:
 
 
 def name_of(method: Method) -> str:
-    """Return the name of a method, or that of its class if it is not registered."""
+    """Return the name of a method, or its class's name if it is not registered."""
     return methods.name_of(method) or unwrapped(method).__name__.lower()
 
 

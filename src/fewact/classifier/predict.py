@@ -1,4 +1,4 @@
-"""Predict the classes of new clips, and report those that cannot be read."""
+"""Predict the classes of new clips, and report unreadable clips."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

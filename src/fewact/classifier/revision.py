@@ -79,7 +79,7 @@ class Revision:
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """All training clips of the classifier, also those of no class."""
+        """All training clips of the classifier, also clips of no class."""
         fitted = self._fitted
         return () if fitted is None else fitted.everything.clips
 

@@ -121,7 +121,7 @@ class SavedBackbone(BaseModel):
             ) from error
 
     def check(self, backbone: AnyBackbone, where: str) -> None:
-        """Refuse a backbone whose card differs from the one of the model."""
+        """Refuse a backbone whose card differs from the model's card."""
         facts = _facts(backbone)
         differ = [name for name, value in self.card.items() if facts.get(name) != value]
         if differ:
@@ -234,13 +234,13 @@ class SavedMethod(BaseModel):
 
     @classmethod
     def of(cls, method: Method) -> "SavedMethod":
-        """Return what a model remembers of a method; refuse one that is not registered."""
+        """Return what a model remembers of a method; refuse an unregistered method."""
         name, options = methods.registered(method, ModelError)
         package = package_of(method)
         return cls(name=name, package=package, options=options, trained=method.trained)
 
     def create(self, weights: Mapping[str, NDArray[Any]], where: str) -> Method:
-        """Return the method with its learned numbers; warn if its code is not that of the model."""
+        """Return the method with its learned numbers; warn if its code differs from the model's."""
         if self._shapes(where) != {name: value.shape for name, value in weights.items()}:
             raise self._refusal(RuntimeError("its weights are not those of its options"), where)
         method = self._made(lambda: methods.create(self.name, **self.options), where)
