@@ -14,6 +14,7 @@ from fewact.lab.methods.promises.subject import make, other_option
 from fewact.methods import REGISTRY
 from fewact.methods.cards import made_up_card
 from fewact.networks import BackboneSpec
+from tests.refused import refused
 
 INITIAL = {
     "a2m2": {"temperature", "seed"},  # of the options below
@@ -81,7 +82,7 @@ def test_the_value_of_the_checkpoint_is_no_change() -> None:
     assert torch.equal(
         changed.state_dict()["log_regularisation"], trained.tensors["log_regularisation"]
     )
-    with pytest.raises(OptionError, match='option "regularisation"'):
+    with refused(OptionError, where='"regularisation"', got="0.1, for log_regularisation"):
         trained.method(unit_length=False, regularisation=0.1)
 
 

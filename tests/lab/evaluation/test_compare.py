@@ -14,6 +14,7 @@ from fewact.lab import methods
 from fewact.lab.evaluation import compare, evaluate_method, stability
 from fewact.lab.evaluation.comparison import SMALLEST_P, holm, sign_flip_p
 from tests.lab.evaluation.made_up import Constant, Nearest, problem
+from tests.refused import refused
 
 
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=9))
@@ -108,7 +109,7 @@ def test_other_episodes_are_refused(other: dict[str, int], tmp_path: Path) -> No
 
 
 def test_a_comparison_needs_two_results() -> None:
-    with pytest.raises(ResultError, match="needs two results"):
+    with refused(ResultError, got="1"):
         compare([evaluate_method(Nearest(), *problem())])
 
 

@@ -23,6 +23,7 @@ from fewact.lab.evaluation import (
 from fewact.lab.evaluation.comparison import Pair
 from fewact.lab.evaluation.result import hits, pack, packed, unpack
 from tests.lab.evaluation.made_up import Constant, Nearest, problem, slow_accuracies
+from tests.refused import refused
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +118,13 @@ def test_the_interval_of_pairs_is_over_episodes(result: Result) -> None:
 
 def test_accuracies_on_pairs_need_the_same_episodes(result: Result) -> None:
     pairs = confusion(result).most_confused(1)
-    with pytest.raises(ResultError, match="the episodes differ"):
+    with refused(ResultError, where="result 2", what="the episodes differ"):
         pair_accuracies([result, evaluate_method(Constant(), *problem(seed=1))], pairs)
 
 
 def test_a_result_without_predictions_is_refused(result: Result, tmp_path: Path) -> None:
     path = save(result.model_copy(update={"predicted": None}), tmp_path / "r.json")
-    with pytest.raises(ResultError, match="predicted"):
+    with refused(ResultError, where="r.json", got="predicted"):
         load(path)
 
 
@@ -132,7 +133,7 @@ def test_edited_predictions_are_refused(result: Result, tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["predicted"] = "A" + content["predicted"][1:]
     path.write_text(json.dumps(content))
-    with pytest.raises(ResultError, match="edited or damaged"):
+    with refused(ResultError, where="r.json"):
         load(path)
     other = packed(np.zeros((400, 12), dtype=np.uint16), 4)
     with pytest.raises(ValueError, match="other accuracies"):

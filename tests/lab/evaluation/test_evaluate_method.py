@@ -40,6 +40,7 @@ from tests.lab.evaluation.made_up import (
     problem,
     slow_accuracies,
 )
+from tests.refused import refused
 
 
 def test_perfect_features_give_100_per_cent() -> None:
@@ -317,7 +318,7 @@ def test_the_progress_of_another_evaluation_is_refused(
     monkeypatch.setattr(scoring, "MAX_EPISODES", 4)
     progress = stop(problem(), tmp_path / "r.json", 8)
     before = progress.read_bytes()
-    with pytest.raises(ResultError, match="progress of another evaluation"):
+    with refused(ResultError, where="r.json.progress"):
         evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=tmp_path / "r.json"))
     assert progress.read_bytes() == before
 
@@ -328,7 +329,7 @@ def test_an_existing_result(tmp_path: Path) -> None:
     method = Nearest()
     assert evaluate_method(method, *problem(), run=RunOptions(output=output)) == first
     assert method.encoded == 0
-    with pytest.raises(ResultError, match=r"the file holds another result.*--overwrite"):
+    with refused(ResultError, where="r.json", hint="--overwrite"):
         evaluate_method(Nearest(), *problem(seed=1), run=RunOptions(output=output))
     assert load(output) == first
     second = evaluate_method(
@@ -358,9 +359,9 @@ def test_text_reaches_the_classes_of_each_episode() -> None:
     result = evaluate_method(Oracle(), exact, videos, episodes, text=text)
     assert result.accuracy == 100
     assert "uses text" in result.flags
-    with pytest.raises(OptionError, match="uses text"):
+    with refused(OptionError, where="text", got="none"):
         evaluate_method(Text(), source, videos, episodes)
-    with pytest.raises(ShapeError, match="not one embedding for each class"):
+    with refused(ShapeError, where="text", got="(7, 3)"):
         evaluate_method(Text(), source, videos, episodes, text=text[:7])
 
 
@@ -378,13 +379,13 @@ def test_bad_input(tmp_path: Path) -> None:
     source, videos, episodes = problem()
     with pytest.raises(EpisodeError, match="another list"):
         evaluate_method(Nearest(), source, replace(videos, videos=videos.videos[1:]), episodes)
-    with pytest.raises(OptionError, match=r"vectors:8.*vectors:2"):
+    with refused(OptionError, where="made up", got="vectors:8", expected="vectors:2"):
         evaluate_method(methods.create("protonet"), source, videos, episodes)
-    with pytest.raises(OptionError, match="pixels:8"):
+    with refused(OptionError, where="made up", got="pixels:8"):
         evaluate_method(methods.create("pixels"), source, videos, episodes)
-    with pytest.raises(OptionError, match="threads"):
+    with refused(OptionError, where="threads", got="0"):
         evaluate_method(Nearest(), source, videos, episodes, run=RunOptions(threads=0))
-    with pytest.raises(DataError, match=r"40 rows\); expected: 80"):
+    with refused(DataError, where="features", got="40 rows"):
         evaluate_method(Nearest(), ArrayFeatures(source._vectors[:40]), videos, episodes)
 
 
@@ -396,7 +397,7 @@ def test_logits_that_are_not_finite(value: float) -> None:
             logits[7, 0, 0] = value
             return logits
 
-    with pytest.raises(ResultError, match="episode 7: a logit of the method is not a finite"):
+    with refused(ResultError, where="episode 7"):
         evaluate_method(Broken(), *problem())
 
 
@@ -504,7 +505,7 @@ def test_other_types_are_refused_before_anything_is_encoded() -> None:
 
 
 def test_the_class_of_a_video_is_a_text() -> None:
-    with pytest.raises(DataError, match=r"^a: the class of a video is not a text \(got 3\)"):
+    with refused(DataError, where="a", got="3"):
         Video("a", 3)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"^a: the group of a video is not a text \(got 3\)"):
+    with refused(DataError, where="a", got="3"):
         Video("a", "x", group=3)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from tests.lab.training.made_up import (
     recipe_of,
     split_list,
 )
+from tests.refused import refused
 
 BOTH = (CLASSIFY, EPISODES | {"ema": 0.8, "loss_weights": {"base_class": 0.5}})
 
@@ -133,7 +134,7 @@ def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
             train(recipe, data_of(), folder, device="cpu")
     for name in (BEST, "state.safetensors"):  # as if killed before the first validation
         (folder / name).rename(tmp_path / name)
-    with pytest.raises(WeightsError, match="Continue the training: run the same `fewact train`"):
+    with refused(WeightsError, where="best.safetensors", hint="Continue the training"):
         checkpoint.read(folder)
     train(recipe, data_of(), folder, device="cpu")
     assert checkpoint.read(folder).header == checkpoint.read(tmp_path / BEST).header
@@ -157,7 +158,7 @@ def test_an_incomplete_end_of_the_metrics_is_left_out(tmp_path: Path, end: str) 
     (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n{end}")
     assert read_metrics(tmp_path) == [line]
     (tmp_path / "metrics.jsonl").write_text(f"\0\n{json.dumps(line)}\n")
-    with pytest.raises(TrainingError, match="not a file of a run's metrics"):
+    with refused(TrainingError, got="bytes that are not text in UTF-8"):
         read_metrics(tmp_path)
 
 
@@ -186,15 +187,15 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
-    with pytest.raises(TrainingError, match="another recipe"):
+    with refused(TrainingError, where="run", got="one that differs in seed"):
         train(recipe_of(EPISODES, seed=1), data_of(), tmp_path / "run", device="cpu")
     others, val = split_list("train", range(5)), split_list("val", range(6, 11))
     data = TrainingData(others, val, features_of(others), features_of(val))
-    with pytest.raises(TrainingError, match="other videos"):
+    with refused(TrainingError, what="other videos"):
         train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
     data = data_of()
     data = TrainingData(data.train, data.val, data.train_source, features_of(data.val, seed=3))
-    with pytest.raises(TrainingError, match="on other features"):
+    with refused(TrainingError, what="other features"):
         train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
 
 
@@ -215,25 +216,25 @@ def test_a_run_goes_on_with_the_code_that_it_began_with(
 
     run("run", "first")
     run("run", "first")
-    with pytest.raises(TrainingError, match="of a method whose file has changed"):
+    with refused(TrainingError, what="file has changed"):
         run("run", "second")
     run("other", "second")
 
 
 def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    refused = []
+    attempts = []
 
     def progress(done: int, total: int) -> None:
         if done == 3:
             before = files_of(folder)
-            with pytest.raises(TrainingError, match="a run is in progress in this folder"):
+            with refused(TrainingError, hint="Wait for its end"):
                 train(recipe_of(EPISODES), data_of(), folder, device="cpu")
             assert files_of(folder) == before
-            refused.append(done)
+            attempts.append(done)
 
     train(recipe_of(EPISODES), data_of(), folder, device="cpu", progress=progress)
-    assert refused == [3]
+    assert attempts == [3]
     train(recipe_of(EPISODES), data_of(), folder, device="cpu")
 
 
@@ -333,7 +334,7 @@ def test_a_run_of_a_method_of_a_file_names_the_import(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
     chosen = checkpoint.read(tmp_path / "run")
     elsewhere = replace(chosen, header=chosen.header.model_copy(update={"name": "mine"}))
-    with pytest.raises(WeightsError, match=r"got mine.*--import"):
+    with refused(WeightsError, where="best.safetensors", got="mine", hint="--import"):
         elsewhere.method()
 
 
@@ -370,7 +371,7 @@ def test_features_that_training_alone_needs_are_missed_before_anything_is_writte
     tmp_path: Path,
 ) -> None:
     method = {"name": "molo", "options": {"frames": 4, "reconstruct": True}}
-    with pytest.raises(OptionError, match=r"does not hold the features.*got pixels:4"):
+    with refused(OptionError, where="made up", got="pixels:4"):
         train(recipe_of(EPISODES, method=method), data_of(), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
@@ -397,7 +398,7 @@ def test_the_reserved_names_are_all_that_a_line_has_besides_losses(tmp_path: Pat
 
 def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:
     recipe = recipe_of(EPISODES, method={"name": "protonet", "options": {"frames": 4}})
-    with pytest.raises(RecipeError, match="no parameter is left to train"):
+    with refused(RecipeError, where="freeze", got="backbone.*, head.*"):
         train(recipe, data_of(), tmp_path / "run", device="cpu")
 
 
