@@ -211,7 +211,7 @@ def _shown(value: Any) -> str:
 def labelled(
     source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
 ) -> list[TrainingClip]:
-    """Return training clips in the order of the source, then those of ``none``.
+    """Return training clips in the order of the source, then clips of ``none``.
 
     Args:
         source: Clips of several classes.

@@ -303,7 +303,7 @@ def _find(clips: Sequence[Example], clip_id: ClipId, classes: Sequence[str]) -> 
 
 
 def _named(titles: Sequence[str], name: str) -> list[int]:
-    """Return the positions of the titles that are a name, or else of those that end with it."""
+    """Return the positions of titles equal to a name, or else of titles that end with it."""
     exact = [i for i, title in enumerate(titles) if title == name]
     end = PurePosixPath(name).parts
     parts = [PurePosixPath(title).parts for title in titles]

@@ -96,7 +96,7 @@ class SavedBackbone(BaseModel):
     def create(self, weights: str | None, device: str, engine: str, where: str) -> AnyBackbone:
         """Build the backbone, or the size of precomputed features, of the model ``where``.
 
-        Without ``weights``, those that the model names. If these are a file or folder, it is opened
+        Without ``weights``, the model names them. If these are a file or folder, it is opened
         only if weights were read from there before: a model of someone else could name any file.
         """
         if self.precomputed:

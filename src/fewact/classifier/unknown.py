@@ -558,7 +558,7 @@ class NoneScores(NamedTuple):
 
     Args:
         pairs: Similarities (m s) with the training clips.
-        of_none: Mean similarity (m) of each with those of other groups.
+        of_none: Mean similarity (m) of each with the clips in other groups.
         of_training: Mean similarity (h) of training clips with the clips of no class.
         groups: Group of each of the m clips; None if it is not known.
     """
