@@ -1,7 +1,6 @@
 """Commands: found by name, imported when named, refused before heavy packages are imported."""
 
 import inspect
-import json
 import os
 import re
 import subprocess
@@ -10,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fewact import __version__
+from fewact import FewShotClassifier, __version__
 from fewact.cli.app import COMMANDS, LazyCommands
+from fewact.data import FeatureClip
 from tests.cli.conftest import REFUSES_TORCH, refused, run_all, started
 
 Run = Callable[..., Any]
@@ -204,7 +205,7 @@ REFUSED = [
     (["rename", "taught", "wawe", "x"], r"unknown class.*expected: clap, wave.*mean \"wave\""),
     (["rename", "taught", "wave", "clap"], r"the name is taken"),
     (["remove", "taught", "wawe"], r"no class or training clip.*expected: clap, wave"),
-    (["remove", "taught", "clap", "4"], r"no clip has this number.*expected: 1 to 3"),
+    (["remove", "taught", "clap", "5"], r"no clip has this number.*expected: 1 to 4"),
     (["move", "taught", "b.mp4", "clap"], r"no training clip has this name"),
     (["move", "taught", "a.mp4", "clap"], r"2 training clips have this name"),
     (["move", "taught", "1", "wawe"], r"unknown class.*expected: clap, wave"),
@@ -239,16 +240,16 @@ def test_arguments_are_checked_before_torch_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "clips" / "wave").mkdir(parents=True)
-    for folder in ("model", "taught"):
-        (tmp_path / folder).mkdir()
+    (tmp_path / "model").mkdir()
     for name in ("file", "a.mp4", "clips/wave/a.mp4", "model/model.safetensors"):
         (tmp_path / name).write_text("{}")
-    clips = (("clap", "clap/a.mp4"), ("none", "none/c.mp4"), ("wave", "wave/a.mp4"))
-    examples = [{"name": name, "label": label} for label, name in clips]
-    header = json.dumps({"examples": examples})
-    content = json.dumps({"__metadata__": {"fewact": header}}).encode()
-    content = len(content).to_bytes(8, "little") + content
-    (tmp_path / "taught" / "model.safetensors").write_bytes(content)
+    draw = np.random.default_rng(0)
+    clap, wave, *none = (
+        FeatureClip(name, draw.standard_normal((4, 6), np.float32))
+        for name in ("clap/a.mp4", "wave/a.mp4", "none/c.mp4", "none/d.mp4")
+    )
+    classifier = FewShotClassifier(method="protonet")
+    classifier.fit({"clap": [clap], "wave": [wave]}, none=none).save(tmp_path / "taught")
     monkeypatch.chdir(tmp_path)
     outcomes = run_all([arguments for arguments, _ in REFUSED], REFUSES_TORCH)
     for (arguments, message), ended in zip(REFUSED, outcomes, strict=True):

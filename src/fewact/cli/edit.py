@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.command import with_specs
-from fewact.cli.options import MODEL_FILE_NAME, Imports, Load, Model, NewWeights
+from fewact.cli.options import Imports, Load, Model, NewWeights
 from fewact.cli.output import print_line
 from fewact.cli.run import saying_warnings
-from fewact.core.errors import DataError, ModelError, did_you_mean
-from fewact.core.paths import user_path
+from fewact.core.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
@@ -58,14 +57,13 @@ def add(
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
     from fewact.classifier.names import check_label
-
-    _, integers = _training_clips(model)
-    label = BACKGROUND if none else check_label(label, integers=integers)
     from fewact.classifier.revision import change_model
 
-    with saying_warnings(), change_model(model, f"add to {label}", **load) as classifier:
-        before = len(classifier.fitted_.all_clips)
-        classes = _classes(classifier.fitted_.all_clips)
+    change = f"add to {BACKGROUND if none else label.strip()}"
+    with saying_warnings(), change_model(model, change, **load) as classifier:
+        fitted = classifier.fitted_
+        classes = _classes(fitted.all_clips)
+        label = BACKGROUND if none else check_label(label, integers=fitted.integers)
         if none:
             classifier.add_none(sources)
         elif label in classes:
@@ -73,7 +71,7 @@ def add(
         else:
             classifier.add_class(label, sources)
             print(f'New class "{label}". {did_you_mean(label, classes)}'.rstrip())
-    added = len(classifier.fitted_.all_clips) - before
+    added = len(classifier.fitted_.all_clips) - len(fitted.all_clips)
     print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')
     _print_state(classifier, model)
 
@@ -89,19 +87,13 @@ def rename(
 
     The weights of the backbone are read only if the model uses class names as text prompts.
     """
-    from fewact.classifier.names import existing_class, new_name
-
-    clips, integers = _training_clips(model)
-    classes = _classes(clips)
-    if classes:
-        existing_class(label, classes, integers=integers)
-    new = new_name(new, classes, integers=integers)
+    from fewact.classifier.names import normalised
     from fewact.classifier.revision import change_model
 
-    with change_model(
-        model, f"rename {label} to {new}", weights=weights, corrected=True
-    ) as classifier:
+    change = f"rename {label} to {new.strip()}"
+    with change_model(model, change, weights=weights, corrected=True) as classifier:
         classifier.rename_class(label, new)
+        new = normalised(new, integers=classifier.fitted_.integers)
     print(f'Renamed "{label}" to "{new}".')
     _print_state(classifier, model)
 
@@ -115,14 +107,6 @@ def move(
     imports: Imports = None,
 ) -> None:
     """Correct the label of a training clip."""
-    from fewact.classifier.names import existing_class, find_clips
-    from fewact.data import is_background
-
-    clips, integers = _training_clips(model)
-    if clips:
-        find_clips(clips, [_clip(clip)])
-        if not is_background(label):
-            existing_class(label, _classes(clips), integers=integers)
     from fewact.classifier.revision import change_model
 
     with change_model(model, f"move {clip} to {label}", corrected=True) as classifier:
@@ -149,14 +133,12 @@ def remove(
     names = [name.strip() for name in what]
     if again := [name for i, name in enumerate(names) if name in names[:i]]:
         raise DataError("named twice", where=again[0], expected="each class or clip once")
-    training_clips, integers = _training_clips(model)
-    if training_clips:
-        _classes_and_clips(what, training_clips, integers=integers)
     from fewact.classifier.revision import change_model
     from fewact.data.files import first_few
 
     with change_model(model, f"remove {first_few(what)}", corrected=True) as classifier:
-        classes, clips = _classes_and_clips(what, classifier.fitted_.all_clips, integers=integers)
+        fitted = classifier.fitted_
+        classes, clips = _classes_and_clips(what, fitted.all_clips, integers=fitted.integers)
         if clips:
             classifier.remove_clips(clips)
         for name in classes:
@@ -186,33 +168,6 @@ def undo(
         return
     version = history.redo(model) if redo else history.undo(model)
     print_line(f"{'Redone' if redo else 'Undone'}: {version.change} ({version.time})")
-
-
-def _training_clips(model: Path) -> "tuple[tuple[Example, ...], bool]":
-    """Return the training clips of a saved model, and whether its classes are integers.
-
-    No clips if the file is damaged or of another version: loading the model says so.
-    """
-    from pydantic import BaseModel
-
-    from fewact.classifier.names import Example
-    from fewact.core.arrays import read_metadata
-    from fewact.core.bounded import GIB, MIB, FileType
-
-    class Listed(BaseModel):
-        examples: tuple[Example, ...]
-        integers: bool = False
-
-    path = user_path(model, ModelError)
-    file = path / MODEL_FILE_NAME if path.is_dir() else path
-    try:
-        metadata = read_metadata(FileType("saved classifier", ModelError, 8 * GIB), file)
-        text = FileType("saved classifier", ModelError, 64 * MIB)
-        content = text.parse(metadata.get("fewact", ""), str(file))
-        listed = text.validate(content, Listed, str(file))
-    except ModelError:
-        return (), False
-    return listed.examples, listed.integers
 
 
 def _classes(clips: Sequence["Example"]) -> tuple[str, ...]:
