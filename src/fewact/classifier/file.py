@@ -46,7 +46,7 @@ from fewact.core.shapes import all_finite
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data import BACKGROUND, VideoClip
-from fewact.data.files import legible
+from fewact.data.files import SAVED_MODEL, legible
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.networks.text_facts import TextFacts
@@ -54,7 +54,7 @@ from fewact.video.source import TrimMode
 
 Tensors = dict[str, NDArray[Any]]
 
-MODEL: Final = "model.safetensors"
+MODEL: Final = SAVED_MODEL
 MODEL_README: Final = "README.md"
 
 MODEL_FORMAT: Final = "fewact classifier"

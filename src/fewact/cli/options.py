@@ -24,13 +24,11 @@ from fewact.core.errors import (
 )
 from fewact.core.extras import check_extra
 from fewact.core.paths import similar_name, user_path
+from fewact.data.files import SAVED_MODEL, is_saved_model
 from fewact.networks import BackboneSpec
 
 if TYPE_CHECKING:
     from fewact.data import AnyClip
-
-MODEL_FILE_NAME = "model.safetensors"
-"""Name of the file of a model in its folder."""
 
 FORMER_VERSIONS = "history/*.safetensors"
 """Pattern of the former versions of a model in its folder."""
@@ -62,7 +60,7 @@ def check_training_clips(path: Path) -> Path:
     folder = user_path(path, DataError)
     if not folder.exists():
         what, hint = "no such folder or table", similar_name(folder)
-    elif is_model(folder):
+    elif is_saved_model(folder):
         what, hint = "this is a saved model", "To predict, run: fewact predict MODEL VIDEO..."
     else:
         return path
@@ -72,13 +70,13 @@ def check_training_clips(path: Path) -> Path:
 def check_model(context: typer.Context, path: Path) -> Path:
     """Check that there is a saved model, which comes before the videos."""
     folder = user_path(path, ModelError)
-    if is_model(folder) or (folder.is_file() and folder.suffix == ".safetensors"):
+    if is_saved_model(folder) or (folder.is_file() and folder.suffix == ".safetensors"):
         return path
     if next(folder.glob(FORMER_VERSIONS), None):  # of a model whose file is gone
         if context.info_name == "undo":
             return path
         raise ModelError(
-            f"the model has no {MODEL_FILE_NAME}",
+            f"the model has no {SAVED_MODEL}",
             where=str(path),
             hint="`fewact undo MODEL` brings its former version back.",
         )
@@ -97,14 +95,9 @@ def check_model(context: typer.Context, path: Path) -> Path:
     )
 
 
-def is_model(path: Path) -> bool:
-    """Return whether a path looks like a saved model."""
-    return (path / MODEL_FILE_NAME).is_file()
-
-
 def check_model_folder(path: Path, *, overwrite: bool) -> None:
     """Check that a command may make a model in a folder: it has none, or it will be replaced."""
-    if not overwrite and is_model(user_path(path, ModelError)):
+    if not overwrite and is_saved_model(user_path(path, ModelError)):
         raise ModelError(
             "the folder already has a model",
             where=str(path),

@@ -26,6 +26,9 @@ VIDEO_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
+SAVED_MODEL = "model.safetensors"
+"""Name of the file of a saved classifier in its folder."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 TABLE_SUFFIXES = (".boris", ".csv", ".eaf", ".json", ".tsv", ".txt", ".xlsx", ".xml")
@@ -98,7 +101,7 @@ def is_numbered_image(path: Path) -> bool:
 
 def is_saved_model(folder: Path) -> bool:
     """Return whether a folder is a saved classifier: what is below it is not its class."""
-    return (folder / "model.safetensors").is_file()
+    return (folder / SAVED_MODEL).is_file()
 
 
 def numbered(name: str, number: int) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from fewact import methods
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.pipeline import Pipeline
-from fewact.cli.options import is_model
 from fewact.cli.output import print_table
 from fewact.cli.run import say
 from fewact.core.atomic import write_text
@@ -16,6 +15,7 @@ from fewact.core.errors import OptionError
 from fewact.core.paths import from_here
 from fewact.core.text_table import printable
 from fewact.data import Clip, expand_paths
+from fewact.data.files import is_saved_model
 from fewact.features.store import Store
 from fewact.networks import BackboneSpec
 from fewact.recordings.event_text import clock_time, events_text
@@ -76,7 +76,7 @@ def open_search(
     Raises:
         OptionError: There are marks for a model.
     """
-    if len(query) == 1 and is_model(Path(query[0])):
+    if len(query) == 1 and is_saved_model(Path(query[0])):
         classifier = FewShotClassifier.load(query[0], backbone.device, engine=backbone.engine)
         question = question_of_model(classifier.fitted_)
         archive = Archive(Store(folder), question.pipeline.backbone.card)
