@@ -122,7 +122,7 @@ def test_waiting_jobs_are_limited_while_a_step_runs(monkeypatch: pytest.MonkeyPa
         jobs = [queue.add(PageJob("predict", "one", waiting(), str(i))) for i in range(3)]
         await until(lambda: jobs[0].state == "running")
         for tab in ("one", "two"):
-            with pytest.raises(OptionError, match="too much work is waiting"):
+            with pytest.raises(OptionError):
                 queue.add(PageJob("predict", tab, steps(), "more"))
         goes_on.set()
         await until(lambda: jobs[0].ended)

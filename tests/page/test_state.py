@@ -163,7 +163,7 @@ def test_an_edit_and_its_undo() -> None:
     story.undo()
     assert [clip.binned for clip in story.clips.values()] == [True, True]  # nothing is lost
     assert story.state.classes == ()
-    with pytest.raises(DataError, match="nothing to undo"):
+    with pytest.raises(DataError):
         story.undo()
 
 

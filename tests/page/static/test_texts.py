@@ -32,7 +32,7 @@ def test_an_error_page_says_what_the_page_says() -> None:
 def test_no_action_has_the_title_of_the_card_of_no_action() -> None:
     title = json.loads(STATIC.joinpath("texts.json").read_text(encoding="utf-8"))["else_title"]
     for name in (title, title.upper(), f" {title} "):
-        with pytest.raises(DataError, match="reserved"):
+        with pytest.raises(DataError):
             class_name(name)
     assert class_name(f"{title} else") == f"{title} else"
 
