@@ -84,10 +84,7 @@ class NodeBank:
     def with_text(self, method: TextMethod, text: Tensor, pool: Executor) -> "NodeBank":
         """Return a bank of the nodes after ``method.with_text``; the method is in evaluation mode.
 
-        Args:
-            method: Method that encoded the nodes.
-            text: Embeddings (v d) of the name of each video's class.
-            pool: Threads that compute.
+        The text has the embedding (v d) of the name of each video's class.
         """
 
         def named(row: int) -> dict[str, NDArray[Any]]:

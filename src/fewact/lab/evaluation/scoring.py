@@ -586,10 +586,11 @@ def _result(
     accuracies = 100 * right.sum(1) / right.shape[1]  # (N)
     intervals = class_intervals(accuracies[None], labels, len(videos.classes))
     note = NOTE_WITHOUT if intervals is None else NOTE
+    low, high = (0.0, 100.0) if intervals is None else intervals[0]
     return Result(
         accuracy=float(accuracies.mean()),
         ci95=half_width(accuracies),
-        class_interval=None if intervals is None else _possible(*intervals[0]),
+        class_interval=None if intervals is None else (max(low, 0.0), min(high, 100.0)),
         class_interval_note=note if len(accuracies) > 1 else NOTE_ONE,
         final=setup.videos.split == "test",
         flags=(*flags_of(setup, videos), *flags),
@@ -600,11 +601,6 @@ def _result(
         episode_classes=tuple(map(tuple, labels.tolist())),
         predicted=packed(predictions, ways),
     )
-
-
-def _possible(low: float, high: float) -> tuple[float, float]:
-    """Return the part of an interval in which accuracies can be."""
-    return max(low, 0.0), min(high, 100.0)
 
 
 def _per_class(

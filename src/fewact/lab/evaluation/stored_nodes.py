@@ -79,11 +79,6 @@ def store_nodes(
 
     Several processes share the work, block by block; stored nodes are not encoded again.
 
-    Args:
-        method: Method that computes the nodes.
-        source: Stored features.
-        progress: Called with the number of videos that are done and the number of all.
-
     Returns:
         Number of videos whose nodes are in the store.
     """

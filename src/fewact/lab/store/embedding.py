@@ -128,14 +128,8 @@ class Job:
 def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -> None:
     """Compute the features of some blocks that are missing in the store.
 
-    Blocks that another process holds are postponed to the end: if that process was killed, this
-    one computes them.
-
-    Args:
-        job: Videos and sets.
-        backbone: Backbone of the job's card.
-        blocks: Numbers of the blocks; other processes may compute the same blocks.
-        report: Called with the outcome of each video.
+    Other processes may compute the same blocks. Blocks that another process holds are postponed to
+    the end: if that process was killed, this process computes them.
 
     Raises:
         StoreError: The backbone has another card than the job.

@@ -93,15 +93,9 @@ def picture(
 
 
 def timeline(condition: Condition, seed: int, shown: Timeline) -> tuple[Timeline, Ints]:
-    """Return the timeline of a video in a condition of the time, and the frames it shows.
+    """Return the timeline of a video in a condition of ``TIMELINES``, and the frames it shows.
 
-    Args:
-        condition: A condition of ``TIMELINES``.
-        seed: Seed of the video.
-        shown: Timeline of the video.
-
-    Returns:
-        The new timeline of m frames, and for each the index (m,) of the video's frame.
+    The new timeline has m frames, each with the index (m,) of the video's frame.
     """
     change, _ = TIMELINES[condition.name]
     return change(shown, condition.strength, np.random.default_rng(seed))

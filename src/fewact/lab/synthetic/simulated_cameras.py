@@ -125,14 +125,9 @@ def crop_size(camera: SimulatedCamera, height: int, width: int) -> tuple[int, in
 def camera_path(
     camera: SimulatedCamera, seed: int, times: Floats, height: int, width: int
 ) -> CameraPath:
-    """Draw the path of a camera; a path that would leave the frame is shrunk and shifted to fit.
+    """Draw the path of a camera at times (t,), fractions of the video, in frames of this size.
 
-    Args:
-        camera: Simulated camera.
-        seed: Seed of the path.
-        times: Times (t,) as fractions of the video, 0 … 1.
-        height: Height of the frames, in pixels.
-        width: Width of the frames, in pixels.
+    A path that would leave the frame is shrunk and shifted to fit.
     """
     times = np.asarray(times, np.float64)
     # The entire path is checked, so that it does not depend on the requested times.
@@ -253,12 +248,9 @@ class Recorded(Step):
 
 
 def with_simulated_camera(videos: VideoList, name: str, seed: int = 0) -> VideoList:
-    """Return the same videos, each recorded with a simulated camera on another path.
+    """Return the same videos, each recorded with a camera of ``CAMERAS`` on another path.
 
-    Args:
-        videos: List of videos; its digest, and so its episodes, stay the same.
-        name: Name of the camera, see ``CAMERAS``.
-        seed: Seed of the paths.
+    The digest of the list, and so its episodes, stay the same.
     """
     camera = simulated_camera(name)
     return videos.processed(

@@ -35,12 +35,7 @@ def flips(rule: str, list_name: str) -> bool:
 
 
 def draw_crop(augment: Augment, draws: RandomStream, *, flip: bool) -> Tensor:
-    """Draw the augmentation of one video.
-
-    Args:
-        augment: Augmentation of the recipe.
-        draws: Random stream of the video.
-        flip: Whether videos are flipped at all.
+    """Draw the augmentation of one video; with ``flip``, half of the videos are flipped.
 
     Returns:
         Parameters (8): the crop's left, top, width and height as fractions of the frame; whether it

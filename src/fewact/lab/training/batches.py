@@ -63,14 +63,7 @@ def drawing(
     number: int,
     groups: GroupScope,
 ) -> Drawing:
-    """Return the function that draws the batches of the stage of this number.
-
-    Args:
-        videos: Training videos.
-        stage: Stage of the recipe.
-        seed: Seed of the recipe.
-        number: Number of the stage in the recipe.
-        groups: Rule that keeps recordings or persons apart in episodes.
+    """Return the function that draws the batches of a stage; ``number`` is its number.
 
     Raises:
         EpisodeError: The list has too few videos for these episodes.
@@ -160,13 +153,7 @@ class Batch:
 class FrameBatches(Dataset[Batch]):
     """Batches of frames, one frame at a random time of each segment.
 
-    Args:
-        videos: Training videos whose files are present.
-        card: Card of the backbone.
-        counts: Numbers of frames to read of each video.
-        augment: Augmentation of the recipe.
-        seed: Seed of the recipe.
-        stage: Number of the stage.
+    Each video's file must be present; ``counts`` are the numbers of frames to read of each video.
     """
 
     def __init__(
@@ -273,14 +260,9 @@ def load(
     workers: int,
     device: torch.device,
 ) -> Iterator[Batch]:
-    """Yield batches in order on a device; worker processes prepare some ahead.
+    """Yield batches in order on a device; worker processes decode some ahead.
 
-    Args:
-        batches: Data set of batches.
-        drawn: Videos of each batch.
-        workers: Number of processes that decode; 0 to decode in this process. Features are always
-            read in this process.
-        device: Device of the batches.
+    With 0 workers, this process decodes. Features are always read in this process.
     """
     workers = workers if isinstance(batches, FrameBatches) else 0
     loader: DataLoader[Batch] = DataLoader(

@@ -103,12 +103,7 @@ def _check_split(videos: VideoList, split: Split) -> None:
 
 
 def with_texts(recipe: Recipe, data: TrainingData, *, device: str) -> TrainingData:
-    """Add embeddings of the class names if the method uses text; existing ones are kept.
-
-    Args:
-        recipe: Recipe of the run.
-        data: Training data.
-        device: Device of the text encoder.
+    """Add embeddings of the class names if the method uses text; existing embeddings are kept.
 
     Raises:
         UserError: The text encoder cannot be built, or the templates are unknown.

@@ -73,9 +73,6 @@ def decoding_processes(device: str) -> int:
 
     A GPU is fed by a process per core, at most 8: with one it waits for most of the time
     (docs/results/scale.md). On a CPU the network needs the cores.
-
-    Args:
-        device: Device, as in ``make_fabric``.
     """
     if resolve_device(device).type != "cuda":
         return 0

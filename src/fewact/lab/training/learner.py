@@ -182,11 +182,6 @@ def make_learner(recipe: Recipe, data: TrainingData, device: torch.device) -> Le
 
     The initial weights depend on the seeds of the recipe and of the method alone.
 
-    Args:
-        recipe: Recipe of the run.
-        data: Training data.
-        device: Device of the learner.
-
     Raises:
         UserError: A name, an option or weights are invalid.
         TrainingError: The stored features come from another network than the recipe's, a method

@@ -65,11 +65,7 @@ class StepStatistics:
     """Running statistics that are updated once per step, by the mean over its batches.
 
     The result is the same whether a step's batches are computed one after the other on one device
-    or at once on several.
-
-    Args:
-        module: Module in training mode.
-        fabric: Fabric of the run.
+    or at once on several. The module is in training mode.
     """
 
     def __init__(self, module: nn.Module, fabric: Fabric) -> None:
@@ -105,11 +101,7 @@ class StepStatistics:
             value.copy_(before)
 
     def end(self, batches: int) -> None:
-        """Finish a step.
-
-        Args:
-            batches: Number of batches on this device.
-        """
+        """Finish a step with this number of batches on this device."""
         for value, total in zip(self._kept, self._sums, strict=True):
             mean = total / batches
             value.copy_(self._mean(mean) if self._fabric.world_size > 1 else mean)
@@ -123,10 +115,6 @@ class StepStatistics:
 
 def freeze(learner: Learner, stage: TrainingStage) -> None:
     """Freeze parameters and batch norms as a stage requires, and unfreeze the others.
-
-    Args:
-        learner: Module to train.
-        stage: Stage of the recipe.
 
     Raises:
         RecipeError: A pattern matches no parameter, or no parameter is left to train.
@@ -223,11 +211,9 @@ def rate_factor(stage: TrainingStage, step: int) -> float:
 
 
 class Average:
-    """Exponential moving average of weights: w̄ ← d·w̄ + (1 − d)·w; buffers are copied.
+    """Exponential moving average of weights with decay d: w̄ ← d·w̄ + (1 − d)·w.
 
-    Args:
-        module: Module whose weights are averaged.
-        decay: Decay d.
+    Buffers are copied.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:

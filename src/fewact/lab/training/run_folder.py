@@ -167,20 +167,12 @@ class RunFolder:
         episodes.check_list(videos)
         return episodes
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """Return all complete lines of metrics."""
-        return read_metrics(self.path)
-
     def resume(self, position: Position | None) -> None:
-        """Remove metrics after a position and incomplete files of an interrupted run.
-
-        Args:
-            position: Position where the run continues; None for the start.
-        """
+        """Remove metrics after a position, all if it is None, and files of an interrupted run."""
         remove_leftovers(self.path)
         lines = [
             line
-            for line in self.metrics()
+            for line in read_metrics(self.path)
             if position and (line["stage"], line["step"]) <= (position.stage, position.step)
         ]
         write_text(self.path / METRICS, "".join(f"{json.dumps(line)}\n" for line in lines))
@@ -237,12 +229,6 @@ class RunFolder:
                 expected=f"the checkpoint that belongs to {RUN_STATE}",
                 hint=RESTORE,
             )
-
-    def put_json(self, name: str, content: Any) -> Path:
-        """Write a JSON file in the folder atomically and return its path."""
-        return write_text(
-            self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        )
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -324,7 +310,7 @@ Curve = Sequence[tuple[float, float]]
 
 def write_card(folder: RunFolder, recipe: Recipe, data: TrainingData, position: Position) -> None:
     """Write README.md and its figure of the run so far."""
-    losses, validations = _curves(recipe, folder.metrics())
+    losses, validations = _curves(recipe, read_metrics(folder.path))
     write_text(folder.path / CURVE, _figure(losses, validations))
     write_text(folder.path / README, _text(recipe, data, position, validations))
 

@@ -77,10 +77,7 @@ class State:
     where: str
 
     def check(self, steps: Sequence[int]) -> None:
-        """Check that a run has this position.
-
-        Args:
-            steps: Number of steps of each stage of the run.
+        """Check that a run with these numbers of steps, one for each stage, has this position.
 
         Raises:
             TrainingError: There is no such stage or step, or the run was never validated.
@@ -103,12 +100,7 @@ class State:
         optimiser: torch.optim.Optimizer | None = None,
         average: Average | None = None,
     ) -> None:
-        """Load the tensors.
-
-        Args:
-            learner: Learner of the run.
-            optimiser: Optimiser of the stage; None to leave it out.
-            average: Moving average of the stage; None to leave it out.
+        """Load the tensors into the learner, and into optimiser and average if they are passed.
 
         Raises:
             TrainingError: The state belongs to another training.

@@ -1,13 +1,14 @@
 """Validation: accuracy on fixed episodes of the validation classes chooses the checkpoint."""
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
 from fewact import methods
-from fewact.core.atomic import write_bytes
+from fewact.core.atomic import write_bytes, write_text
 from fewact.data.videos import VideoList
 from fewact.lab.evaluation import FeatureSource, Result, VideoFeatures, evaluate_method
 from fewact.lab.evaluation.checkpoint import (
@@ -42,12 +43,9 @@ def snapshot(learner: Learner, average: Average | None) -> Learner:
 
 
 def network_features(learner: Learner, videos: VideoList, *, keep: bool = False) -> FeatureSource:
-    """Return features of videos by the current network.
+    """Return features of videos by the network of a copy made by ``snapshot``.
 
-    Args:
-        learner: Copy made by ``snapshot``.
-        videos: Videos whose files are present.
-        keep: Keep the features in memory for further requests.
+    With ``keep``, computed features stay in memory for further requests.
     """
     if learner.backbone is None:
         raise RuntimeError("there is no network")
@@ -86,13 +84,8 @@ def save_best(
 ) -> None:
     """Write the checkpoint: the method, and the network if it was trained.
 
-    Args:
-        folder: Folder of the run.
-        learner: Copy made by ``snapshot``.
-        recipe: Recipe of the run.
-        data: Training data of the run.
-        best: Validation that chose the checkpoint.
-        episodes: SHA-256 of the validation episodes.
+    The learner is a copy made by ``snapshot``; ``episodes`` is the SHA-256 of the validation
+    episodes.
     """
     started = best.stage > 0 or best.step > 0
     network_trained = started and any(
@@ -176,4 +169,5 @@ def save_stopped(
             }
         )
     content = {"reason": reason, "stage": stage + 1, "step": step + 1, "batches": batches}
-    return str(folder.put_json(f"stopped/stage{stage + 1}-step{step + 1}.json", content))
+    file = folder.path / "stopped" / f"stage{stage + 1}-step{step + 1}.json"
+    return str(write_text(file, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n"))
