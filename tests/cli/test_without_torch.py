@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from fewact.cli import main
 from tests.cli.conftest import Ran, refused, run_all
 
-LAB = ("torch", "transformers", "lightning_fabric", "onnx", "sklearn", "array_api_compat")
+NOT_OF_THE_CORE = (
+    *("torch", "array_api_compat", "lightning_fabric", "transformers", "huggingface_hub"),
+    *("matplotlib", "onnx", "onnxscript", "sklearn", "scipy", "pandas", "h5py", "openpyxl"),
+)
 """Packages that ``pip install fewact`` does not bring."""
 
-MISSING = f"import sys; sys.modules |= dict.fromkeys({LAB})\n"
+MISSING = f"import sys; sys.modules |= dict.fromkeys({NOT_OF_THE_CORE})\n"
 BROKEN = "raise OSError('libtorch_cpu.so: cannot open shared object file')\n"
 NOT_COMPILED = """
 from fewact.core import machine
@@ -58,6 +62,8 @@ OF_THE_LAB = """
 teach {clips} -o refused --method trx
 teach {clips} -o refused --backbone resnet50
 teach {clips} -o refused --engine torch
+predict {lab_model} {clip}
+rename {lab_model} growing grown
 export model --onnx model.onnx
 map model -o map.html
 match {clip} {clip} -o match.html
@@ -106,14 +112,20 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return modules
 
 
-def words_of(commands: str, clips: Path, folder: Path) -> list[list[str]]:
-    result = folder / "result.json"
-    result.write_text("{}")
-    clip, other = (clips / name / "1.mp4" for name in ("growing", "turning"))
+@pytest.fixture(scope="module")
+def lab_model(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose method is the lab's."""
+    folder = tmp_path_factory.mktemp("lab") / "model"
+    assert main(["teach", str(clips), "-o", str(folder), "--method", "a2m2"]) == 0
+    return folder
+
+
+def words_of(commands: str, clips: Path, folder: Path, **paths: Path) -> list[list[str]]:
+    paths |= {"clips": clips, "result": folder / "result.json"}
+    paths["result"].write_text("{}")
+    paths["clip"], paths["other"] = (clips / name / "1.mp4" for name in ("growing", "turning"))
     return [
-        [word.format(clips=clips, clip=clip, other=other, result=result) for word in line.split()]
-        for line in commands.split("\n")
-        if line
+        [word.format(**paths) for word in line.split()] for line in commands.split("\n") if line
     ]
 
 
@@ -123,9 +135,13 @@ def check_core(commands: list[list[str]], ended: list[Ran]) -> None:
         assert "Traceback" not in one.err
 
 
-def test_every_command_where_torch_is_missing(start: Path, clips: Path, tmp_path: Path) -> None:
+def test_every_command_where_torch_is_missing(
+    start: Path, clips: Path, lab_model: Path, tmp_path: Path
+) -> None:
     (start / "sitecustomize.py").write_text(MISSING)
-    core, lab = (words_of(commands, clips, tmp_path) for commands in (CORE, OF_THE_LAB))
+    core, lab = (
+        words_of(commands, clips, tmp_path, lab_model=lab_model) for commands in (CORE, OF_THE_LAB)
+    )
     ended = run_all(core + lab)
     check_core(core, ended[: len(core)])
     for words, one in zip(lab, ended[len(core) :], strict=True):

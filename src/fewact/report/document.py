@@ -42,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Elements of ``core.svg``.
+    """Elements of ``fewact.report.svg``.
 
     Args:
         width: Width in pixels.
@@ -205,7 +205,7 @@ def _source(name: str) -> "Markup":
 
 
 def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":
-    """Return elements of ``core.svg`` as a drawing inside a page, whose style sheet it shares.
+    """Return elements of ``fewact.report.svg`` as a drawing inside a page, whose style sheet it shares.
 
     The size is in pixels, the title for screen readers.
     """
