@@ -1,6 +1,7 @@
 """``fewact doctor``: facts of this machine, advice, exit code 0."""
 
 import json
+import sys
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -32,6 +33,9 @@ def test_json_has_the_facts_of_this_machine(
     assert found["machine"]["threads"] == thread_count()
     assert found["default_weights"]["found"] is True
     assert found["default_weights"]["sha256"] == networks.create().card.weights_sha256
+    assert found["default_weights"]["computed_right"] is True
+    assert found["lab"]["works"] is True
+    assert found["lab"]["torch"]
     assert found["transport"]["engine"]
     assert found["transport"]["why"]
     assert found["camera"]["engine"] in ("compiled", "numpy")
@@ -50,6 +54,7 @@ def test_the_report_is_plain_text(run: Run) -> None:
         "transport",
         "camera",
         "cache",
+        "lab",
         "advice",
     ):
         assert topic in lines
@@ -69,6 +74,7 @@ def test_problems_become_advice_not_errors(
 
     monkeypatch.setattr(networks, "create", create)
     monkeypatch.setattr(doctor, "DECODERS", ("h264", "no-such-codec"))
+    monkeypatch.setitem(sys.modules, "torch", None)
     ended = run("doctor", "--format", "json")
     assert ended.code == 0
     found = json.loads(ended.out)
@@ -80,6 +86,7 @@ def test_problems_become_advice_not_errors(
     assert "FEWACT_CACHE" in advice
     assert "no-such-codec" in advice
     assert "default weights are missing" in advice
+    assert (found["lab"]["works"], "fewact[lab]" in found["lab"]["why"]) == (False, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
