@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from fewact.lab.methods.base import Features, TorchMethod
 
 from fewact.lab import methods
 from fewact.lab.methods.a2m2 import A2M2
+from fewact.lab.methods.base import Features, TorchMethod
 from fewact.networks import Card
 from tests.golden.made_up import fill
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from fewact.lab.methods.base import Features
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewact.features.request import CameraRequest, Request
+from fewact.lab.methods.base import Features
 from fewact.methods.cards import made_up_card
 from fewact.networks import Card
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fewact.lab.methods.base import Features, support_state
 from numpy.typing import NDArray
 
 from fewact import FewShotClassifier, networks
 from fewact.data import Clip
 from fewact.features.extract import extract
 from fewact.features.request import Request
+from fewact.lab.methods.base import Features, support_state
 from fewact.networks import Backbone, Card
 from tests.golden import made_up
 from tests.golden.cases import CASES, Case

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from fewact.lab.methods.base import TorchMethod
 from safetensors.torch import load_file
 
 from fewact.data import Split, Video, VideoList
 from fewact.lab.evaluation import ArrayFeatures, checkpoint, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.lab.evaluation.result import hits
+from fewact.lab.methods.base import TorchMethod
 from fewact.lab.training import TrainingData, train
 from fewact.lab.training.recipe import parse
 from fewact.lab.training.run_folder import read_metrics

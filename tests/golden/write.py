@@ -16,8 +16,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from fewact.lab.methods.base import TrainingBatch, support_state
 
+from fewact.lab.methods.base import TrainingBatch, support_state
 from fewact.methods.protocols import score_and_pairs
 from tests.golden import made_up, real_clips, short_runs
 from tests.golden.cases import CASES

@@ -58,7 +58,7 @@ def test_the_network_itself(data: TrainingData, tmp_path: Path) -> None:
     }
     changes |= {"augment.area": [0.7, 1.0], "augment.read_size": 240}
     train(read("a2m2-clips-lite0", {**SHORT, **changes}), data, tmp_path / "run", device="cpu")
-    usual = networks.create(device="cpu").network.state_dict()
+    usual = networks.create(device="cpu", engine="torch").network.state_dict()
     state = load_file(tmp_path / "run" / "state.safetensors")
     fitted = {name: state[f"learner/backbone.{name}"] for name in usual}
     changed = {name for name in usual if not torch.equal(fitted[name], usual[name])}

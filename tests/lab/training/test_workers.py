@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from fewact import backbones
+from fewact import networks
 from fewact.synthetic import motions
 from fewact.lab.synthetic.folder import write_folder
 from fewact.lab.training.batches import Drawn, FrameBatches, load

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "Trained", "TrainingData", "adaptations", "names", "read", "text_of", "train"]
 
-_HOMES = {"TrainingData": "data", "Trained": "loop", "train": "loop"}
+_LAZY = {"TrainingData": "data", "Trained": "loop", "train": "loop"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(importlib.import_module(f"fewact.lab.training.{_HOMES[name]}"), name)
+        return getattr(importlib.import_module(f"fewact.lab.training.{_LAZY[name]}"), name)
     except ModuleNotFoundError as error:
         if error.name != "lightning_fabric":
             raise

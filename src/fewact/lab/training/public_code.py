@@ -71,10 +71,10 @@ class PublicCheckpoint:
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting by its dotted name, such as ``TRAIN.HEAD``."""
-        found: Any = self.settings
+        value: Any = self.settings
         for key in name.split("."):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return default if found is None else found
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return default if value is None else value
 
     def part(self, prefixes: tuple[str, ...], *, of: bool = True) -> dict[str, Tensor]:
         """Return the tensors whose names begin so, without it; with ``of`` False, all others."""
@@ -120,19 +120,19 @@ class PublicCheckpoint:
 
         Queries, keys and values, three layers of some codes, are one in fewact.
         """
-        found: dict[str, Tensor] = {}
+        weights: dict[str, Tensor] = {}
         for name, tensor in self.part(ENCODER, of=False).items():
             if any(re.fullmatch(pattern, name) for pattern in layout.unused):
                 continue
             layer, dot, parameter = name.rpartition(".")
             of_layer = f"{layout.names.get(layer, layer)}{dot}{parameter}"
-            found[layout.names.get(name, of_layer)] = tensor
-        for name in {name.partition("#")[0] for name in found if "#" in name}:
-            parts = [found.pop(f"{name}#{part}.weight", None) for part in "qkv"]
+            weights[layout.names.get(name, of_layer)] = tensor
+        for name in {name.partition("#")[0] for name in weights if "#" in name}:
+            parts = [weights.pop(f"{name}#{part}.weight", None) for part in "qkv"]
             projections = [part for part in parts if part is not None]
             if len(projections) == len(parts):
-                found[f"{name}.weight"] = torch.cat(projections)
-        return found
+                weights[f"{name}.weight"] = torch.cat(projections)
+        return weights
 
 
 ENCODER = ("backbone.", "resnet.")

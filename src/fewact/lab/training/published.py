@@ -109,8 +109,11 @@ def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Map
         PUBLIC_CHECKPOINT.refuse(
             path, "the file has more than tensors, or is damaged", _named(error)
         )
-    found = saved if isinstance(saved, Mapping) else {}
-    state = next((found[name] for name in STATES if name in found), found or None)
+    content_by_name = saved if isinstance(saved, Mapping) else {}
+    state = next(
+        (content_by_name[name] for name in STATES if name in content_by_name),
+        content_by_name or None,
+    )
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
         raise WeightsError(
             "there are no weights in the file",
@@ -118,7 +121,7 @@ def _weights_only(content: bytes, path: Path) -> tuple[Mapping[str, Tensor], Map
             got=", ".join(map(str, saved)) if isinstance(saved, Mapping) else type(saved).__name__,
             expected=f"tensors by name, or a dictionary of them named {STATES[0]}",
         )
-    return state, _settings(found.get("cfg"), path)
+    return state, _settings(content_by_name.get("cfg"), path)
 
 
 def _named(error: Exception) -> str:

@@ -91,11 +91,12 @@ def save_best(
     network_trained = started and any(
         stage.inputs == "frames" for stage in recipe.stages[: best.stage + 1]
     )
-    card, part = card_now(learner), recipe.backbone.resolved
+    card, part = learner.card, recipe.backbone.resolved
     network: dict[str, Tensor] = {}
     network_header: dict[str, str] = {}
     if network_trained and learner.backbone is not None:
         # Features are stored under the card that this file will have.
+        card = card_now(learner)
         card = replace(card, trained_on=tuple(dict.fromkeys((*card.trained_on, data.train.name))))
         network, network_header = tensors_of(learner.backbone), header_of(learner.backbone, card)
     stored = learner.backbone is None
