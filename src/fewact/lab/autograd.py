@@ -43,8 +43,10 @@ class _Known(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         gradients = ctx.saved_tensors
         products = [
-            grad.reshape(grad.shape + (1,) * (known.ndim - grad.ndim)) * known if need else None
-            for known, need in zip(gradients, ctx.needs_input_grad[1:], strict=False)
+            grad.reshape(grad.shape + (1,) * (gradient.ndim - grad.ndim)) * gradient
+            if is_needed
+            else None
+            for gradient, is_needed in zip(gradients, ctx.needs_input_grad[1:], strict=False)
         ]
         return None, *products, *[None] * len(gradients)
 

@@ -83,7 +83,9 @@ class Localisation(BaseModel):
     @property
     def precisions(self) -> NDArray[np.float64]:
         """Mean average precision of each episode at each of ``TIOUS`` (N 5), in per cent."""
-        return 100 * np.array([np.mean(list(one.values()), 0) for one in self.per_episode])
+        return 100 * np.array(
+            [np.mean(list(of_classes.values()), 0) for of_classes in self.per_episode]
+        )
 
 
 def evaluate(spec: EvaluationSpec, progress: Progress) -> Localisation:
@@ -213,8 +215,8 @@ def localise(
             scored = [_event(c) for c in clips if c.path == path and c.label in classes]
             stream = RememberingStream(fitted, memory, path)
             with open_recording(path) as recording:
-                found = tuple(Watch(stream, recording).events())
-            listed.append(Scored(str(path), found, tuple(scored)).of_classes())
+                events = tuple(Watch(stream, recording).events())
+            listed.append(Scored(str(path), events, tuple(scored)).of_classes())
         result.per_episode.append(average_precisions(listed))
         done(result)
     return result
@@ -280,10 +282,10 @@ def begun(output: Path | None, fresh: Localisation, *, overwrite: bool) -> Local
     """
     if output is None or overwrite or not output.exists():
         return fresh
-    found = LOCALISATION.model(output, Localisation)
-    if (found.command, found.sha256) != (fresh.command, fresh.sha256):
-        LOCALISATION.refuse(output, "it is of another evaluation", found.command)
-    return found
+    previous = LOCALISATION.model(output, Localisation)
+    if (previous.command, previous.sha256) != (fresh.command, fresh.sha256):
+        LOCALISATION.refuse(output, "it is of another evaluation", previous.command)
+    return previous
 
 
 def text(result: Localisation) -> str:

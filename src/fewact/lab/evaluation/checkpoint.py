@@ -34,8 +34,8 @@ from fewact.networks import BackboneSpec, Card, TextSpec
 from fewact.networks.text_facts import TextFacts
 from fewact.networks.weights import NETWORK
 
-HEADER_KEY = "fewact"
-METHOD_PREFIX = "method/"
+CHECKPOINT_KEY = "fewact"
+METHOD_TENSORS = "method/"
 """Prefix of the names of the method's tensors; a trained network's tensors have ``NETWORK``."""
 
 WITHIN = "checkpoint"
@@ -236,10 +236,10 @@ def to_bytes(
         network: Weights of the backbone, if the file shall have them.
         network_header: Metadata of these weights.
     """
-    tensors = {METHOD_PREFIX + name: value for name, value in method.state_dict().items()}
+    tensors = {METHOD_TENSORS + name: value for name, value in method.state_dict().items()}
     tensors |= {NETWORK + name: value for name, value in (network or {}).items()}
     on_cpu = {name: value.cpu().contiguous() for name, value in tensors.items()}
-    metadata = {HEADER_KEY: header.model_dump_json(), **(network_header or {})}
+    metadata = {CHECKPOINT_KEY: header.model_dump_json(), **(network_header or {})}
     return _ordered(save_tensors(on_cpu, metadata))
 
 
@@ -275,13 +275,13 @@ def read(path: str | Path) -> Checkpoint:
             raise _no_checkpoint(place)
         CHECKPOINT.refuse(place, "no trained method found")
     mapped, metadata = read_tensors(CHECKPOINT, file)
-    content = CHECKPOINT.parse(metadata.get(HEADER_KEY, ""), str(file))
+    content = CHECKPOINT.parse(metadata.get(CHECKPOINT_KEY, ""), str(file))
     header = CHECKPOINT.validate(content, Header, str(file))
     # A copy: the file may be replaced while its memory is mapped.
     weights = {
-        name.removeprefix(METHOD_PREFIX): value.clone()
+        name.removeprefix(METHOD_TENSORS): value.clone()
         for name, value in as_tensors(mapped).items()
-        if name.startswith(METHOD_PREFIX)
+        if name.startswith(METHOD_TENSORS)
     }
     return Checkpoint(file, header, weights)
 

@@ -340,18 +340,18 @@ def _shared(
     classes: Mapping[str, ByGroup], protocol: Protocol, stream: RandomStream, name: str
 ) -> Episode:
     labels = stream.choose(list(classes), protocol.ways)
-    chosen = [classes[label] for label in labels]
-    first, *remaining = chosen
+    classes_drawn = [classes[label] for label in labels]
+    first, *remaining = classes_drawn
     common = [group for group in first if all(group in groups for groups in remaining)]
     support: list[int] = []
-    if len(common) >= protocol.shots and _separable(chosen, protocol):
+    if len(common) >= protocol.shots and _separable(classes_drawn, protocol):
         drawn = stream.choose(common, protocol.shots)
         query = []
-        for groups in chosen:
+        for groups in classes_drawn:
             support += [_one(groups[group], stream) for group in drawn]
             query += stream.choose(_outside(groups, drawn), protocol.queries)
         return support, query
-    separated = _separated(chosen, protocol, stream)
+    separated = _separated(classes_drawn, protocol, stream)
     if separated is None:
         fewest = min(labels, key=lambda label: len(classes[label]))
         raise EpisodeError(
@@ -362,12 +362,12 @@ def _shared(
             f"{protocol.queries} of each class in other groups",
             hint=f"Choose fewer shots, queries or ways, or remove {fewest}.",
         )
-    for groups in chosen:
+    for groups in classes_drawn:
         inside = [group for group in separated if group in groups]
         support += _spread([groups[group] for group in inside], protocol.shots, stream)
     query = [
         video
-        for groups in chosen
+        for groups in classes_drawn
         for video in stream.choose(_outside(groups, separated), protocol.queries)
     ]
     return support, query
@@ -386,19 +386,19 @@ def _separated(
     orders take only groups that a class still needs.
     """
     names = list(dict.fromkeys(group for groups in classes for group in groups))
-    for most in (protocol.shots, 0):
+    for preferred in (protocol.shots, 0):
         for _ in range(ORDERS):
             taken: list[str] = []
             missing = [protocol.shots] * len(classes)
-            left = [sum(map(len, groups.values())) - protocol.queries for groups in classes]
+            spares = [sum(map(len, groups.values())) - protocol.queries for groups in classes]
             for group in stream.choose(names, len(names)):
                 sizes = [len(groups.get(group, ())) for groups in classes]
                 needed = any(m > 0 and size for m, size in zip(missing, sizes, strict=True))
-                possible = all(size <= spare for size, spare in zip(sizes, left, strict=True))
-                if possible and (needed or len(taken) < most):
+                possible = all(size <= spare for size, spare in zip(sizes, spares, strict=True))
+                if possible and (needed or len(taken) < preferred):
                     taken.append(group)
                     missing = [m - size for m, size in zip(missing, sizes, strict=True)]
-                    left = [spare - size for spare, size in zip(left, sizes, strict=True)]
+                    spares = [spare - size for spare, size in zip(spares, sizes, strict=True)]
             if max(missing) <= 0:
                 return taken
     return None

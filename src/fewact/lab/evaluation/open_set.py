@@ -89,15 +89,15 @@ def measures(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[n
     above = ((pairs > 0) + 0.5 * (pairs == 0)).mean(-1)  # (b m q)
     accepted = int(np.ceil(ACCEPTED * count - 1e-9))
     threshold = np.sort(inside, -1)[..., count - accepted, None]
-    found = (above.mean(-1), (above * right[:, None]).mean(-1), (outside >= threshold).mean(-1))
-    return 100 * np.stack(found, -1)
+    values = (above.mean(-1), (above * right[:, None]).mean(-1), (outside >= threshold).mean(-1))
+    return 100 * np.stack(values, -1)
 
 
 def by_score(
-    found: NDArray[np.float64], names: tuple[str, ...]
+    values: NDArray[np.float64], names: tuple[str, ...]
 ) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:
     """Return the measures (N m 3) of all episodes by the names of score and measure: (N) each."""
     return {
-        score: {measure: found[:, i, j] for j, measure in enumerate(MEASURES)}
+        score: {measure: values[:, i, j] for j, measure in enumerate(MEASURES)}
         for i, score in enumerate(names)
     }

@@ -113,10 +113,10 @@ def open_set_differences(comparisons: Sequence[Comparison], names: Sequence[str]
         tuple(
             (
                 *(names[comparison.first], names[comparison.second], score),
-                *(with_half_width(*found[measure], "+.2f") for measure in OPEN_SET),
+                *(with_half_width(*measures[measure], "+.2f") for measure in OPEN_SET),
             )
             for comparison in comparisons
-            for score, found in comparison.open_set.items()
+            for score, measures in comparison.open_set.items()
         ),
         "Differences in the rejection of other classes",
     )
@@ -275,20 +275,22 @@ def confusion_chart(confusions: Confusion, title: str) -> str:
         name if len(name) <= LARGEST_NAME else f"{name[:LARGEST_NAME]}…"
         for name in confusions.classes
     ]
-    left = 0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * CHART_GAP
+    margin = (
+        0.56 * size * max(len(f"{i}  {name}") for i, name in enumerate(short, 1)) + 2 * CHART_GAP
+    )
     parts = [svg.text(CHART_GAP, 24, title, colour=None, size=16, weight=600)]
     squares, colours = [], []
     for i, name in enumerate(short):
         middle = CHART_TOP + (i + 0.5) * cell
-        across = left + (i + 0.5) * cell
+        across = margin + (i + 0.5) * cell
         for x, y, words, height, anchor in (
-            (left - CHART_GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
+            (margin - CHART_GAP, middle + 0.35 * size, f"{name}  {i + 1}", size, "end"),
             (across, CHART_TOP - CHART_GAP, str(i + 1), 0.7 * size, "middle"),
         ):
             parts.append(svg.text(x, y, words, colour=None, size=height, anchor=anchor))
         for j, rate in enumerate(rates[i].tolist()):
             colour = svg.COLOURS[0] if i == j else svg.COLOURS[1]
-            square = (left + j * cell + 0.5, CHART_TOP + i * cell + 0.5, cell - 1, cell - 1)
+            square = (margin + j * cell + 0.5, CHART_TOP + i * cell + 0.5, cell - 1, cell - 1)
             squares.append(svg.rectangle(*square, None))
             if rate > 0:
                 colours.append(svg.rectangle(*square, colour, fill_opacity=min(rate, 1.0)))
@@ -297,7 +299,7 @@ def confusion_chart(confusions: Confusion, title: str) -> str:
     bottom = CHART_TOP + n * cell
     legend = "rows: true class; columns: predicted class; full colour: every query"
     parts.append(svg.text(CHART_GAP, bottom + 24, legend, colour=None, size=12, class_="label"))
-    width = max(left + n * cell + CHART_GAP, 480.0)
+    width = max(margin + n * cell + CHART_GAP, 480.0)
     return svg.document(round(width), round(bottom + 40), parts, title=title, style=svg.STYLE)
 
 

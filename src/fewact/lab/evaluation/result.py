@@ -163,7 +163,7 @@ MEASURE_DIGITS = 4
 
 
 def open_set_means(
-    found: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    measures: Mapping[str, Mapping[str, NDArray[np.float64]]],
 ) -> OpenSetMeans:
     """Return means and intervals of measures (N) by score and measure."""
     return {
@@ -173,9 +173,9 @@ def open_set_means(
                 ci95=half_width(values),
                 per_episode=tuple(values.round(MEASURE_DIGITS).tolist()),
             )
-            for name, values in measures.items()
+            for name, values in values_by_name.items()
         }
-        for score, measures in found.items()
+        for score, values_by_name in measures.items()
     }
 
 

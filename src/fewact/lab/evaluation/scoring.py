@@ -223,9 +223,9 @@ class Scorer:
         temperature = self._method.temperature
         scores = open_set.of_logits(logits, temperature)
         alone, shot_text = torch.arange(len(labels)), None if text is None else text[:, labels]
-        own = self._banks["query"].rows(self._episodes.support[indices])
-        both = np.concatenate([query, own], 1)
-        pairs, _ = self._logits(support, alone, len(labels), both, shot_text)
+        support_rows = self._banks["query"].rows(self._episodes.support[indices])
+        rows = np.concatenate([query, support_rows], 1)
+        pairs, _ = self._logits(support, alone, len(labels), rows, shot_text)
         scores["known"] = open_set.known(pairs, labels.expand(len(indices), -1), ways)
         twice = torch.cat([labels, torch.full_like(labels, ways)])
         mean = None if text is None else torch.cat([text, text.mean(1, keepdim=True)], 1)
