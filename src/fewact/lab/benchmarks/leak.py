@@ -47,10 +47,6 @@ def find_leak(train: VideoList | str, test: VideoList | str) -> Leak | None:
     Two lists are compared video by video: lists of benchmarks by the published ids, other lists by
     their files. A name means the train or test split of a benchmark; the overlap is then taken from
     fewact's facts about published lists.
-
-    Args:
-        train: Training list, such as ``videos.of("train")``, or name of a benchmark.
-        test: Test list, such as ``videos.of("test")``, or name of a benchmark.
     """
     if isinstance(train, str) or isinstance(test, str):
         return _known_leak(_name(train), _name(test))
@@ -66,12 +62,9 @@ def find_leak(train: VideoList | str, test: VideoList | str) -> Leak | None:
 def refuse_leaks(
     train: VideoList | str, test: VideoList | str, *, allow_leak: bool = False
 ) -> tuple[str, ...]:
-    """Raise an error if test videos or classes are also in the training data.
+    """Refuse test videos or classes that are also in the training data, see ``find_leak``.
 
-    Args:
-        train: As for ``find_leak``.
-        test: As for ``find_leak``.
-        allow_leak: Return flags instead, which every result must show.
+    With ``allow_leak``, flags are returned instead, which every result must show.
 
     Raises:
         DataError: There is a leak, and ``allow_leak`` is False.

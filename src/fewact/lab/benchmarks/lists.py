@@ -105,10 +105,7 @@ def find_segments(
 ) -> dict[str, RecordingSegment]:
     """Return the segments of recordings by their ids; empty without the authors' files of times.
 
-    Args:
-        bench: Benchmark.
-        root: Folder of the videos, where the files are searched too.
-        splits: As for ``find_list``; beside a table the files are searched, too.
+    The files are searched in the folder of the videos, and in or beside ``splits``.
     """
     path = _location(splits)
     folders = [root, *(_folders(path if path.is_dir() else path.parent, bench) if path else ())]

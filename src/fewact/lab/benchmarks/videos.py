@@ -384,12 +384,8 @@ def check_benchmark(
 ) -> Availability:
     """Return which videos of a benchmark are available, missing or unreadable.
 
-    Args:
-        name: Name of the benchmark.
-        root: Folder of the videos.
-        splits: As for ``load_benchmark``.
-        deep: Decode all frames of each video.
-        progress: Function called after each video with the number of decoded videos and of all.
+    With ``deep``, all frames of each video are decoded, and ``progress`` is called after each video
+    with the number of decoded videos and of all. Other arguments are as for ``load_benchmark``.
     """
     bench = benchmark(name)
     videos, expected = _find_files(bench, root, splits)

@@ -228,14 +228,7 @@ def to_bytes(
     network: Mapping[str, Tensor] | None = None,
     network_header: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return the content of a checkpoint file.
-
-    Args:
-        method: Trained method.
-        header: Metadata.
-        network: Weights of the backbone, if the file shall have them.
-        network_header: Metadata of these weights.
-    """
+    """Return the content of a checkpoint file, with the backbone's weights if they are passed."""
     tensors = {METHOD_TENSORS + name: value for name, value in method.state_dict().items()}
     tensors |= {NETWORK + name: value for name, value in (network or {}).items()}
     on_cpu = {name: value.cpu().contiguous() for name, value in tensors.items()}
@@ -326,17 +319,12 @@ def training_flags(
     *,
     allow_leak: bool = False,
 ) -> tuple[str, ...]:
-    """Return the remarks on a result of a trained method.
+    """Return the remarks on a result of a trained method on test videos.
 
-    Args:
-        checkpoint: Checkpoint of the method.
-        videos: Test videos.
-        card: Card of the backbone of the test features.
-        text: Facts of the class embeddings; None for none.
-        allow_leak: Allow training videos or classes in the test.
+    ``card`` is of the backbone of the test features, ``text`` of the class embeddings.
 
     Raises:
-        DataError: Training videos or classes are in the test.
+        DataError: Training videos or classes are in the test, without ``allow_leak``.
         OptionError: The method was trained with another text encoder.
     """
     facts = checkpoint.header

@@ -55,10 +55,7 @@ def compare(results: Sequence[Result], names: Sequence[str] | None = None) -> li
 
     The null hypothesis of the test is that in each episode either result is better with equal
     probability. The test is about these classes; ``class_interval`` covers other classes as well.
-
-    Args:
-        results: Two or more results on the same episodes of the same list.
-        names: Names of the results for error messages, such as their files.
+    Names of the results, such as their files, are for error messages.
 
     Raises:
         ResultError: There are fewer than two results, or their episodes differ.
@@ -285,13 +282,7 @@ def pair_accuracies(
     """Return the accuracy of each result on queries of pairs, where the episode has both classes.
 
     Choose pairs on other episodes: the accuracy on pairs chosen by a result's errors in the same
-    episodes is biased against that result.
-
-    Args:
-        results: Results on the same episodes.
-        pairs: Pairs of classes.
-        episodes: Episodes to count.
-        names: Names of the results for error messages.
+    episodes is biased against that result. Names of the results are for error messages.
     """
     check_same_episodes(results, names)
     return [_pair_accuracy(result, pairs, episodes) for result in results]

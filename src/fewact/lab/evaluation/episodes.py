@@ -203,10 +203,6 @@ def draw(videos: VideoList, protocol: Protocol) -> EpisodeSet:
     the size of an episode, the seed and i alone. It does not depend on the number of episodes or on
     the machine. Queries of other classes are drawn beside it, as evenly over these as possible.
 
-    Args:
-        videos: List to draw from, usually of one split.
-        protocol: Size and number of the episodes, seed and groups.
-
     Raises:
         EpisodeError: There are too few classes, or a class has too few videos or groups.
     """

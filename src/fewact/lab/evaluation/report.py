@@ -47,11 +47,7 @@ def result_page(
 ) -> Page:
     """Return the report of results with their names, such as the names of files.
 
-    Args:
-        results: One or more results.
-        names: Name of each result.
-        comparisons: Paired comparisons of results on the same episodes, each with the names of its
-            results by position; see ``evaluation.compare``.
+    Each of the ``comparisons`` has the names of its results, by position.
     """
     table = result_table(results)
     rows = tuple((name, *row) for name, row in zip(names, table.rows, strict=True))

@@ -408,13 +408,10 @@ def open_features(
     *,
     keep: bool = False,
 ) -> tuple[VideoList, FeatureSource]:
-    """Return the videos that a configuration names and the source of their features.
+    """Return the videos that a configuration names, see ``open_videos``, and their features.
 
-    Args:
-        config: Source of the videos, and feature store.
-        backbone: Backbone that computes, or has computed, the features.
-        default_split: See ``open_videos``.
-        keep: Keep computed features in memory.
+    The backbone computes the features, or has computed the stored ones. With ``keep``, computed
+    features stay in memory.
     """
     videos, dataset = open_videos(config, default_split)
     return videos, _source(config, backbone, videos, dataset, keep=keep)

@@ -161,25 +161,17 @@ def embed(job: Job, backbone: Backbone, blocks: Iterable[int], report: Report) -
 class _Block:
     """A block in progress.
 
-    Args:
-        number: Number of the block.
-        missing: Videos without features in the store, by fingerprint.
-        needed: Features that the store did not have when the block was begun, by fingerprint: if
-            another process writes the same block meanwhile, both write the same shard.
-        pending: Number of fingerprints whose features are still computed.
-        errors: Why a computed fingerprint has no features, or None, by fingerprint.
-        complete: Whether all videos of the block were checked.
-        facts: Known facts of its videos, by id.
-        entries: Computed features.
+    ``needed`` are features that the store did not have when the block was begun: if another process
+    writes the same block meanwhile, both write the same shard.
     """
 
     number: int
-    missing: dict[str, list[Video]] = field(default_factory=dict)
-    needed: dict[str, set[Request]] = field(default_factory=dict)
-    pending: int = 0
-    errors: dict[str, str | None] = field(default_factory=dict)
-    complete: bool = False
-    facts: dict[str, KnownVideo] = field(default_factory=dict)
+    missing: dict[str, list[Video]] = field(default_factory=dict)  # by fingerprint
+    needed: dict[str, set[Request]] = field(default_factory=dict)  # by fingerprint
+    pending: int = 0  # fingerprints whose features are being computed
+    errors: dict[str, str | None] = field(default_factory=dict)  # by computed fingerprint
+    complete: bool = False  # all videos were checked
+    facts: dict[str, KnownVideo] = field(default_factory=dict)  # by id
     entries: dict[Request, dict[str, Entry]] = field(default_factory=dict)
 
 

@@ -115,10 +115,7 @@ class StoredFeatures:
         return [i for i in among if not all(s is not None and self.keys[i] in s for s in sets)]
 
     def without(self, missing: Sequence[int]) -> "StoredFeatures":
-        """Return the features without some videos; a flag of the list says how many.
-
-        Args:
-            missing: Positions of the videos to leave out.
+        """Return the features without the videos at some positions; a flag says how many.
 
         Raises:
             DataError: No video is left.
@@ -181,10 +178,8 @@ def choose_card(
 ) -> Card:
     """Return the card of the backbone whose features a store contains.
 
-    Args:
-        store: Store of features.
-        backbone: Backbone; ``auto`` and what it does not set match every card.
-        network_digest: Network digest of its card, if its weights are named.
+    Values of the backbone that are ``auto`` or not set match every card. The network digest is of
+    its card, if its weights are named.
 
     Raises:
         StoreError: The store has no such backbone, or several.

@@ -33,15 +33,8 @@ class Learner(nn.Module):
     """Module that computes the losses of a batch.
 
     Its parameters are named ``backbone.…``, ``method.…`` and ``head.…``; patterns of recipes match
-    these names.
-
-    Args:
-        method: Method to train.
-        backbone: Backbone that computes the features from frames; None for stored features.
-        card: Card of the backbone.
-        classes: Number of training classes.
-        precision: Precision of the networks, ``float32`` or ``bfloat16``.
-        text: Embeddings (classes d) of the training classes, for methods that use text.
+    these names. The backbone is None for stored features; the text has embeddings (classes d) of
+    the training classes.
     """
 
     text: Tensor | None

@@ -57,12 +57,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """Finished training run.
-
-    Args:
-        folder: Folder of the run, with the chosen checkpoint.
-        best: Validation that chose the checkpoint.
-    """
+    """Finished training run: its folder, and the validation that chose the checkpoint in it."""
 
     folder: Path
     best: Best

@@ -359,11 +359,7 @@ def read(
 
 
 def parse(content: Mapping[str, Any], where: str) -> Recipe:
-    """Return a recipe from the content of its file.
-
-    Args:
-        content: Parsed content of the file.
-        where: Name of the recipe, for error messages.
+    """Return a recipe from the parsed content of its file, whose name ``where`` is for errors.
 
     Raises:
         RecipeError: The content is not a valid recipe.

@@ -62,14 +62,10 @@ class _Metrics(BaseModel):
 
 
 class RunFolder:
-    """Folder that a run writes to.
+    """Folder that a run writes to: new, empty, or of the same run.
 
-    Args:
-        path: Folder: new, empty, or of the same run.
-        recipe: Recipe of the run.
-        data: Training data of the run.
-        protocol: Protocol of the validation episodes, which are drawn once and saved.
-        lock: Keep other runs out until ``close``; for one process of a run.
+    The validation episodes are drawn once and saved. One process of a run has ``lock``, which keeps
+    other runs out until ``close``.
 
     Attributes:
         episodes: Validation episodes.

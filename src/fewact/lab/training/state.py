@@ -64,13 +64,7 @@ class Position(BaseModel):
 
 @dataclass(frozen=True)
 class State:
-    """State read from a file.
-
-    Args:
-        position: Position of the run.
-        tensors: Tensors of the learner, the average and the optimiser.
-        where: Path of the file.
-    """
+    """State read from a file: tensors of the learner, the average and the optimiser."""
 
     position: Position
     tensors: dict[str, Tensor]
