@@ -205,7 +205,7 @@ def _source(name: str) -> "Markup":
 
 
 def drawing(width: float, height: float, parts: Iterable[str], *, title: str) -> "Markup":
-    """Return elements of ``fewact.report.svg`` as a drawing that shares the style sheet of its page.
+    """Return elements of ``fewact.report.svg`` as a drawing in a page, whose style sheet it shares.
 
     The size is in pixels, the title for screen readers.
     """
