@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from graphs import anonymise
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -84,18 +85,6 @@ def name_of(values: Any, network: nn.Module) -> str:
             if any(np.array_equal(values.ravel(), x.ravel()) for x in (flat, turned)):
                 return name
     return ""
-
-
-def anonymise(model: Any) -> None:
-    """Remove what the exporter notes of the program that it traced, such as file names."""
-    graph = model.graph
-    elements = (*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output)
-    for element in (model, graph, *elements):
-        element.ClearField("doc_string")
-        element.ClearField("metadata_props")
-    graph.ClearField("value_info")
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Lock
 from typing import ParamSpec, TypeVar
 
+from fewact.core.errors import OptionError
 from fewact.core.machine import usable_cores
 
 Piece = TypeVar("Piece")
@@ -193,6 +194,31 @@ class _OneCoreThreads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
 
         return super().submit(work)
+
+
+@contextmanager
+def pool_of(
+    threads: int | None, start: Callable[[int], ThreadPoolExecutor], default: Callable[[], int]
+) -> Iterator[ThreadPoolExecutor]:
+    """Return a pool inside of ``with``; what waits in it at the end is not begun.
+
+    Args:
+        threads: Number of threads.
+        start: Function that starts a pool of this many threads.
+        default: Function that returns the number of threads where it is None.
+
+    Raises:
+        OptionError: The number is not positive.
+    """
+    if threads is not None and threads < 1:
+        raise OptionError(
+            "the number is not positive", where="threads", got=str(threads), expected="at least 1"
+        )
+    pool = start(threads or default())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @cache

@@ -1,15 +1,13 @@
 """Threads that use one core each for work with tensors, see ``fewact.core.workers``."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from threading import Lock
 
 import torch
 
-from fewact.core.errors import OptionError
-from fewact.core.workers import started_threads
+from fewact.core.workers import pool_of, started_threads
 
 _starting = Lock()
 
@@ -40,23 +38,13 @@ def use_cores(count: int) -> None:
     torch.set_num_threads(count)
 
 
-@contextmanager
-def torch_workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
+def torch_workers(threads: int | None) -> AbstractContextManager[ThreadPoolExecutor]:
     """Return threads that encode and score tensors, as ``fewact.methods.encode.workers`` does.
 
     Args:
         threads: Number of threads (default: torch's number of threads).
-        helped_by: Number of other cores that help them.
 
     Raises:
         OptionError: The number is not positive.
     """
-    if threads is not None and threads < 1:
-        raise OptionError(
-            "the number is not positive", where="threads", got=str(threads), expected="at least 1"
-        )
-    pool = torch_threads(threads or torch.get_num_threads(), "fewact-score", helped_by=helped_by)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return pool_of(threads, partial(torch_threads, name="fewact-score"), torch.get_num_threads)

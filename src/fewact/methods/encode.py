@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from fewact.core.errors import OptionError, VideoError
-from fewact.core.workers import one_core_threads, thread_count
+from fewact.core.errors import VideoError
+from fewact.core.workers import one_core_threads, pool_of, thread_count
 from fewact.features.request import Features, Request
 from fewact.networks.card import Card
 
@@ -62,8 +63,9 @@ def _encode(encoder: Encoder, features: Features | VideoError) -> dict[str, Any]
     return dict(encoder.encode(features))
 
 
-@contextmanager
-def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolExecutor]:
+def workers(
+    threads: int | None, *, helped_by: int = 0
+) -> AbstractContextManager[ThreadPoolExecutor]:
     """Return threads that each use one core.
 
     A sum that is split over threads rounds differently on another number of threads. Here each
@@ -76,13 +78,5 @@ def workers(threads: int | None, *, helped_by: int = 0) -> Iterator[ThreadPoolEx
     Raises:
         OptionError: The number is not positive.
     """
-    if threads is not None and threads < 1:
-        raise OptionError(
-            "the number is not positive", where="threads", got=str(threads), expected="at least 1"
-        )
-    count = threads or thread_count()
-    pool = one_core_threads(count, "fewact-encode", helped_by=helped_by)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+    start = partial(one_core_threads, name="fewact-encode", helped_by=helped_by)
+    return pool_of(threads, start, thread_count)
