@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError
+from fewact.data.joints import parse_joints
 from fewact.networks.card import Card, Level
 from fewact.video.camera import Stabilise as Stabilise  # methods do not import camera
 
@@ -272,6 +273,43 @@ class DifferenceImageRequest(_ViewRequest):
         return clip.difference_images(self.view)[:, 1]
 
 
+@dataclass(frozen=True, order=True)
+class JointRequest(_ViewRequest):
+    """Joints of the body that a clip has beside its frames, needs no network: (t d).
+
+    A clip without joints has zeros.
+
+    Args:
+        view: The frames, at whose times the joints are.
+        layout: Layout of the joints, see ``fewact.data.joints``.
+
+    >>> str(JointRequest(View(32), "pose33:xyzc"))
+    'joints:32:pose33:xyzc'
+    """
+
+    view: View = View(32)
+    layout: str = "pose33:xyzc"
+    name: ClassVar[str] = "joints"
+    level: ClassVar[None] = None
+    """No level of a backbone: the network does not run."""
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.view}:{self.layout}"
+
+    @property
+    def dtype(self) -> str:
+        """Data type in which a store keeps the joints."""
+        return "float32"
+
+    def shape(self, card: Card) -> tuple[int, ...]:
+        """Shape of one video's joints: (t d)."""
+        return (self.frames, parse_joints(self.layout).width)
+
+    def prepare(self, clip: "Views") -> NDArray[Any]:
+        """Return the joints (t d) float32."""
+        return clip.joints(self.view, self.layout)
+
+
 Request = (
     FeatureRequest
     | MovingRequest
@@ -279,6 +317,7 @@ Request = (
     | SmallFrameRequest
     | DifferenceRequest
     | DifferenceImageRequest
+    | JointRequest
 )
 """Request that a method makes of each video."""
 

