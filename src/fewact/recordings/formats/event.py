@@ -46,6 +46,8 @@ EVENT_COLUMNS: Final = Schema(
 class Event:
     """An action in a recording, performed once or several times in a row.
 
+    An event that starts and ends at the same time is a point event: it has no duration.
+
     Args:
         label: Class of the action; an integer if the classes were given as integers.
         start: Start, in seconds of the recording.
@@ -72,6 +74,11 @@ class Event:
     clock: str = ""
     box: tuple[float, float, float, float] | None = None
     mark: str = ""
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the event has no duration: it counts, but takes no time."""
+        return self.start == self.end
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are known, for JSON; times are rounded to milliseconds."""
@@ -102,11 +109,12 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         raise ValueError(f"the class {label!r} is not printable")
     begin, end = (_time(name, fields.get(name)) for name in ("start", "end"))
     if begin is None and end is None:
-        begin, end = 0.0, math.inf
-    elif end is None or (begin is not None and begin == end):
-        raise ValueError("a point event, which has no duration")
+        if "start" in fields or "end" in fields:
+            raise ValueError("it has no times")
+        begin, end = 0.0, math.inf  # a format without times: the recording is the event
     start = begin or 0.0
-    if end is None or end < start:
+    end = start if end is None else end
+    if end < start:
         raise ValueError(f"it ends ({end:g} s) before it starts ({start:g} s)")
     return Event(
         label,
@@ -141,8 +149,13 @@ def _time(name: str, value: Any) -> float | None:
     """Return the seconds of a cell; None if it is empty."""
     if value is None or value in ("", "NA"):
         return None
+    if name == "end" and str(value).strip() == "inf":
+        return math.inf  # the end of the recording, as ``write_table`` writes it
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    time = float(value) if is_number else seconds(str(value).strip())
+    try:
+        time = float(value) if is_number else seconds(str(value).strip())
+    except OverflowError:  # an integer of hundreds of digits
+        time = None
     if time is None or not math.isfinite(time):
         raise ValueError(f"its {name} is no time: {str(value)[:40]!r}")
     if time < 0:
