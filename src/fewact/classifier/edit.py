@@ -13,7 +13,7 @@ from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.inputs import Source, of_class
 from fewact.classifier.names import ClipId, Label, check_label, find_clips, label_text, new_name
 from fewact.core.errors import DataError
-from fewact.data import BACKGROUND, is_background
+from fewact.data.clips import BACKGROUND, is_background
 
 LOG = logging.getLogger(__name__)
 

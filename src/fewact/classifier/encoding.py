@@ -12,7 +12,7 @@ from fewact.classifier.examples import Nodes, check_finite_nodes
 from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import DataError, VideoError
 from fewact.core.workers import thread_count
-from fewact.data import AnyClip, FeatureClip, VideoClip
+from fewact.data.clips import AnyClip, FeatureClip, VideoClip
 from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import CameraRequest, Features, Request

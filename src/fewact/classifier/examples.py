@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fewact.classifier.names import INTEGER, Example
 from fewact.core.errors import DataError, ModelError
 from fewact.core.shapes import all_finite
-from fewact.data import BACKGROUND, Clip, natural_key
-from fewact.data.files import numbered, without_number
+from fewact.data.clips import BACKGROUND, Clip
+from fewact.data.files import natural_key, numbered, without_number
 from fewact.methods.base import rows
 
 Nodes = dict[str, NDArray[np.float32]]

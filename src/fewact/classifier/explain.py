@@ -28,7 +28,7 @@ from fewact.classifier.pipeline import name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
-from fewact.data import VideoClip
+from fewact.data.clips import VideoClip
 from fewact.features.request import Features
 from fewact.methods.common.known import Scores
 from fewact.methods.protocols import (

@@ -38,7 +38,7 @@ from fewact.classifier.unknown import check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
 from fewact.core.options import check_options
 from fewact.core.paths import user_path
-from fewact.data import BACKGROUND, AnyClip, FeatureClip, Frames
+from fewact.data.clips import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.files import first_few
 from fewact.data.images import as_array
 from fewact.features.extract import Timing

@@ -45,7 +45,7 @@ from fewact.core.paths import user_path
 from fewact.core.shapes import all_finite
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
-from fewact.data import BACKGROUND, VideoClip
+from fewact.data.clips import BACKGROUND, VideoClip
 from fewact.data.files import SAVED_MODEL, legible
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method

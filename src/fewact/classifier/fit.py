@@ -18,8 +18,8 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.search import encode_actions
 from fewact.core.errors import DataError, SkippedWarning, VideoError, warn
-from fewact.data import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.class_folders import ONE_ACTION
+from fewact.data.clips import BACKGROUND, AnyClip, Clip, FeatureClip
 from fewact.data.files import first_few, legible
 from fewact.features.extract import Timing
 

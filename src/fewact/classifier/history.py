@@ -54,7 +54,7 @@ from fewact.core.errors import (
 )
 from fewact.core.paths import user_path
 from fewact.core.text_table import markdown_text
-from fewact.data import BACKGROUND
+from fewact.data.clips import BACKGROUND
 
 HISTORY, UNDONE = "history", "undone"
 MODEL_CONFIG = "config.json"

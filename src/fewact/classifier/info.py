@@ -12,7 +12,7 @@ from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
 from fewact.classifier.unknown import OpenSet, describe
-from fewact.data import BACKGROUND
+from fewact.data.clips import BACKGROUND
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,16 @@ from fewact import data
 from fewact.classifier.names import check_label
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
-from fewact.data import (
+from fewact.data.clips import (
     BACKGROUND,
     AnyClip,
     Clip,
     FeatureClip,
     Frames,
     VideoBytes,
-    expand_paths,
     is_background,
-    is_clip,
-    is_features,
 )
-from fewact.data.files import legible, no_clips
+from fewact.data.files import expand_paths, is_clip, is_features, legible, no_clips
 from fewact.data.images import OF_FEATURES, check_dense, is_frames, is_image
 
 

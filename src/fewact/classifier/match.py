@@ -14,7 +14,7 @@ from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.pictures import strip
 from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import OptionError, UnknownNameError, VideoError, did_you_mean
-from fewact.data import FeatureClip
+from fewact.data.clips import FeatureClip
 from fewact.methods.base import Method
 from fewact.methods.protocols import FrameMatch, MatchesFrames
 from fewact.networks import Backbone

@@ -12,7 +12,7 @@ from fewact.classifier.inputs import LabelledSource, labelled
 from fewact.classifier.names import NONE, Example
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.core.errors import DataError
-from fewact.data import BACKGROUND, AnyClip
+from fewact.data.clips import BACKGROUND, AnyClip
 
 MISTAKE = "path", "true", "predicted", "best", "probability"
 """Columns of the wrong predictions."""

@@ -13,8 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
-from fewact.data import BACKGROUND, Clip, ClipReference, is_background, is_none
-from fewact.data.clips import as_box
+from fewact.data.clips import BACKGROUND, Clip, ClipReference, as_box, is_background, is_none
 from fewact.data.images import check_dense
 from fewact.video.source import Span
 from fewact.video.track import Box

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.encoding import used_part
-from fewact.data import VideoClip
+from fewact.data.clips import VideoClip
 from fewact.video import Segments, collect_warnings
 from fewact.video.resizing import resized
 from fewact.video.samplers import RGBImage

@@ -12,7 +12,7 @@ from fewact import methods, networks
 from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes, as_float32
 from fewact.core.errors import OptionError
-from fewact.data import AnyClip, FeatureClip
+from fewact.data.clips import AnyClip, FeatureClip
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import Features, Request
 from fewact.methods.base import Method

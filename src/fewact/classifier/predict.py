@@ -14,7 +14,7 @@ from fewact.classifier.probabilities import softmax
 from fewact.classifier.search import encode_actions
 from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import VideoError, warn
-from fewact.data import AnyClip
+from fewact.data.clips import AnyClip
 from fewact.features.extract import Timing, stage
 from fewact.methods.common.known import Scores
 from fewact.video.regions import count_movers

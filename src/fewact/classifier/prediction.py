@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewact.classifier.names import Label, label_array
 from fewact.core.errors import OptionError, VideoError
-from fewact.data import AnyClip
+from fewact.data.clips import AnyClip
 from fewact.video.source import Span
 from fewact.video.track import Box
 

@@ -21,7 +21,7 @@ from fewact.classifier.names import STORED_FILE, Example, Sides, check_label
 from fewact.classifier.pipeline import Pipeline
 from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.core.errors import DataError
-from fewact.data import BACKGROUND, Clip
+from fewact.data.clips import BACKGROUND, Clip
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from fewact.classifier.windows import (
     window_rate,
 )
 from fewact.core.errors import VideoError
-from fewact.data import AnyClip
+from fewact.data.clips import AnyClip
 from fewact.features.extract import Timing
 from fewact.networks import Backbone
 from fewact.video import EveryNth, collect_warnings

@@ -29,8 +29,10 @@ from fewact.core.errors import OptionError
 from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
-    from fewact.classifier import FewShotClassifier, Label, Prediction, Skipped
-    from fewact.data import AnyClip
+    from fewact.classifier.few_shot import FewShotClassifier
+    from fewact.classifier.names import Label
+    from fewact.classifier.prediction import Prediction, Skipped
+    from fewact.data.clips import AnyClip
     from fewact.features.extract import Timing
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -112,7 +114,7 @@ def predict(
     from fewact.classifier.calibration import check_set_rate
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.unknown import check_rate
-    from fewact.data import FeatureClip
+    from fewact.data.clips import FeatureClip
     from fewact.features.extract import Timing
 
     check_rate(false_alarms)
@@ -182,7 +184,7 @@ def _written(
 
     The total is not known of subjects.
     """
-    from fewact.classifier import Skipped
+    from fewact.classifier.prediction import Skipped
 
     predictions: list[Prediction] = []
     skipped: list[Skipped] = []
@@ -259,7 +261,7 @@ def _writer(
 def _table_writer(
     paths: Sequence[str], classifier: "FewShotClassifier", top: int, *, by_subject: bool
 ) -> Callable[["Prediction"], None]:
-    from fewact.classifier import NONE
+    from fewact.classifier.names import NONE
 
     classes = [str(name) for name in classifier.classes_]
     ranks = [f"#{rank}" for rank in range(2, min(top, len(classes)) + 1)]
