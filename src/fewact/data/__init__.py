@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         is_features,
         natural_key,
     )
+    from fewact.data.joints import JointTrack
     from fewact.data.tables import event_clips, is_event_file, is_table, read_table
     from fewact.data.videos import GroupScope, Split, Video, VideoList
 
@@ -39,6 +40,7 @@ _NAMES_OF = {
     "is_background is_none limit_per_class",
     "feature_files": "labelled_features read_features",
     "files": "IMAGE_SUFFIXES VIDEO_SUFFIXES expand_paths is_clip is_features natural_key",
+    "joints": "JointTrack",
     "tables": "event_clips is_event_file is_table read_table",
     "videos": "GroupScope Split Video VideoList",
 }
@@ -54,6 +56,7 @@ __all__ = [
     "FeatureClip",
     "Frames",
     "GroupScope",
+    "JointTrack",
     "Split",
     "Video",
     "VideoBytes",

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
 from fewact.core.shapes import check_shape
-from fewact.data.files import check_one_clip, is_image_file, natural_key
+from fewact.data.files import check_one_clip, is_image_file, natural_key, timeline_or_none
 from fewact.data.images import as_frames, check_vectors_are_numpy
+from fewact.data.joints import JointTrack
 
 if TYPE_CHECKING:
     from fewact.video import Reading, Sampler
@@ -84,6 +85,10 @@ class ClipReference(ABC):
     def display_name(self) -> str:
         """Name of the clip for people: the path of a file."""
 
+    def joint_track(self) -> JointTrack | None:
+        """Return the joints beside the clip's frames, with times from its start; None without."""
+        return None
+
     @property
     def title(self) -> str:
         """Name of the clip for people, with its span and its box."""
@@ -117,6 +122,17 @@ def part_text(
     return f" [{', '.join(parts)}]" if parts else ""
 
 
+def check_joints(joints: object, where: str) -> None:
+    """Refuse joints beside a clip that are neither a track nor a path."""
+    if joints is not None and not isinstance(joints, JointTrack | Path):
+        raise DataError(
+            "not the joints of a clip",
+            where=where,
+            got=type(joints).__name__,
+            expected="a fewact.data.JointTrack, or the path of a file of poses",
+        )
+
+
 class _InMemory(ClipReference):
     """Identity and name of a clip in memory."""
 
@@ -124,9 +140,17 @@ class _InMemory(ClipReference):
     """What the clip is, for the name of one without a name."""
 
     name: str
+    joints: JointTrack | Path | None
 
     def __post_init__(self) -> None:
         check_texts(name=self.name, label=self.label, group=self.group)
+        if isinstance(self.joints, str):
+            object.__setattr__(self, "joints", clip_path(self.joints))
+        check_joints(self.joints, self.name or type(self).__name__)
+
+    def joint_track(self) -> JointTrack | None:
+        """Return the joints beside the clip's frames, with times from its start; None without."""
+        return _read_joints(self.joints)
 
     @abstractmethod
     def _content(self) -> tuple[tuple[object, ...], Iterable[Any]]:
@@ -142,6 +166,7 @@ class _InMemory(ClipReference):
         sha = hashlib.sha256(repr(facts).encode())
         for buffer in buffers:
             sha.update(buffer)
+        _add_joints(sha, self.joint_track())
         return sha.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -180,10 +205,11 @@ class Frames(_InMemory):
         name: Name of the clip; empty for one made from the hash of its content.
         label: Class of the clip; None if it is not known.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+        joints: Joints of the body in the frames, or a file of poses with them; None without.
 
     Raises:
-        DataError: These are no such frames, the rate is not positive, or the name, label or group
-            is no text.
+        DataError: These are no such frames, the rate is not positive, the name, label or group is
+            no text, or the joints are none.
 
     >>> Frames(np.zeros((8, 48, 64, 3), np.uint8), fps=25).array.shape
     (8, 48, 64, 3)
@@ -196,6 +222,7 @@ class Frames(_InMemory):
     name: str = ""
     label: str | None = None
     group: str | None = None
+    joints: JointTrack | Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -243,9 +270,12 @@ class VideoBytes(_InMemory):
         start: Start of the segment, in seconds; None for the start of the video.
         end: End of the segment, in seconds; None for the end of the video.
         group: Group of the clip (a person, a recording); groups are kept apart when testing.
+        joints: Joints of the body in the video, or a file of poses with them; None without. Their
+            times count from the start of the video.
 
     Raises:
-        DataError: The content is not bytes, or the name, label or group is no text.
+        DataError: The content is not bytes, the name, label or group is no text, or the joints are
+            none.
     """
 
     kind: ClassVar[str] = "video"
@@ -256,6 +286,7 @@ class VideoBytes(_InMemory):
     start: float | None = None
     end: float | None = None
     group: str | None = None
+    joints: JointTrack | Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -286,6 +317,16 @@ class VideoBytes(_InMemory):
         for text in texts:
             warn_of_video(text.replace(str(path), self.display_name))
         return sets
+
+    def joint_track(self) -> JointTrack | None:
+        """Return the joints beside the clip's frames, with times from its start; None without."""
+        from fewact.video.reading import timeline_of
+
+        track = super().joint_track()
+        if track is None or self.start is None:
+            return track
+        with self._file() as path:
+            return track.since(self.start, timeline_of(path).end)
 
     @contextmanager
     def _file(self) -> Iterator[Path]:
@@ -340,6 +381,24 @@ def as_box(
     return Box(*map(float, numbers))
 
 
+def _read_joints(joints: JointTrack | Path | None, clip: Path | None = None) -> JointTrack | None:
+    """Return joints, or those in a file of poses; in one of several clips, those of a clip."""
+    if not isinstance(joints, Path):
+        return joints
+    from fewact.data.poses.file import read_track
+
+    return read_track(joints, clip)
+
+
+def _add_joints(sha: "hashlib._Hash", track: JointTrack | None) -> None:
+    """Add the joints beside a clip to its hash; nothing without joints."""
+    if track is not None:
+        facts = track.layout, track.values.shape, track.of_picture
+        sha.update(repr(facts).encode())
+        sha.update(np.ascontiguousarray(track.values).data)
+        sha.update(b"" if track.times is None else track.times.tobytes())
+
+
 @lru_cache(4096)
 def _digest(file: Path, size: int, changed: int) -> bytes:
     """Return the SHA-256 of a file; a recording of many segments is read once."""
@@ -360,9 +419,13 @@ class Clip(ClipReference):
         box: Box around who is meant, where several people are in view: left, top, width and height
             in pixels as displayed; None if all of the picture is. The part around the
             box is read.
+        joints: Joints of the body in the video, or a file of poses with them; None without. Their
+            times count from the start of the file, also where only a segment of it is read.
+            Ignored when clips are compared.
 
     Raises:
-        DataError: The path is no path, the label or the group is no text, or the box is none.
+        DataError: The path is no path, the label or the group is no text, or the box or the joints
+            are none.
     """
 
     path: Path
@@ -371,11 +434,15 @@ class Clip(ClipReference):
     end: float | None = None
     group: str | None = None
     box: "Box | None" = None
+    joints: JointTrack | Path | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_texts(label=self.label, group=self.group)
         object.__setattr__(self, "path", clip_path(self.path))
         object.__setattr__(self, "box", as_box(self.box, str(self.path)))
+        if isinstance(self.joints, str):
+            object.__setattr__(self, "joints", clip_path(self.joints))
+        check_joints(self.joints, str(self.path))
 
     @property
     def display_name(self) -> str:
@@ -403,8 +470,20 @@ class Clip(ClipReference):
             self.path, samplers, start=self.start, end=self.end, transform=transform
         )
 
+    def joint_track(self) -> JointTrack | None:
+        """Return the joints beside the clip's frames, with times from its start; None without."""
+        track = _read_joints(self.joints, self.path)
+        if track is None or (self.start is None and self.end is None):
+            return track
+        timeline = timeline_or_none(self.path) if track.times is None else None
+        if track.times is None and timeline is None:  # its reader says why
+            return None
+        return track.since(self.start or 0.0, timeline.end if timeline else 0.0)
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, or of all images of a folder, and of the times.
+
+        Joints beside the clip count too.
 
         Raises:
             VideoError: The file cannot be read, or is not a regular file: pipes have no end.
@@ -417,6 +496,7 @@ class Clip(ClipReference):
                 sha.update(_digest(file, status.st_size, status.st_mtime_ns))
         except OSError as error:
             raise VideoError(self.path, f"cannot be read: {error.strerror}") from error
+        _add_joints(sha, self.joint_track())
         return sha.hexdigest()
 
     def _files(self) -> Iterator[Path]:

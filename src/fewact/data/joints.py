@@ -1,4 +1,4 @@
-"""Layouts of joints: the joint and the axis of each number of a frame.
+"""Layouts of joints, the joint and the axis of each number of a frame; and joints over time.
 
 A layout is a text, such as ``kinect20:xyz`` or ``pose33:xyzc+hand21:xyz+hand21:xyz``: parts, each
 with the axes of its joints. A part has the name of a known skeleton, or the number of its joints
@@ -7,9 +7,12 @@ and the pairs that swap in a mirror, counted from 0: ``7(1-2,3-4):xyc``.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, NoReturn
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fewact.core.errors import DataError, did_you_mean
 
@@ -154,3 +157,168 @@ def layout_of(names: Sequence[str], axes: str) -> str:
 def _words(name: str) -> list[str]:
     """Return the words of a name in lower case: of ``leftEar``, left and ear."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
+
+
+LARGEST_COORDINATE: Final = 1e6
+"""Largest magnitude of a coordinate, in pixels, metres or fractions of a picture."""
+
+LONGEST_GAP: Final = 2.0
+"""Longest time between frames that joints are interpolated between, in median steps."""
+
+ROUNDING: Final = 1e-3
+"""Fraction of a step by which times that are equal may differ."""
+
+Flags = NDArray[np.bool_]
+Times = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class JointTrack:
+    """Joints of one body over time.
+
+    A joint is missing in a frame where its confidence is not above 0, where its coordinates are all
+    0, or where one of its numbers is not finite. All numbers of a missing joint become 0.
+
+    Args:
+        values: Coordinates and confidences (t d) of each frame, floating-point.
+        layout: Layout of the joints in a frame, see above.
+        times: Times (t) of the frames, ascending, in seconds from the start of the clip; None for
+            frames that are even over the clip, each in the middle of its part.
+        of_picture: Whether x is a fraction of the width of the picture and y of its height, as
+            MediaPipe writes them; otherwise they have one unit.
+
+    Raises:
+        DataError: The layout is none, or the values or the times have another shape or are no
+            numbers.
+
+    >>> track = JointTrack(np.arange(12.0).reshape(2, 6), "3:xy", times=[0.0, 1.0])
+    >>> track.at([0.5, 3.0], span=1.0).tolist()
+    [[3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+
+    values: NDArray[np.float32]
+    layout: str
+    times: Times | None = None
+    of_picture: bool = False
+
+    def __post_init__(self) -> None:
+        values = _numbers(self.values, "the values of joints", "(t d)", 2)
+        width = parse_joints(self.layout).width
+        if values.shape[1] != width or not len(values):
+            raise DataError(
+                "the joints have another width than their layout, or there is no frame",
+                where=self.layout,
+                got=str(values.shape),
+                expected=f"(t {width}), t at least 1",
+            )
+        object.__setattr__(self, "values", self._without_missing(values))
+        if self.times is not None:
+            times = _numbers(self.times, "the times of joints", "(t)", 1).astype(np.float64)
+            if times.shape != values.shape[:1] or not (np.diff(times) > 0).all():
+                raise DataError(
+                    "the times of joints do not ascend, or are not as many as the frames",
+                    where=self.layout,
+                    got=f"{len(times)} times for {len(values)} frames",
+                    expected="a time for each frame, later than the one before",
+                )
+            object.__setattr__(self, "times", times)
+
+    @property
+    def present(self) -> Flags:
+        """Whether each frame has each joint: (t j)."""
+        return self._present(self.values)
+
+    def times_in(self, span: float) -> Times:
+        """Return the times (t) of the frames in a clip of this many seconds."""
+        count = len(self.values)
+        if self.times is not None:
+            return self.times
+        return (np.arange(count) + 0.5) * (span / count)
+
+    @property
+    def places(self) -> NDArray[np.float32]:
+        """Coordinates (t j 2 or 3)."""
+        return self.values[:, np.array(parse_joints(self.layout).coordinates)]
+
+    def in_heights(self, aspect: float) -> "JointTrack":
+        """Return joints whose x and y have one unit, of a picture of this width over height.
+
+        MediaPipe's z has the unit of x.
+        """
+        if not self.of_picture:
+            return self
+        factors = np.ones(self.values.shape[1], np.float32)
+        for x, _, *depth in parse_joints(self.layout).coordinates:
+            factors[[x, *depth]] = aspect
+        return replace(self, values=self.values * factors, of_picture=False)
+
+    def since(self, start: float, span: float) -> "JointTrack":
+        """Return the same joints with times from a later start.
+
+        Args:
+            start: The start, in seconds from the present start.
+            span: Seconds of the clip that the joints were given for.
+        """
+        return replace(self, times=self.times_in(span) - start)
+
+    def at(self, times: Sequence[float] | Times, span: float) -> NDArray[np.float32]:
+        """Return the joints (n d) at times (n); a joint that is missing then is 0.
+
+        A joint that both neighbouring frames have is interpolated. A joint that only one has, or
+        that is before the first or after the last frame, is taken from the nearest frame if this
+        is within half a step.
+
+        Args:
+            times: The times (n), in seconds from the start of the clip.
+            span: Seconds of the clip.
+        """
+        own, at = self.times_in(span), np.asarray(times, np.float64)
+        step = float(np.median(np.diff(own))) if len(own) > 1 else span
+        before = (np.searchsorted(own, at, "right") - 1).clip(0)
+        after = np.where(at < own[0], 0, np.minimum(before + 1, len(own) - 1))
+        gap = own[after] - own[before]
+        later = np.divide(at - own[before], gap, out=np.zeros_like(at), where=gap > 0)  # (n)
+        nearest = np.where(later > 0.5, after, before)
+        within = np.abs(at - own[nearest]) <= step * (0.5 + ROUNDING)
+        near = (gap > 0) & (gap <= step * (LONGEST_GAP + ROUNDING))
+        present = self.present
+        both = (present[before] & present[after] & near[:, None])[:, self._joint_of]  # (n d)
+        first, last = self.values[before], self.values[after]
+        between = first + later[:, None].astype(np.float32) * (last - first)
+        taken = np.where(within[:, None], self.values[nearest], 0)
+        return np.where(both, between, taken).astype(np.float32)
+
+    @cached_property
+    def _joint_of(self) -> NDArray[np.intp]:
+        """Number of the joint of each number of a frame: (d)."""
+        joints = parse_joints(self.layout)
+        joint_of = np.zeros(joints.width, np.intp)
+        for joint, (axes, confidence) in enumerate(
+            zip(joints.coordinates, joints.confidences, strict=True)
+        ):
+            joint_of[[*axes, *([confidence] if confidence >= 0 else [])]] = joint
+        return joint_of
+
+    def _present(self, values: NDArray[Any]) -> Flags:
+        joints = parse_joints(self.layout)
+        places = values[:, np.array(joints.coordinates)]  # (t j 2 or 3)
+        confidences = values[:, np.maximum(joints.confidences, 0)]
+        with np.errstate(invalid="ignore"):
+            usable = (np.abs(places) <= LARGEST_COORDINATE).all(-1) & (places != 0).any(-1)
+            return np.asarray(usable & ((np.array(joints.confidences) < 0) | (confidences > 0)))
+
+    def _without_missing(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        return np.where(self._present(values)[:, self._joint_of], values, np.float32(0))
+
+
+def _numbers(values: object, what: str, shape: str, axes: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != axes or array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{what} are not an array of numbers",
+            got=f"{array.dtype} {array.shape}",
+            expected=f"{shape} floating-point",
+        )
+    return array
