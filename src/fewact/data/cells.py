@@ -12,6 +12,7 @@ from fewact.core.errors import DataError
 LONGEST_HEADER = 1 << 20
 """Number of characters of the longest header that is looked at."""
 
+LINE = re.compile(r"[^\r\n]+")
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
@@ -41,6 +42,21 @@ def header_line(text: str) -> str:
         return ""
     begin = max(text.rfind(end, 0, first.start()) for end in "\r\n") + 1
     return re.split(r"[\r\n]", text[begin : first.start() + LONGEST_HEADER], maxsplit=1)[0]
+
+
+def first_lines(text: str, count: int) -> list[str]:
+    r"""Return the first lines that are not empty.
+
+    >>> first_lines("a\n\r\nb;c\n", 5)
+    ['a', 'b;c']
+    """
+    lines: list[str] = []
+    for match in LINE.finditer(text):
+        if len(lines) == count:
+            break
+        if not match[0].isspace():
+            lines.append(match[0][:LONGEST_HEADER])
+    return lines
 
 
 def number(text: str) -> float | None:

@@ -1,26 +1,41 @@
-"""Columns of tables: their names in tables of people and of programs, and the header with them.
+"""Columns of tables: their names in each language and program, and the header with them.
 
-Each sort of table that is read has one ``Schema``. ``SUBJECT`` and ``TRACK`` are the names that
-several sorts of tables share.
+Each sort of table that is read has one ``Schema``. A column is used, ignored by name, or refused:
+what looks like a time, a rate, a frame, a subject or a label must be a known column.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fewact.core.errors import DataError, did_you_mean
-from fewact.data.cells import header_line, table_rows
-from fewact.data.files import first_few
+from fewact.data.cells import first_lines, table_rows
+from fewact.data.column_names import (
+    COMMENTS,
+    DURATIONS,
+    ENDS,
+    HARMLESS,
+    RATES,
+    STARTS,
+    SUSPECT,
+)
+from fewact.data.files import VIDEO_SUFFIXES, first_few
+from fewact.data.times import CLOCK, CLOCKS, FRAME, FRAMES, SECONDS_OF, is_missing, looks_like_time
 
 QUOTED_CHARACTERS: Final = 40
 """Characters of a cell that an error quotes."""
 
-SUBJECT: Final = "subject individual animal person actor"
-"""Names of the column with the individual that a row is about."""
+HEADER_ROWS: Final = 60
+"""Number of rows among which the header is; titles may be above it."""
+
+SAMPLED_ROWS: Final = 1000
+"""Number of rows that show what an unknown column holds."""
+
+SEPARATORS: Final = ",;\t|"
 
 TRACK: Final = "id track track_id"
 """Further names where a row is a position of an individual; elsewhere an ``id`` is a row's own."""
@@ -36,12 +51,44 @@ class Column:
             ``name`` alone.
         required: Whether a table without the column is refused.
         distinctive: Whether another name that looks like this one must be a misspelling.
+        timed: Whether it has times: a unit may follow the name, as in ``start (ms)``.
+        frames: Column of the same in numbers of frames, as in ``start [frame]``; empty if there
+            can be none.
     """
 
     name: str
     names: str = ""
     required: bool = False
     distinctive: bool = True
+    timed: bool = False
+    frames: str = ""
+
+
+class Match(NamedTuple):
+    """Column that a name in a header means.
+
+    Args:
+        column: Its name; empty if it is unknown.
+        unit: Unit of its times, see ``fewact.data.times``; empty if the name has none.
+    """
+
+    column: str
+    unit: str = ""
+
+
+UNKNOWN: Final = Match("")
+
+START: Final = Column("start", STARTS, timed=True, frames="start_frame")
+END: Final = Column("end", ENDS, timed=True, frames="end_frame")
+DURATION: Final = Column("duration", DURATIONS, timed=True, frames="frames_long")
+RATE: Final = Column("rate", RATES)
+FRAME_COLUMNS: Final = (
+    Column("start_frame", "start_frame frame_start startframe framestart image_index_start"),
+    Column("end_frame", "end_frame frame_end endframe frameend stop_frame image_index_stop"),
+    Column("frames_long", "frames_long number_of_frames duration_frames", distinctive=False),
+)
+SEGMENT_COLUMNS: Final = (START, END, DURATION, RATE, *FRAME_COLUMNS)
+"""Columns of the start and end of a row, in tables of clips and of events."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +99,20 @@ class Schema:
         columns: The columns that are read; others are ignored.
         expected: Expected header, for errors.
         refuses_misspelt: Whether a name that looks like the name of a missing column is refused.
+        accounts: Whether unknown columns that look like times, rates, subjects or labels are
+            refused.
+        ignored: Names of columns of a program that are not needed, in lower case.
 
-    >>> schema = Schema((Column("start", "start begin start_(s)"), Column("path")))
-    >>> schema.of(["Path", "Start (s)", "note"])
+    >>> schema = Schema((Column("start", "start begin", timed=True), Column("path")))
+    >>> schema.of(["Path", "Begin (s)", "note"])
     ['path', 'start', '']
     """
 
     columns: tuple[Column, ...]
     expected: str = ""
     refuses_misspelt: bool = False
+    accounts: bool = False
+    ignored: frozenset[str] = frozenset()
 
     @staticmethod
     def of_names(names: Sequence[str]) -> "Schema":
@@ -69,7 +121,7 @@ class Schema:
 
     def and_column(self, name: str) -> "Schema":
         """Return the schema with one more column, which is optional."""
-        return Schema((*self.columns, Column(name)), self.expected, self.refuses_misspelt)
+        return replace(self, columns=(*self.columns, Column(name)))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -77,20 +129,44 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     @cached_property
-    def _column_of(self) -> dict[str, str]:
+    def _column_of(self) -> dict[str, Column]:
         return {
-            name: column.name
+            plain(name): column
             for column in self.columns
             for name in (column.names or column.name).split()
         }
 
+    @cached_property
+    def _ignored(self) -> frozenset[str]:
+        return frozenset(map(plain, self.ignored))
+
+    def match(self, cell: str) -> Match:
+        """Return the column that a name means, and the unit in it."""
+        for name in spellings(cell):
+            if name in self._column_of:
+                return Match(self._column_of[name].name)
+        return next(
+            (
+                Match(column.frames, "") if unit == FRAME else Match(column.name, unit)
+                for base, unit in with_unit(cell)
+                if (column := self._column_of.get(base)) is not None
+                and column.timed
+                and (unit != FRAME or column.frames)
+            ),
+            UNKNOWN,
+        )
+
     def of(self, cells: Sequence[str]) -> list[str]:
         """Return the column of each cell of a header; empty for a cell that names none."""
-        return [self._column_of.get(normalised(cell), "") for cell in cells]
+        return [self.match(cell).column for cell in cells]
+
+    def units(self, cells: Sequence[str]) -> dict[str, str]:
+        """Return the unit of each column of times whose name has one."""
+        return {column: unit for column, unit in map(self.match, cells) if unit}
 
     def column(self, name: str) -> str:
         """Return the column of a name; empty if it names none."""
-        return self.of([name])[0]
+        return self.match(name).column
 
     def unknown(self, cells: Sequence[str]) -> list[str]:
         """Return the cells of a header that name no column."""
@@ -101,22 +177,36 @@ class Schema:
         return {column.name for column in self.columns if column.required} <= set(self.of(cells))
 
     def delimiter(self, text: str) -> str:
-        """Return the separator that gives most known columns in the first non-empty line.
+        """Return the separator that gives most known columns in one of the first lines.
 
-        If the line has no known column, the most frequent separator is returned: an error shows the
-        cells. A guess from the rows could mistake a comma inside a file name for a separator.
+        If no line has a known column, the most frequent separator of the first line is returned:
+        an error shows the cells. A guess from the rows could mistake a comma inside a file name for
+        a separator.
         """
-        header = header_line(text).replace('"', "")
+        return self.heading(text)[0]
 
-        def known(delimiter: str) -> tuple[int, int]:
-            cells = header.split(delimiter)
-            return len({*self.of(cells)} - {""}), len(cells)
+    def heading(self, text: str) -> tuple[str, int]:
+        """Return the separator, and the number of lines with text above the header.
 
-        return max(",;\t", key=known)
+        The header is the line with most known columns: titles may be above it.
+        """
+        lines = first_lines(text, HEADER_ROWS)
+        best, separator, above = (0, 0), "", 0
+        for number, line in enumerate(lines):
+            bare = line.replace('"', "")
+            for delimiter in SEPARATORS:
+                cells = bare.split(delimiter)
+                count = len({*self.of(cells)} - {""}) if number == 0 or len(cells) > 1 else 0
+                known = count, (len(cells) if number == 0 or count else 0)
+                if known > best and (number == 0 or count > best[0]):
+                    best, separator, above = known, delimiter, number
+        return separator or ",", above
 
     def header(self, text: str) -> list[str]:
-        """Return the cells of the first non-empty line of a table."""
-        return [cell.strip(' "') for cell in header_line(text).split(self.delimiter(text))]
+        """Return the cells of the header of a table."""
+        delimiter, above = self.heading(text)
+        lines = first_lines(text, above + 1)
+        return [cell.strip(' "') for cell in lines[above].split(delimiter)] if lines else [""]
 
     def rows(self, table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         """Yield the first line number and the cells of each row, see ``table_rows``."""
@@ -136,7 +226,7 @@ class Schema:
                 raise DataError(
                     f'there is no column "{column.name}"',
                     where=where,
-                    got=first_few(cell[:QUOTED_CHARACTERS] for cell in cells),
+                    got=_quoted(cells),
                     expected=self.expected,
                     hint=f'Rename the column "{near}".' if near else "",
                 )
@@ -153,7 +243,7 @@ class Schema:
             raise DataError(
                 f'several columns may be "{name}"',
                 where=where,
-                got=first_few(cell[:QUOTED_CHARACTERS] for cell in names),
+                got=_quoted(names),
                 expected="one of them",
             )
 
@@ -170,10 +260,116 @@ class Schema:
                         hint=f'Did you mean "{name}"? Rename the column.',
                     )
 
+    def left_out(
+        self, where: str, cells: Sequence[str], rows: Sequence[Sequence[str]], *, timed: bool
+    ) -> list[str]:
+        """Return the names of the columns that are ignored.
+
+        Args:
+            where: Table, for errors.
+            cells: Header.
+            rows: First rows, which show what an unknown column holds.
+            timed: Whether a start, and an end or duration are known; if not, an unknown column of
+                numbers may have them.
+
+        Raises:
+            DataError: An unknown column looks like a time, a rate, a frame, a subject or a label;
+                or like a recording, where none is known.
+        """
+        columns = self.of(cells)
+        ignored = []
+        for at, (cell, column) in enumerate(zip(cells, columns, strict=True)):
+            if column:
+                continue
+            filled = [row[at] for row in rows if at < len(row) and not is_missing(row[at])]
+            if not cell and not filled:
+                continue
+            name = plain(cell)
+            if self.accounts and name not in self._ignored:
+                what = self._suspicion(name, filled, columns, timed=timed)
+                if what:
+                    raise DataError(
+                        f'the column "{cell[:QUOTED_CHARACTERS]}" is not known, and looks like '
+                        f"{what}",
+                        where=where,
+                        got=_quoted(cells),
+                        expected=self.expected,
+                        hint="Rename it, or remove it.",
+                    )
+            ignored.append(cell or f"column {at + 1}")
+        return ignored
+
+    def _suspicion(
+        self, name: str, filled: Sequence[str], columns: Sequence[str], *, timed: bool
+    ) -> str:
+        if not filled or COMMENTS.search(name):
+            return ""
+        if SUSPECT.search(name):
+            return "a time, a rate, a frame, a subject or a label"
+        videos = sum(Path(cell).suffix.lower() in VIDEO_SUFFIXES for cell in filled)
+        if "recording" in self.names and "recording" not in columns and 2 * videos > len(filled):
+            return "the recording"
+        if timed or HARMLESS.search(name):
+            return ""
+        return "a time" if all(map(looks_like_time, filled)) else ""
+
+
+def _quoted(cells: "Sequence[str] | Iterator[str]") -> str:
+    return first_few(cell[:QUOTED_CHARACTERS] for cell in cells)
+
 
 def normalised(cell: str) -> str:
     """Return the name in a header's cell: in lower case and NFC, with ``_`` for spaces."""
     return re.sub(r"\s+", "_", unicodedata.normalize("NFC", cell).casefold().strip())
+
+
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    """Return a name by which names are compared: without accents, with ``_`` for punctuation.
+
+    >>> plain("Début "), plain("time.stamp"), plain("Image-index")
+    ('debut', 'time_stamp', 'image_index')
+    """
+    parts = unicodedata.normalize("NFKD", name.strip().casefold())
+    letters = "".join(c for c in parts if not unicodedata.combining(c))
+    letters = unicodedata.normalize("NFC", letters)
+    return re.sub(r"[\s._\-–]+", "_", letters).strip("_")
+
+
+def spellings(cell: str) -> tuple[str, ...]:
+    """Return the names that a cell may mean: as it is, and with words that capitals begin.
+
+    >>> spellings("startTime")
+    ('starttime', 'start_time')
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", cell)
+    return (plain(cell),) if words == cell else (plain(cell), plain(words))
+
+
+@lru_cache(maxsize=4096)
+def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
+    """Return the names without a unit that a cell may mean, each with that unit.
+
+    >>> with_unit("Start time (ms)")
+    (('start_time', 'ms'),)
+    >>> with_unit("frame_start"), with_unit("endMs")
+    ((('start', 'frame'),), (('end', 'ms'),))
+    """
+    found = []
+    for name in spellings(cell):
+        bracket = re.fullmatch(r"(.*?)_?[\(\[\{<]_?(?:in_)?([^\(\[\{]*?)_?[\)\]\}>]", name)
+        words = name.split("_")
+        pairs = [bracket.groups()] if bracket else []
+        if len(words) > 1:
+            inner = words[:-2] if words[-2] == "in" and len(words) > 2 else words[:-1]
+            pairs += [("_".join(inner), words[-1]), ("_".join(words[1:]), words[0])]
+        if "," in name or "/" in name:
+            pairs += [re.split(r"_?[,/]_?(?:in_)?", name, maxsplit=1)]
+        for base, unit in pairs:
+            kind = FRAME if unit in FRAMES else CLOCK if unit in CLOCKS else unit
+            if kind in (FRAME, CLOCK) or kind in SECONDS_OF:
+                found.append((base, kind))
+    return tuple(dict.fromkeys(found))
 
 
 def rows_of(table: Path, text: str, schema: Schema) -> Iterator[tuple[int, dict[str, str]]]:

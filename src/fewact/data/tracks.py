@@ -9,7 +9,8 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
 from fewact.data.cells import number
-from fewact.data.columns import SUBJECT, TRACK, Column, Schema
+from fewact.data.column_names import SUBJECT
+from fewact.data.columns import TRACK, Column, Schema
 from fewact.video.samplers import Floats
 from fewact.video.track import Box, Track
 

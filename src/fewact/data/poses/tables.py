@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
 from fewact.data.cells import number
-from fewact.data.columns import SUBJECT, TRACK, Column, Schema
+from fewact.data.column_names import SUBJECT
+from fewact.data.columns import TRACK, Column, Schema
 from fewact.data.poses.pose import POSES, Poses, poses, skeleton_of
 
 JOINT_COLUMN: Final = re.compile(

@@ -11,7 +11,8 @@ from typing import Any, Final
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.data.cells import number, seconds
-from fewact.data.columns import SUBJECT, Column, Schema, has_extra
+from fewact.data.column_names import SUBJECT
+from fewact.data.columns import Column, Schema, has_extra
 from fewact.data.files import natural_key
 from fewact.data.tables import SIDES
 
