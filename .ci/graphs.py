@@ -34,8 +34,7 @@ from fewact.lab.networks.torch_engine import folded, norms_of
 from fewact.lab.networks.torch_weights import as_arrays, tensors_of
 from fewact.networks import AUTO, Backbone, Card, Level, packaged, reference
 from fewact.networks.onnx_engine import GRAPH_LIST, IMAGE_INPUT, PREFIX, PROBE, Graph, rounded
-from fewact.networks.packaged import MobileNetV2Options
-from fewact.networks.packaged.pinned import LITE0_FILE, LITE1_FILE, PinnedFile
+from fewact.networks.packaged import LITE0_FILE, LITE1_FILE, MobileNetV2Options, PinnedFile
 from fewact.networks.weights import Arrays
 from fewact.synthetic import motions
 from fewact.video import Segments

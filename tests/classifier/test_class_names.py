@@ -28,7 +28,7 @@ from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
 from fewact.networks import Backbone
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from fewact.video import Segments
 from fewact.video.resizing import channels_last, planes
 from fewact.video.source import Clean, ProcessedVideo

@@ -18,7 +18,7 @@ from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, View
 from fewact.networks import Backbone
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 
 TextMode = Literal["auto", "off", "on"]
 """Whether class names are used: if they improve held-out accuracy, never, or always."""

@@ -49,7 +49,7 @@ from fewact.data.clips import BACKGROUND, VideoClip
 from fewact.data.files import SAVED_MODEL, legible
 from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from fewact.video.source import TrimMode
 
 Tensors = dict[str, NDArray[Any]]

@@ -26,8 +26,8 @@ from fewact.core.errors import (
 )
 from fewact.core.paths import user_path
 from fewact.features.precomputed import PRECOMPUTED, Precomputed
+from fewact.methods import package_of
 from fewact.methods.base import Method
-from fewact.methods.files import package_of
 from fewact.methods.protocols import LearnedWeights
 from fewact.networks import Backbone, Card
 from fewact.networks.spec import BackboneSpec

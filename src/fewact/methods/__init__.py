@@ -1,7 +1,11 @@
 """Few-shot methods: from features of support and query videos to logits. One file per paper."""
 
+import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fewact.core.errors import OptionError, UserError, WeightsError, did_you_mean
@@ -60,6 +64,36 @@ def name_of(method: Any) -> str | None:
     from fewact.methods.protocols import unwrapped
 
     return REGISTRY.name_of(unwrapped(method))
+
+
+@cache
+def code_of(method: type[Any]) -> str:
+    """Return the name of the file that defines a custom method, and the file's SHA-256.
+
+    Empty for a method of fewact, and for a class that is in no file. The file is read in the first
+    call: an edit after that does not change the code that runs.
+    """
+    file = file_of(method)
+    if method.__module__.partition(".")[0] == "fewact" or file is None or not file.is_file():
+        return ""
+    return f"{file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def package_of(method: Any) -> str:
+    """Return the package and version of a method that is not fewact's, and the file of its class.
+
+    Empty for a method of fewact.
+    """
+    from fewact.methods.protocols import unwrapped
+
+    package = REGISTRY.package_of(name_of(method) or "")
+    return ", ".join(filter(None, (package, code_of(unwrapped(method)))))
+
+
+def file_of(method: type[Any]) -> Path | None:
+    """Return the file of the module that defines a method."""
+    file = getattr(sys.modules.get(method.__module__), "__file__", None)
+    return None if file is None else Path(file)
 
 
 def registered(method: Any, refusal: type[UserError] = WeightsError) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,6 @@ import inspect
 import os
 import sys
 import traceback
-from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -15,7 +14,7 @@ from typing import Any
 from fewact import methods
 from fewact.core.errors import ExtensionError, did_you_mean
 from fewact.methods.base import Method
-from fewact.methods.protocols import LabClass, unwrapped
+from fewact.methods.protocols import LabClass
 
 MODULE = "fewact_method_file_"
 """Beginning of the name of a file's module."""
@@ -101,40 +100,13 @@ def method_of(path: str | Path, name: str | None = None) -> tuple[str, type[Any]
     return name, defined[name]
 
 
-@cache
-def code_of(method: type[Any]) -> str:
-    """Return the name of the file that defines a custom method, and the file's SHA-256.
-
-    Empty for a method of fewact, and for a class that is in no file. The file is read in the first
-    call: an edit after that does not change the code that runs.
-    """
-    file = _file(method)
-    if method.__module__.partition(".")[0] == "fewact" or file is None or not file.is_file():
-        return ""
-    return f"{file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
-
-
-def package_of(method: Any) -> str:
-    """Return the package and version of a method that is not fewact's, and the file of its class.
-
-    Empty for a method of fewact.
-    """
-    package = methods.REGISTRY.package_of(methods.name_of(method) or "")
-    return ", ".join(filter(None, (package, code_of(unwrapped(method)))))
-
-
 def imported_file(method: type[Any]) -> Path | None:
     """Return the file that ``import_methods`` executed for a method; None for other methods."""
-    return _file(method) if method.__module__.startswith(MODULE) else None
+    return methods.file_of(method) if method.__module__.startswith(MODULE) else None
 
 
 def _missing(method: type[Any]) -> list[str]:
     return sorted(getattr(method, "__abstractmethods__", ()))
-
-
-def _file(method: type[Any]) -> Path | None:
-    file = getattr(sys.modules.get(method.__module__), "__file__", None)
-    return None if file is None else Path(file)
 
 
 def place_in_file(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from fewact.features.request import FeatureRequest, Features, Request, Stabilise
 from fewact.methods.base import Labels, Logits, Method, Nodes
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.common.options import check_nodes, options_dataclass
-from fewact.methods.common.pooling import parts
+from fewact.methods.common.reduction import parts
 from fewact.methods.common.temporal import normalised, unit_changes
 from fewact.networks.card import Card
 

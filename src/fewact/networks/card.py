@@ -1,10 +1,12 @@
-"""Facts of a backbone: its card, and the feature levels that it offers."""
+"""Facts of a backbone: its card, the feature levels that it offers, and its class embeddings."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from fewact.core.errors import OptionError
 from fewact.video.resizing import Interpolation
@@ -199,3 +201,20 @@ class Card:
     def _digest(self, *without: str) -> str:
         facts = json.dumps(self.facts(*without), sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()
+
+
+class TextFacts(BaseModel):
+    """Description of class embeddings: everything but the names that determines them.
+
+    Args:
+        encoder: Name of the text encoder; ``precomputed`` for embeddings from outside.
+        sha256: Hash of everything that changes the encoder's vectors; for precomputed embeddings,
+            hash of the embeddings.
+        templates: Prompt templates.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: str
+    sha256: str
+    templates: tuple[str, ...] = ()

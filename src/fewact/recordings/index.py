@@ -32,7 +32,7 @@ from fewact.features.ring import FeatureRing
 from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo, KnownVideos, stamp
-from fewact.methods.common.pooling import parts
+from fewact.methods.common.reduction import parts
 from fewact.methods.fusion import MIDDLE_GRID, compares_maps
 from fewact.methods.fusion.crop import averaged
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, WEIGHTS_SHA256, raw_vectors

@@ -33,7 +33,7 @@ from fewact.video.opening import (
     warn_of_video,
 )
 from fewact.video.samplers import Array, Ints, RGBImage
-from fewact.video.tone_mapping import is_hdr, tone_mapped
+from fewact.video.tone_mapping import HLG, PQ, tone_mapped
 
 IndexedFrame = tuple[int, VideoFrame]
 """Position of a frame in the index, and the decoded frame."""
@@ -296,7 +296,7 @@ class FrameConverter:
             self.rotation = _degrees(matrix[0] * (side, 1)) % 360
         width, height = self._shown_size[::-1] if swaps_axes else self._shown_size
         rgb = np.asarray(self._rgb(frame, width, height).to_ndarray(), np.uint8)
-        if is_hdr(frame):
+        if int(frame.color_trc) in (HLG, PQ):
             rgb = tone_mapped(rgb, int(frame.color_trc))
         return np.ascontiguousarray(_rotate(rgb, matrix))
 
@@ -309,7 +309,7 @@ class FrameConverter:
             and self._shown_size == (frame.width, frame.height)
             and not (frame.width % 2 or frame.height % 2)
             and np.array_equal(self._matrix(frame), np.eye(2))
-            and not is_hdr(frame)
+            and int(frame.color_trc) not in (HLG, PQ)
         )
 
     def _rgb(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from av.video.frame import VideoFrame
 from av.video.reformatter import ColorTrc
 from numpy.typing import NDArray
 
@@ -42,11 +41,6 @@ TO_BT709 = np.array(
     np.float32,
 )
 """Linear BT.709 from linear BT.2020, ITU-R BT.2087."""
-
-
-def is_hdr(frame: VideoFrame) -> bool:
-    """Return whether the signal of a frame follows HLG or PQ."""
-    return int(frame.color_trc) in (HLG, PQ)
 
 
 def tone_mapped(image: RGBImage, transfer: int) -> RGBImage:

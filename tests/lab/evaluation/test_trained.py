@@ -17,7 +17,7 @@ from fewact.lab.evaluation.checkpoint import (
 )
 from fewact.lab.networks.text import known_texts
 from fewact.networks import BackboneSpec
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from tests.refused import refused
 
 REMARK = "checkpoint selected on these classes"

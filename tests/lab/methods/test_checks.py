@@ -21,7 +21,8 @@ from fewact.lab.evaluation.identity import method_facts
 from fewact.lab.methods.base import TextMethod, TorchMethod, one_hot_mean
 from fewact.lab.methods.common.inputs import class_text, of_videos
 from fewact.lab.methods.promises import PROMISES, check_method
-from fewact.methods.files import code_of, imported_file, method_of, place_in_file
+from fewact.methods import code_of
+from fewact.methods.files import imported_file, method_of, place_in_file
 from tests.refused import refused
 
 

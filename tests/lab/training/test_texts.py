@@ -14,7 +14,7 @@ from fewact.lab.evaluation import checkpoint
 from fewact.lab.networks.text import ClassTexts, embed_classes, known_texts
 from fewact.lab.training import Recipe, TrainingData, read, train
 from fewact.lab.training.data import with_texts
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from tests.lab.networks.text.made_up import Letters
 from tests.lab.training.made_up import EPISODES, FRAMES, WIDTH, data_of, recipe_of
 from tests.refused import refused

@@ -31,7 +31,7 @@ from fewact.lab.methods.common.inputs import seeded
 from fewact.lab.networks.text import PRECOMPUTED
 from fewact.lab.networks.torch_weights import as_tensors
 from fewact.networks import BackboneSpec, Card, TextSpec
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from fewact.networks.weights import NETWORK
 
 CHECKPOINT_KEY = "fewact"

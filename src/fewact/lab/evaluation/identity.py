@@ -11,7 +11,7 @@ from fewact.lab.methods.base import TorchMethod
 from fewact.lab.methods.combined import Combined
 from fewact.lab.networks.torch_weights import digest
 from fewact.lab.store.sources import FeatureSource
-from fewact.methods.files import package_of
+from fewact.methods import package_of
 
 
 class Facts(BaseModel):

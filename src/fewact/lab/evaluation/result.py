@@ -33,7 +33,7 @@ from fewact.lab.benchmarks.benchmarks import published_list
 from fewact.lab.evaluation.episodes import EpisodeSet, Protocol
 from fewact.lab.evaluation.identity import Facts, FeatureFacts, MethodFacts
 from fewact.lab.networks.text import ClassTexts
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 
 Predictions = NDArray[np.uint16]
 """Predicted class of each query of each episode, as its position in the episode: (b ways·queries).

@@ -26,7 +26,7 @@ from fewact.core.errors import (
 from fewact.core.paths import user_path
 from fewact.core.shapes import check_shape
 from fewact.lab.networks.torch_weights import as_arrays, as_tensors
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 
 if TYPE_CHECKING:
     from fewact.lab.networks.text_encoder import TextEncoder

@@ -31,7 +31,7 @@ from fewact.lab.training.augment import flips
 from fewact.lab.training.data import TrainingData
 from fewact.lab.training.recipe import EpisodesStage, Recipe
 from fewact.lab.training.state import Position
-from fewact.methods.files import code_of
+from fewact.methods import code_of
 from fewact.report import svg
 
 LISTS_NAME = "lists.json"

@@ -1,6 +1,6 @@
-"""Fixed projection of a backbone's channels on a number that second-order moments can afford."""
+"""Smaller maps: fewer channels by a fixed projection, fewer cells by averages."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,3 +60,19 @@ def affordable(maps: Any) -> Any:
         return maps
     projection = orthogonal_projection(c, AFFORDABLE).astype(maps.dtype, copy=False)
     return (projection @ maps.reshape(*leading, c, h * w)).reshape(*leading, AFFORDABLE, h, w)
+
+
+@lru_cache(maxsize=64)
+def parts(size: int, count: int) -> NDArray[np.float32]:
+    """Return weights (count size) that average the cells of each part of a side.
+
+    If the size is not a multiple, parts overlap by a cell.
+
+    >>> parts(3, 2)
+    array([[0.5, 0.5, 0. ],
+           [0. , 0.5, 0.5]], dtype=float32)
+    """
+    cells, number = np.arange(size), np.arange(count)[:, None]
+    inside = (cells >= number * size // count) & (cells < -(-(number + 1) * size // count))
+    weights: NDArray[np.float32] = (inside / inside.sum(1, keepdims=True)).astype(np.float32)
+    return weights

@@ -31,8 +31,7 @@ from fewact.features.request import (
 )
 from fewact.methods.base import Labels, Nodes
 from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
-from fewact.methods.common.pooling import parts
-from fewact.methods.common.reduction import affordable
+from fewact.methods.common.reduction import affordable, parts
 from fewact.methods.common.temporal import inverse_lengths, linear_detrend, normalised
 from fewact.methods.fusion.crop import averaged, motion_centred_crop
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_vectors

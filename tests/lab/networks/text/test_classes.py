@@ -12,7 +12,7 @@ from fewact.lab.networks.text import (
     embed_classes,
     known_texts,
 )
-from fewact.networks.text_facts import TextFacts
+from fewact.networks.card import TextFacts
 from tests.lab.networks.text.made_up import Letters
 from tests.refused import refused
 
