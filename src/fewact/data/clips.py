@@ -473,7 +473,14 @@ class Clip(ClipReference):
     def joint_track(self) -> JointTrack | None:
         """Return the joints beside the clip's frames, with times from its start; None without."""
         track = _read_joints(self.joints, self.path)
-        if track is None or (self.start is None and self.end is None):
+        if track is None:
+            return None
+        if self.box is not None and track.of_picture:  # only the part around the box is read
+            from fewact.video.reading import probe
+
+            info = probe(self.path)
+            track = track.in_heights(info.width / info.height)
+        if self.start is None and self.end is None:
             return track
         timeline = timeline_or_none(self.path) if track.times is None else None
         if track.times is None and timeline is None:  # its reader says why

@@ -13,14 +13,15 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError, VideoError
 from fewact.core.workers import one_core_threads, started_threads, thread_count
-from fewact.features.request import FeatureRequest, Features, Request
+from fewact.data.joints import JointTrack
+from fewact.features.request import FeatureRequest, Features, JointRequest, Request
 from fewact.features.views import FrameBatch, Views
 from fewact.networks import Backbone, Level
 from fewact.networks.card import FROM_SHALLOW
@@ -29,9 +30,13 @@ from fewact.video.resizing import channels_last, planes
 from fewact.video.samplers import sampler_of
 from fewact.video.source import VideoSource
 
+if TYPE_CHECKING:
+    from fewact.features.joints import JointReader
+    from fewact.poses.base import PoseEstimator
+
 S = TypeVar("S")
 
-Stage = Literal["decode", "stabilise", "backbone", "moments", "alignment"]
+Stage = Literal["decode", "pose", "stabilise", "backbone", "moments", "alignment"]
 TIMING_STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -45,7 +50,7 @@ class Timing:
     >>> with timing.stage("moments"):
     ...     pass
     >>> list(timing.seconds)
-    ['decode', 'stabilise', 'backbone', 'moments', 'alignment']
+    ['decode', 'pose', 'stabilise', 'backbone', 'moments', 'alignment']
     """
 
     def __init__(self) -> None:
@@ -169,6 +174,8 @@ class Extracted(Generic[S]):
             cannot be read.
         warnings: Warnings of reading it, for ``warn``.
         error: Why the clip cannot be read.
+        joints: Joints of the clip, with times from its start; None if none are requested, or if it
+            has none.
     """
 
     clip: S
@@ -176,6 +183,7 @@ class Extracted(Generic[S]):
     reading: Reading | None = None
     warnings: Sequence[str] = ()
     error: VideoError | None = None
+    joints: JointTrack | None = None
 
     @property
     def result(self) -> Features | VideoError:
@@ -197,7 +205,7 @@ class _Stopped(Exception):
 class ClipDecoder:
     """Decodes clips and prepares the views that are requested, until it is stopped.
 
-    The stages ``decode`` and ``stabilise`` are timed.
+    The stages ``decode``, ``pose`` and ``stabilise`` are timed.
     """
 
     def __init__(
@@ -206,9 +214,11 @@ class ClipDecoder:
         requests: Sequence[Request],
         sampler: Callable[[int], Sampler],
         timing: Timing,
+        pose: "PoseEstimator | None" = None,
     ) -> None:
         self._backbone, self._timing = backbone, timing
         slot = backbone.card.frames_per_slot
+        self._joints = joint_reader(requests, slot, pose)
         counts = dict.fromkeys(request.view.frames * slot for request in requests)
         self._samplers = {count: sampler(count) for count in counts}
         stabilised = {request.view.frames for request in requests if request.uses_camera_motion}
@@ -235,13 +245,24 @@ class ClipDecoder:
                 reading = source.read(list(self._samplers.values()), transform=self._resize)
             except VideoError as error:
                 return [], Extracted(clip, None, None, texts, error)
-        views = self._views(reading)
+        try:
+            joints = self._joints_of(source, reading)
+        except VideoError as error:
+            return [], Extracted(clip, None, None, texts, error)
+        views = self._views(reading, joints)
         early.set_result(views.inputs(self._early))
         with self._timing.stage("stabilise"):
             later = views.inputs(self._later)
-        return later, Extracted(clip, None, replace(reading, frames=()), texts)
+        bare = replace(reading, frames=())
+        return later, Extracted(clip, None, bare, texts, joints=joints)
 
-    def _views(self, reading: Reading) -> Views:
+    def _joints_of(self, source: VideoSource, reading: Reading) -> JointTrack | None:
+        if self._joints is None:
+            return None
+        with self._timing.stage("pose"):
+            return self._joints.read(source, reading, list(self._samplers))
+
+    def _views(self, reading: Reading, joints: JointTrack | None) -> Views:
         decoded, again = {}, {}
         for count, frames, indices in zip(
             self._samplers, reading.frames, reading.chosen, strict=True
@@ -250,7 +271,11 @@ class ClipDecoder:
             again[count] = np.diff(indices, prepend=-1) == 0
         card = self._backbone.card
         aspect = card.prepared_aspect(reading.aspect)
-        return Views(decoded, aspect, card.frames_per_slot, again=again)
+        joints_at = None
+        if self._joints is not None and joints is not None:
+            times = {n: reading.clip_times(i) for i, n in enumerate(self._samplers)}
+            joints_at = self._joints.at_views(joints, times, reading.clip_duration)
+        return Views(decoded, aspect, card.frames_per_slot, again=again, joints=joints_at)
 
     def _resize(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a frame (h w 3) at the backbone's input size (H W 3)."""
@@ -260,6 +285,17 @@ class ClipDecoder:
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise _Stopped
+
+
+def joint_reader(
+    requests: Sequence[Request], slot: int, pose: "PoseEstimator | None" = None
+) -> "JointReader | None":
+    """Return what reads the joints of clips for requests; None if none is for joints."""
+    if not any(isinstance(request, JointRequest) for request in requests):
+        return None
+    from fewact.features.joints import JointReader  # most methods request none
+
+    return JointReader.of(requests, slot, pose)
 
 
 def extract(
@@ -272,6 +308,7 @@ def extract(
     timing: Timing | None = None,
     prefetch: int = 2,
     at_once: int = 2,
+    pose: "PoseEstimator | None" = None,
 ) -> Iterator[Extracted[S]]:
     """Extract features of clips, in order.
 
@@ -290,6 +327,8 @@ def extract(
             the cores.
         at_once: Number of clips in the network at the same time. With two, all cores are busy at
             the end of a clip too.
+        pose: Estimates the joints of clips that have none beside their frames, if joints are
+            requested; None to leave them without.
 
     Returns:
         One ``Extracted`` for each clip. A clip that cannot be read has an ``error``; other errors
@@ -304,7 +343,8 @@ def extract(
             )
     backbone.check_levels([request.level for request in requests if request.level is not None])
     timing = timing or Timing()
-    reader = ClipDecoder(backbone, requests, sampler or sampler_of(backbone.card.sampler), timing)
+    chosen = sampler or sampler_of(backbone.card.sampler)
+    reader = ClipDecoder(backbone, requests, chosen, timing, pose)
 
     def run(
         early: Future[list[FrameBatch]],

@@ -113,6 +113,7 @@ class Views:
         again: Which of them (n) are the frame before, chosen again, by their number n; None if none
             is. A clip of fewer frames than n has such ones; a correction may make them unequal.
         static: Whether the camera is known to be static; its motion is not estimated.
+        joints: Joints (t d) of the body beside the frames, by their number n; None without.
     """
 
     def __init__(
@@ -124,8 +125,10 @@ class Views:
         halves: Mapping[int, Sequence[SharedFrame[Pixels]]] | None = None,
         again: Mapping[int, Flags] | None = None,
         static: bool = False,
+        joints: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> None:
         self._static = static
+        self._joints = joints or {}
         self._decoded, self._frames_per_slot = decoded, frames_per_slot
         self._halves = dict(halves or {})
         self._stacked: dict[int, Pixels] = {}
@@ -184,7 +187,10 @@ class Views:
 
     def joints(self, view: View, layout: str) -> NDArray[np.float32]:
         """Return the joints (t d) at the times of a view's frames; zeros where there are none."""
-        return np.zeros((view.frames, parse_joints(layout).width), np.float32)
+        joints = self._joints.get(view.frames * self._frames_per_slot)
+        if joints is None:
+            return np.zeros((view.frames, parse_joints(layout).width), np.float32)
+        return joints
 
     def _even_frames(self, shown: Shown) -> Sequence[SharedFrame[Pixels]]:
         """Return halved frames that move evenly."""

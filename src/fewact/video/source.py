@@ -84,6 +84,8 @@ class Reading:
         faults: Faults of the recording, cleaned or not; empty if they were not searched.
         kept: Frames as recorded, at an even rate, see ``KeepFrames``; None if none were kept.
         compared: Frames of the full clip that ``Trim`` compared; None if they were not kept.
+        uncut_duration: Duration of the clip in seconds; None if samplers could choose from all of
+            it.
     """
 
     frames: Sequence[Array]
@@ -96,6 +98,7 @@ class Reading:
     faults: "tuple[Fault, ...]" = ()
     kept: KeptFrames | None = None
     compared: KeptFrames | None = None
+    uncut_duration: float | None = None
 
     def __iter__(self) -> Iterator[Array]:
         return iter(self.frames)
@@ -116,6 +119,16 @@ class Reading:
     def duration(self) -> float:
         """Duration of what samplers could choose from, in seconds."""
         return self.timeline.end
+
+    @property
+    def clip_duration(self) -> float:
+        """Duration of the clip in seconds, of which a part may be active."""
+        return self.duration if self.uncut_duration is None else self.uncut_duration
+
+    def clip_times(self, number: int) -> Floats:
+        """Return the times (t) of a sampler's frames, in seconds from the start of the clip."""
+        start = 0.0 if self.active is None else self.active.start
+        return np.asarray(self.timeline.times[self.chosen[number]] + start)
 
     def times(self, number: int) -> Floats:
         """Return the times (t) of a sampler's frames, as fractions of the clip."""
@@ -303,8 +316,13 @@ class Part(Step):
         """Read frames of the part, see ``VideoSource.read``."""
         reading = source.read([self._inside(sampler) for sampler in samplers], transform=transform)
         first, timeline = self._of(reading.timeline)
-        chosen = [indices - first for indices in reading.chosen]
-        return replace(reading, chosen=chosen, timeline=timeline, active=self.span)
+        return replace(
+            reading,
+            chosen=[indices - first for indices in reading.chosen],
+            timeline=timeline,
+            active=self.span,
+            uncut_duration=reading.duration,
+        )
 
     def of_kept(self, reading: Reading, kept: KeptFrames, samplers: Sequence[Sampler]) -> Reading:
         """Return a reading of the part whose frames are the nearest kept frames."""
@@ -316,6 +334,7 @@ class Part(Step):
             chosen=[kept.chosen[numbers] - first for numbers in nearest],
             timeline=timeline,
             active=self.span,
+            uncut_duration=reading.duration,
         )
 
     @property

@@ -1,10 +1,10 @@
 """Files of the joints of clips: one track a file, or those of all clips of a table.
 
-``NAME.poses.npz`` has the joints of one clip: an array ``features`` (1 t d), a text ``joints``, their
-layout, and optionally ``times`` (t) in seconds and ``unit``, ``height`` or ``picture``. An .npz file
-with a table of the same name, a .tsv with the column ``clip``, the path of each clip relative to the
-table, has those of many clips; the columns ``start`` and ``end`` name a segment of a recording. The
-files of other programs are read too, see ``fewact.data.poses``.
+``NAME.poses.npz`` has the joints of one clip: an array ``features`` (1 t d); a text ``joints``,
+their layout; and optionally ``times`` (t) in seconds, and ``unit``: ``height`` or ``picture``. An
+.npz file with a table of the same name, a .tsv with the column ``clip``, the path of each clip
+relative to the table, has those of many clips; the columns ``start`` and ``end`` name a segment of
+a recording. The files of other programs are read too, see ``fewact.data.poses``.
 """
 
 import os
@@ -60,6 +60,7 @@ class Source(NamedTuple):
 
     @staticmethod
     def of(path: Path, start: float | None = None, end: float | None = None) -> "Source":
+        """Return the source of a clip of a file."""
         return Source(os.path.realpath(path), start, end)
 
 
