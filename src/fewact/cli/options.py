@@ -6,6 +6,7 @@ raise.
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ from fewact.networks import BackboneSpec
 
 if TYPE_CHECKING:
     from fewact.data import AnyClip
+    from fewact.data.event_options import EventOptions
 
 FORMER_VERSIONS = "history/*.safetensors"
 """Pattern of the former versions of a model in its folder."""
@@ -313,6 +315,55 @@ Imports = Annotated[
         rich_help_panel="Method",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class EventChoices:
+    """Choices where a file of events has several answers, or none."""
+
+    rater: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Person whose events are read, if several scored the same recording.",
+            rich_help_panel="Events",
+        ),
+    ] = None
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Tier of ELAN or Praat, or column of Datavyu, that is read (default: all).",
+            rich_help_panel="Events",
+        ),
+    ] = None
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recording of a file of events that names none, or whose recording was moved "
+            "(default: the video of the same name beside it).",
+            rich_help_panel="Events",
+            callback=check_file,
+        ),
+    ] = None
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Frames per second at which a file of events numbers frames, if it does not say.",
+            min=0.01,
+            rich_help_panel="Events",
+        ),
+    ] = None
+
+    def options(self, only: str | None = None, window: float | None = None) -> "EventOptions":
+        """Return the choices as options of a reader."""
+        from fewact.data.event_options import EventOptions
+
+        return EventOptions(only, self.rater, self.tier, self.video, self.fps, window)
+
+
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),

@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from fewact.cli.options import (
     AutoMode,
     Backbone,
     Dataset,
+    EventChoices,
     Imports,
     MethodOption,
     OverwriteModel,
@@ -41,6 +42,7 @@ from fewact.networks import BackboneSpec
 if TYPE_CHECKING:
     from fewact import FewShotClassifier
     from fewact.data import AnyClip
+    from fewact.data.event_options import EventOptions
 
 
 TextMode = Literal["auto", "off", "on"]
@@ -98,6 +100,17 @@ def teach(
             "performed at the same time: a model for each (default: all classes in one).",
         ),
     ] = None,
+    choices: EventChoices,
+    window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time around each point event that is taught: half before it, half after it "
+            "(default: point events are skipped).",
+            min=0.1,
+            rich_help_panel="Events",
+        ),
+    ] = None,
     dataset: Dataset = None,
     trim: Annotated[
         AutoMode,
@@ -134,7 +147,7 @@ def teach(
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
-    source = _source(clips, dataset, max_per_class, only)
+    source = _source(clips, dataset, max_per_class, choices.options(only, window))
     from fewact.classifier.history import check_target
 
     check_target(output)
@@ -153,26 +166,27 @@ def teach(
 
 
 def _source(
-    path: Path, dataset: str | None, limit: int | None, only: str | None
+    path: Path, dataset: str | None, limit: int | None, options: "EventOptions"
 ) -> "Path | Sequence[AnyClip]":
     """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
 
     events = not data.is_features(path) and data.is_event_file(path)
-    if only is not None and not events:
-        raise OptionError("needs scored events", where="--only", got=str(path))
+    chosen = [f"--{name}" for name, value in asdict(options).items() if value is not None]
+    if chosen and not events:
+        raise OptionError("needs scored events", where=", ".join(chosen), got=str(path))
     if data.is_features(path):
         return _features(path, dataset, limit)
     if not events:
         return _clips(path, limit)
-    clips, skipped = data.event_clips(path, only=only)
+    clips, skipped = data.event_clips(path, options)
     for row in skipped:
         warn(f"skipped: {row}", SkippedWarning)
     classes = [clip for clip in clips if not data.is_background(clip.label or "")]
     none = [clip for clip in clips if data.is_background(clip.label or "")]
-    if only is not None:
-        number = sum(clip.label != only for clip in clips)
-        say(f"{only} against the rest: {number} clips of other events show none of it")
+    if options.only is not None:
+        number = sum(clip.label != options.only for clip in clips)
+        say(f"{options.only} against the rest: {number} clips of other events show none of it")
     return [*(classes if limit is None else data.limit_per_class(classes, limit)), *none]
 
 

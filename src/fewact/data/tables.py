@@ -14,6 +14,7 @@ from fewact.core.registry import Registry
 from fewact.data.cells import number, seconds
 from fewact.data.clips import BACKGROUND, Clip, as_box, is_background
 from fewact.data.columns import Column, Schema, rows_of
+from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, first_few, timeline_or_none
 
 if TYPE_CHECKING:
@@ -57,12 +58,11 @@ class ClipReader(NamedTuple):
 
     Args:
         recognises: Returns whether it reads a file.
-        read: Returns the clips of a file, and a sentence for each row that is skipped. ``only`` is
-            a class to teach against the rest; None for all classes.
+        read: Returns the clips of a file, and a sentence for each row that is skipped.
     """
 
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, str | None], tuple[list[Clip], list[str]]]
+    read: Callable[[Path, EventOptions], tuple[list[Clip], list[str]]]
 
 
 READERS: Final[Registry[ClipReader]] = Registry(
@@ -103,20 +103,22 @@ def is_event_file(path: str | Path) -> bool:
     return READERS.get("events").recognises(Path(path))
 
 
-def event_clips(path: str | Path, *, only: str | None = None) -> tuple[list[Clip], list[str]]:
+def event_clips(
+    path: str | Path, options: EventOptions | None = None
+) -> tuple[list[Clip], list[str]]:
     """Return the clips of a file of events, and a sentence for each row that is skipped.
 
     A row is skipped if it names no existing video, or if its segment has several labels.
 
     Args:
         path: File of events.
-        only: Class to teach against the rest: other events are of the class ``not …``, unless
-            this one is performed meanwhile. None for all classes.
+        options: Choices where the file has several answers, such as the rater. With ``only``,
+            other events are of the class ``not …``, unless this class is performed meanwhile.
 
     Raises:
         DataError: The file cannot be read, or no row can be used.
     """
-    return READERS.get("events").read(user_path(path, DataError), only)
+    return READERS.get("events").read(user_path(path, DataError), options or EventOptions())
 
 
 def clips_and_cells(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:

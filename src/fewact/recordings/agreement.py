@@ -1,6 +1,6 @@
 """Agreement of two tables of events: a model with a person, or two people with each other."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -17,6 +17,12 @@ from fewact.recordings.formats.event import by_subject
 
 EVENT_IOU = 0.5
 """Least temporal IoU of two events of one class that count as the same event."""
+
+POINT_TOLERANCE = 1.0
+"""Largest difference between the starts of a point event and its partner, in seconds."""
+
+TIME_ROUNDING = 1e-6
+"""Seconds by which times that are equal may differ."""
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Temporal IoUs of the mean average precision, as published for few-shot localisation."""
@@ -179,8 +185,13 @@ def recordings(
     return pairs
 
 
-def agree(listed: Sequence[Scored]) -> Agreement:
-    """Return the agreement over recordings; what a table calls ``none`` is time of no class."""
+def agree(listed: Sequence[Scored], tolerance: float = POINT_TOLERANCE) -> Agreement:
+    """Return the agreement over recordings; what a table calls ``none`` is time of no class.
+
+    Args:
+        listed: Recordings.
+        tolerance: Largest difference of the starts of a point event and its partner, in seconds.
+    """
     seconds = [np.arange(np.floor(recording.duration + 0.5)) + 0.5 for recording in listed]
     listed = [recording.of_classes() for recording in listed]
     names = {str(e.label) for recording in listed for e in (*recording.found, *recording.scored)}
@@ -189,7 +200,7 @@ def agree(listed: Sequence[Scored]) -> Agreement:
     false: list[Event] = []
     missed: list[Event] = []
     for recording in listed:
-        pairs = dict(match(recording.found, recording.scored))
+        pairs = dict(match(recording.found, recording.scored, tolerance))
         partners = set(pairs.values())
         matched += [(recording.found[i], recording.scored[j]) for i, j in pairs.items()]
         false += [event for i, event in enumerate(recording.found) if i not in pairs]
@@ -207,18 +218,24 @@ def agree(listed: Sequence[Scored]) -> Agreement:
     )
 
 
-def match(found: Sequence[Event], scored: Sequence[Event]) -> list[tuple[int, int]]:
-    """Return positions of events of one class that are the same, pairs of the largest IoU first."""
+def match(
+    found: Sequence[Event], scored: Sequence[Event], tolerance: float = POINT_TOLERANCE
+) -> list[tuple[int, int]]:
+    """Return positions of events of one class that are the same, the most similar pairs first.
+
+    A point event is the same as an event of its class that begins within the tolerance.
+    """
     order = sorted(range(len(scored)), key=lambda j: scored[j].start)
     starts = [scored[j].start for j in order]
     longest = max((true.end - true.start for true in scored), default=0.0)
     candidates = []
     for i, event in enumerate(found):
-        for j in order[bisect_left(starts, event.start - longest) : bisect_left(starts, event.end)]:
-            true = scored[j]
-            overlap = _iou(event, true)
-            if str(event.label) == str(true.label) and overlap >= EVENT_IOU:
-                candidates.append((-overlap, i, j))
+        first = bisect_left(starts, event.start - max(longest, tolerance))
+        for j in order[first : bisect_right(starts, max(event.end, event.start + tolerance))]:
+            if str(event.label) == str(scored[j].label):
+                similarity = _similarity(event, scored[j], tolerance)
+                if similarity >= EVENT_IOU:
+                    candidates.append((-similarity, i, j))
     partner: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in sorted(candidates):
@@ -275,6 +292,16 @@ def _average_precision(
     precision = hits / np.arange(1, len(hits) + 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]  # of this recall or a higher one
     return float(best[np.array(right, dtype=bool)].sum() / total)
+
+
+def _similarity(first: Event, second: Event, tolerance: float) -> float:
+    """Return the IoU of two events; for a point event 1 (same start) to 0.5 (the tolerance)."""
+    if not (first.is_point or second.is_point):
+        return _iou(first, second)
+    apart = abs(first.start - second.start)
+    if apart > tolerance + TIME_ROUNDING:
+        return 0.0
+    return 1 - (1 - EVENT_IOU) * min(1.0, apart / tolerance) if tolerance else 1.0
 
 
 def _iou(first: Event, second: Event) -> float:

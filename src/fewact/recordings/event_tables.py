@@ -8,6 +8,7 @@ import numpy as np
 
 from fewact.cli.run import say
 from fewact.core.errors import DataError
+from fewact.data.event_options import EventOptions
 from fewact.recordings.agreement import Scored, recordings
 from fewact.recordings.formats import (
     Event,
@@ -19,9 +20,11 @@ from fewact.recordings.formats import (
 from fewact.video.samplers import Timeline
 
 
-def read_table(path: Path) -> EventTable:
-    """Return the events of a file; say which rows are skipped."""
-    table = read_events(path)
+def read_table(path: Path, options: EventOptions | None = None) -> EventTable:
+    """Return the events of a file; say which rows are skipped, and what was left out."""
+    table = read_events(path, options)
+    for sentence in table.notes:
+        say(f"Note: {sentence}")
     for row in table.skipped:
         say(f"Warning: skipped: {row}")
     return table

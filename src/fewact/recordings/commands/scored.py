@@ -1,12 +1,19 @@
 """Commands on tables of events: ``agree`` and ``budget``."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fewact.cli.options import Overwrite, check_file, check_output_files, output_option
+from fewact.cli.command import with_specs
+from fewact.cli.options import (
+    EventChoices,
+    Overwrite,
+    check_file,
+    check_output_files,
+    output_option,
+)
 from fewact.cli.output import OutputFormat, print_json, print_line, print_result_tables
 from fewact.cli.run import exit_skipped
 from fewact.core.atomic import write_text
@@ -24,6 +31,7 @@ def _check_each(paths: list[Path]) -> list[Path]:
     return [_check_events(path) for path in paths]
 
 
+@with_specs
 def agree(
     events: Annotated[
         list[Path],
@@ -47,18 +55,39 @@ def agree(
             "same names).",
         ),
     ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Largest difference between the times of a point event and of its partner.",
+            min=0.0,
+        ),
+    ] = 1.0,
+    *,
+    choices: EventChoices,
+    scored_rater: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Person whose events in SCORED are compared (default: as --rater).",
+            rich_help_panel="Events",
+        ),
+    ] = None,
     format: OutputFormat = "table",
 ) -> None:
     """Compare events with those that a person scored: F1, kappa, confusions, errors.
 
-    Events of one class are the same if their temporal IoU is at least 0.5. Recordings that the
-    person did not score are left out.
+    Events of one class are the same if their temporal IoU is at least 0.5; a point event, which has
+    no duration, if the other one begins within the tolerance. Recordings that the person did not
+    score are left out.
     """
     from fewact.recordings import result_tables as results
     from fewact.recordings.agreement import Agreement, agree
     from fewact.recordings.event_tables import are_apart, check_subjects, read_table, scored_twice
 
-    *tables, truth = [read_table(path) for path in (*events, scored)]
+    options = choices.options()
+    tables = [read_table(path, options) for path in events]
+    truth = read_table(scored, replace(options, rater=scored_rater or options.rater))
     if subjects:
         check_subjects(*tables, truth)
     if subjects is None:
@@ -69,8 +98,9 @@ def agree(
     if subjects:
         listed = [part for recording in listed for part in recording.by_subject()]
         for name in sorted({part.subject for part in listed}):
-            of_subjects[name] = agree([part for part in listed if part.subject == name])
-    result = agree(listed)
+            parts = [part for part in listed if part.subject == name]
+            of_subjects[name] = agree(parts, tolerance)
+    result = agree(listed, tolerance)
     if format == "json":
         document = results.agreement_dict(result)
         if subjects:
@@ -85,6 +115,7 @@ def agree(
     exit_skipped(sum(len(table.skipped) for table in (*tables, truth)))
 
 
+@with_specs
 def budget(
     events: Annotated[
         Path,
@@ -123,6 +154,8 @@ def budget(
             help="Count the events of each subject apart (default: if they have subjects).",
         ),
     ] = None,
+    *,
+    choices: EventChoices,
     overwrite: Overwrite = False,
     format: OutputFormat = "table",
 ) -> None:
@@ -139,7 +172,7 @@ def budget(
     from fewact.recordings.result_tables import budget_table, frame_header, frame_lines
     from fewact.recordings.time_budget import budgets_of
 
-    table = read_table(events)
+    table = read_table(events, choices.options())
     if not table.rows:
         raise DataError("the file has no events", where=str(events))
     if subjects:

@@ -11,9 +11,11 @@ from typing import Final
 
 from fewact.core.errors import DataError
 from fewact.core.paths import user_path
+from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, find_recording, timeline_or_none
-from fewact.recordings.formats import boris, documents, tables, xml
+from fewact.recordings.formats import boris, documents, elan, label_studio, tables, xml
 from fewact.recordings.formats.event import EVENTS, Event, Read, Write, event_of
+from fewact.recordings.formats.resolver import Resolver
 
 __all__ = [
     "Event",
@@ -28,8 +30,10 @@ __all__ = [
 
 FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
     (boris.is_project, boris.read_project),
-    (xml.is_elan, xml.read_elan),
+    (elan.is_elan, elan.read_elan),
     (xml.is_sportscode, xml.read_sportscode),
+    (label_studio.is_tasks, label_studio.read_tasks),
+    (label_studio.is_table, label_studio.read_table),
     (documents.is_document, documents.read_document),
     (tables.is_via, tables.read_via),
     (boris.is_table, boris.read_table),
@@ -44,11 +48,11 @@ WRITERS: Final[dict[str, Write]] = {
     ".csv": tables.write_table,
     ".txt": tables.write_list,
     ".boris": boris.write_project,
-    ".eaf": xml.write_elan,
+    ".eaf": elan.write_elan,
     ".xml": xml.write_sportscode,
     ".activitynet.json": documents.write_activitynet,
     ".createml.json": documents.write_createml,
-    ".labelstudio.json": documents.write_label_studio,
+    ".labelstudio.json": label_studio.write_tasks,
 }
 """Writers by the end of a file's name; the first that fits is used."""
 
@@ -61,11 +65,13 @@ class EventTable:
         path: File.
         rows: Place of each event in the file, as in "line 3", and the event.
         skipped: One sentence for each row that cannot be used: file, place and reason.
+        notes: Sentences about what was left out or ignored on purpose, and choices that were made.
     """
 
     path: Path
     rows: tuple[tuple[str, Event], ...]
     skipped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def events(self) -> list[Event]:
@@ -74,7 +80,9 @@ class EventTable:
 
 
 def _text(path: Path) -> str:
-    return tables.sheet_text(path) if path.suffix.lower() == ".xlsx" else EVENTS.text(path)
+    if path.suffix.lower() == ".xlsx":
+        return tables.sheet_text(path)
+    return EVENTS.text(path)
 
 
 def _reader(path: Path, text: str) -> Read | None:
@@ -91,24 +99,37 @@ def is_event_file(path: Path) -> bool:
         return path.suffix.lower() not in (".csv", ".tsv")
 
 
-def read_events(path: str | Path) -> EventTable:
+def read_events(path: str | Path, options: EventOptions | None = None) -> EventTable:
     """Return the events of a file of a known program.
 
+    Args:
+        path: File.
+        options: Rater, tier, video and frame rate, where the file leaves them open.
+
     Raises:
-        DataError: The file cannot be read, or no known program wrote it.
+        DataError: The file cannot be read, no known program wrote it, or several people scored the
+            same recording and none is chosen.
     """
     file = user_path(path, DataError)
     text = _text(file)
     read = _reader(file, text)
     if read is None:
         EVENTS.refuse(file, "the file has no events of a known program")
-    rows, skipped = [], []
+    found, notes = [], list[str]()
     for where, fields in read(file, text):
+        if "note" in fields:
+            notes += filter(None, [fields["note"]])
+        else:
+            found.append((where, fields))
+    resolver = Resolver(file, options or EventOptions())
+    rows, skipped = [], []
+    for where, fields in resolver.chosen(found):
         try:
-            rows.append((where, event_of(fields)))
+            rows.append((where, event_of(resolver.resolved(fields))))
         except ValueError as fault:
             skipped.append(f"{file}, {where}: {fault}")
-    return EventTable(file, tuple(rows), tuple(skipped))
+    said = tuple(f"{file}: {sentence}" for sentence in (*notes, *resolver.notes))
+    return EventTable(file, tuple(rows), tuple(skipped), said)
 
 
 def writer_of(path: Path) -> Write | None:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from fewact.data.cells import number
+from fewact.data.cells import header_line, number
 from fewact.data.columns import Column, Schema, normalised
 from fewact.data.files import find_recording, timeline_or_none
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording, extra_cells, frames_of
@@ -147,9 +147,9 @@ def is_table(path: Path, text: str) -> bool:
 
     Older tabular events have facts of the observation above their header.
     """
-    header = BORIS_COLUMNS.header(text)
-    above = BORIS_COLUMNS.of(header[:1]) == ["observation"] and OLD_HEADER.search(text[:100_000])
-    return BORIS_COLUMNS.fits(header) or bool(above)
+    first = re.split(r"[\t,;]", header_line(text))[0].strip(' "')
+    above = BORIS_COLUMNS.column(first) == "observation" and OLD_HEADER.search(text[:100_000])
+    return BORIS_COLUMNS.fits(BORIS_COLUMNS.header(text)) or bool(above)
 
 
 def read_table(path: Path, text: str) -> Iterator[Row]:

@@ -1,16 +1,19 @@
-"""Events in JSON: fewact, ActivityNet, Create ML and Label Studio."""
+"""Events in JSON: fewact, ActivityNet and Create ML."""
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlparse
+from typing import Any, Final
 
-from fewact.core.errors import OutputError
-from fewact.data.files import find_recording, timeline_or_none
 from fewact.data.tables import SIDES
+from fewact.recordings.formats.account import Account
 from fewact.recordings.formats.event import EVENT_COLUMNS, EVENTS, Event, Row, by_recording
+
+FEWACT_IGNORED: Final = (
+    "classes seconds faults dropped_frames damaged_frames missing_frames frames_out_of_order counts"
+)
+"""Fields of a result of ``fewact watch`` that say nothing about an event."""
 
 
 def is_document(path: Path, text: str) -> bool:
@@ -22,20 +25,20 @@ def is_document(path: Path, text: str) -> bool:
 
 def read_document(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a document; its names say which program wrote it."""
-    content = EVENTS.parse(text, str(path))
+    content, account = EVENTS.parse(text, str(path)), Account(path)
     try:
         match _program(content):
-            case "label studio":
-                yield from _label_studio(path, content)
             case "create ml":
-                yield from _fields(content, "row")
+                yield from _fields(account, content, "row")
             case "activitynet":
-                yield from _activitynet(content)
+                yield from _activitynet(account, content)
             case "fewact":
-                for where, event in _fields(content["events"], "event"):
+                account.check("document", content, "source events", FEWACT_IGNORED)
+                for where, event in _fields(account, content["events"], "event"):
                     yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         EVENTS.refuse(path, "not events of a known program")
+    yield account.note()
 
 
 def _program(content: Any) -> str | None:
@@ -47,29 +50,50 @@ def _program(content: Any) -> str | None:
     first = content[0] if content else {"label": ""}
     if not isinstance(first, dict):
         return None
-    if "data" in first:
-        return "label studio"
     return "create ml" if "label" in EVENT_COLUMNS.of([*first]) else None
 
 
-def _fields(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
+def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
+    """Yield the fields of objects whose names are columns of a table of events."""
     for number, row in enumerate(rows, start=1):
-        fields: dict[str, Any] = {EVENT_COLUMNS.column(name): value for name, value in row.items()}
+        columns = EVENT_COLUMNS.of([*row])
+        twice = [column for column, n in Counter(columns).items() if column and n > 1]
+        unknown = [key for key, column in zip(row, columns, strict=True) if not column]
+        account.check(name, unknown, "box frames", "id")
+        if twice:
+            yield f"{name} {number}", {"fault": f"it has two values of {twice[0]}"}
+            continue
+        fields: dict[str, Any] = {c: v for c, v in zip(columns, row.values(), strict=True) if c}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
+        fields.setdefault("start", None)
         if row.get("frames"):
-            fields["frames"] = tuple(map(int, row["frames"]))
+            try:
+                first, last = map(int, row["frames"])
+            except (TypeError, ValueError, OverflowError):
+                yield f"{name} {number}", {"fault": f"no frames: {str(row['frames'])[:40]}"}
+                continue
+            fields["frames"] = first, last
         yield f"{name} {number}", fields
 
 
-def _activitynet(content: Mapping[str, Any]) -> Iterator[Row]:
+def _activitynet(account: Account, content: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the annotations of the truth, or the results of a detector."""
+    account.check("document", content, "database results", "version external_data taxonomy")
     for video, entry in (content.get("database") or content["results"]).items():
+        if isinstance(entry, Mapping):
+            account.check("video", entry, "annotations duration", "subset url resolution fps frame")
         for number, row in enumerate(
             entry["annotations"] if isinstance(entry, Mapping) else entry, start=1
         ):
-            start, end = row["segment"]
+            account.check("segment", row, "segment label score", "id")
+            where = f'video "{video}", segment {number}'
+            segment = row["segment"]
+            if not isinstance(segment, Sequence) or len(segment) != 2:
+                yield where, {"fault": f"no start and end: {str(segment)[:40]}"}
+                continue
+            start, end = segment
             fields = {"recording": video, "label": row["label"], "start": start, "end": end}
-            yield f'video "{video}", segment {number}', fields | {"confidence": row.get("score")}
+            yield where, fields | {"confidence": row.get("score")}
 
 
 def write_activitynet(events: Sequence[Event], folder: Path) -> str:
@@ -94,71 +118,6 @@ def write_createml(events: Sequence[Event], folder: Path) -> str:
         times = {"start": round(event.start, 3), "end": round(event.end, 3)}
         rows.append({"video": event.recording, "label": str(event.label), **times})
     return _text(rows)
-
-
-def _label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
-    """Yield segments of the timeline, in frames from 1, or of sound, in seconds."""
-    for task in tasks:
-        data = task["data"]
-        urls = [value for name, value in data.items() if name.startswith(("video", "audio"))]
-        recording = _name(urls[0])
-        regions = [r for a in (task.get("annotations") or ()) for r in a.get("result") or ()]
-        for number, region in enumerate(regions, start=1):
-            where, value = f"task {task.get('id', recording)}, region {number}", region["value"]
-            names = value.get("timelinelabels") or value.get("labels") or [""]
-            if len(names) > 1:
-                yield where, {"fault": f"it has several classes: {', '.join(names)}"[:200]}
-                continue
-            spans = value.get("ranges") or ()
-            if not spans:
-                times = {"start": value.get("start"), "end": value.get("end")}
-                yield where, {"recording": recording, "label": names[0], **times}
-                continue
-            info = timeline_or_none(find_recording(path.parent, recording))
-            fps = float(data["fps"]) if data.get("fps") else info.fps if info else 0.0
-            for span in spans:
-                first, last = int(span["start"]) - 1, int(span["end"])
-                if not fps:
-                    yield where, {"fault": f"times are in frames, and {recording} cannot be read"}
-                    continue
-                times = {"start": round(first / fps, 6), "end": round(last / fps, 6)}
-                yield where, {"recording": recording, "label": names[0], **times}
-
-
-def _name(url: str) -> str:
-    """Return the file of a URL; an upload has a prefix that Label Studio gave it."""
-    local = parse_qs(urlparse(url).query).get("d")
-    if local:
-        return local[0]
-    name = unquote(urlparse(url).path)
-    if "/upload/" in name:
-        return re.sub(r"^[0-9a-f]{8}-", "", name.rpartition("/")[2])
-    return name if "://" not in url else name.rpartition("/")[2]
-
-
-def write_label_studio(events: Sequence[Event], folder: Path) -> str:
-    """Return tasks of Label Studio, whose times are frames.
-
-    Raises:
-        OutputError: The frame rate of a recording is not known.
-    """
-    tasks = []
-    for number, (recording, listed) in enumerate(by_recording(events).items(), start=1):
-        info = timeline_or_none(find_recording(folder, recording))
-        if info is None:
-            raise OutputError(
-                "times are in frames, but the recording cannot be read", got=recording
-            )
-        fps = info.fps
-        regions = []
-        for i, event in enumerate(listed):
-            span = {"start": round(event.start * fps) + 1, "end": round(event.end * fps)}
-            value = {"ranges": [span], "timelinelabels": [str(event.label)]}
-            names = {"from_name": "action", "to_name": "video", "type": "timelinelabels"}
-            regions.append({"id": f"r{number}-{i}", **names, "value": value})
-        data = {"video": recording, "fps": fps}
-        tasks.append({"id": number, "data": data, "annotations": [{"result": regions}]})
-    return _text(tasks)
 
 
 def _text(content: Any) -> str:

@@ -1,0 +1,178 @@
+"""What a file of events leaves open: who scored it, its recording, and the rate of its frames."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from fewact.core.errors import DataError, did_you_mean
+from fewact.data.event_options import EventOptions
+from fewact.data.files import (
+    VIDEO_SUFFIXES,
+    entries,
+    find_recording,
+    first_few,
+    stem_and_suffix,
+    timeline_or_none,
+)
+from fewact.recordings.formats.event import Row
+
+VIDEO_RATE: Final = -1.0
+"""Value of a row's ``fps`` if it numbers the frames of the video itself."""
+
+RATE_TOLERANCE: Final = 0.01
+"""Relative difference from which two frame rates are different: 30 and 29.97 are the same."""
+
+
+@dataclass
+class Resolver:
+    """Chooses the rows of a file, and completes their fields.
+
+    A row may name its ``rater`` and ``tier``, and have a ``span`` of frames (first, end) instead of
+    times, with the rate ``fps``: a number, ``VIDEO_RATE``, or None if the file does not say it.
+
+    Args:
+        path: File of events.
+        options: Choices of the caller.
+        notes: Receives a sentence for each choice that was made.
+    """
+
+    path: Path
+    options: EventOptions
+    notes: list[str] = field(default_factory=list)
+
+    def chosen(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows of the chosen rater and tier.
+
+        Raises:
+            DataError: There is no such rater or tier, or several raters and none is chosen.
+        """
+        if self.options.tier is None:
+            rows = [row for row in rows if not row[1].get("gives_times")]
+        rows = self._of(rows, "tier", self.options.tier)
+        raters: dict[str, set[str]] = {}
+        for _, fields in rows:
+            if "fault" not in fields:
+                raters.setdefault(_recording(fields), set()).add(str(fields.get("rater") or ""))
+        several = [names for names in raters.values() if len(names) > 1]
+        if several and self.options.rater is None:
+            raise DataError(
+                "several people scored the same recording",
+                where=str(self.path),
+                got=first_few(sorted(repr(name) for name in set[str]().union(*several))),
+                expected="the events of one person",
+                hint="Choose one: --rater NAME.",
+            )
+        return self._of(rows, "rater", self.options.rater)
+
+    def _of(self, rows: Sequence[Row], name: str, chosen: str | None) -> list[Row]:
+        if chosen is None:
+            return list(rows)
+        kept = [row for row in rows if str(row[1].get(name) or "") == chosen]
+        names = sorted({str(fields.get(name) or "") for _, fields in rows})
+        if not kept:
+            raise DataError(
+                f"there is no such {name}",
+                where=f"{self.path}, --{name}",
+                got=repr(chosen),
+                expected=first_few(map(repr, names)),
+                hint=did_you_mean(chosen, names),
+            )
+        others = [other for other in names if other != chosen]
+        if others:
+            left = len(rows) - len(kept)
+            self.notes.append(f"{name} {chosen}: left out, {left} rows of {first_few(others)}")
+        return kept
+
+    def resolved(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fields of a row with its recording, and its frames as times.
+
+        Raises:
+            ValueError: The times are in frames, and their rate is not known.
+            DataError: The file does not say the rate with which it numbers frames.
+        """
+        if "fault" in fields:
+            return fields
+        complete = {**fields, "recording": self._named(_recording(fields))}
+        if "span" in fields:
+            complete |= self._times(complete)
+        return complete
+
+    def _named(self, recording: str) -> str:
+        """Return the recording of a row; a file that names none has the video beside it."""
+        if self.options.video is not None:
+            return self._given(recording, self.options.video)
+        if recording:
+            return recording
+        if not hasattr(self, "_beside"):
+            self._beside = self._video_beside()
+        return self._beside
+
+    def _given(self, recording: str, video: Path) -> str:
+        first = self.__dict__.setdefault("_replaced", recording)
+        if first != recording:
+            raise DataError(
+                "--video names one recording",
+                where=str(self.path),
+                got=first_few(sorted({first, recording})),
+                expected="a file with the events of one recording",
+            )
+        try:
+            return video.resolve().relative_to(self.path.parent.resolve()).as_posix()
+        except ValueError:
+            return str(video.resolve())
+
+    def _video_beside(self) -> str:
+        stem = self.path.name.split(".")[0]
+        folder = self.path.parent
+        videos = [
+            entry.name
+            for entry in (entries(folder) if folder.is_dir() else ())
+            if entry.suffix.lower() in VIDEO_SUFFIXES
+            and stem_and_suffix(entry.name)[0] in (stem, self.path.stem)
+        ]
+        if len(videos) > 1:
+            self.notes.append(f"{first_few(videos)} have its name: {videos[0]} is taken (--video)")
+        elif videos:
+            self.notes.append(f"it names no video: {videos[0]} beside it is taken (--video)")
+        return videos[0] if videos else ""
+
+    def _times(self, fields: Mapping[str, Any]) -> dict[str, float]:
+        """Return start and end, in seconds, of a span of frames."""
+        first, end = fields["span"]
+        recording = fields["recording"]
+        timeline = timeline_or_none(find_recording(self.path.parent, recording))
+        stated = fields.get("fps") or self.options.fps
+        if self.options.fps and fields.get("fps") not in (None, VIDEO_RATE, self.options.fps):
+            self._say(f"frames are read at {self.options.fps:g} per second, not {stated:g} (--fps)")
+        rate = self.options.fps or stated
+        if rate is None:
+            own = f" The video has {timeline.fps:g}." if timeline else ""
+            raise DataError(
+                "its times are frames, and it does not say their rate",
+                where=str(self.path),
+                expected="the rate with which they were labelled, which may not be the video's",
+                hint=f"Pass it: --fps RATE.{own} Label Studio's own are 24 or 25, unless its setup "
+                "has a frameRate.",
+            )
+        if rate == VIDEO_RATE:
+            if timeline is None:
+                raise ValueError(f"times are in frames, and {recording or 'its video'} is not here")
+            if end > len(timeline.times):
+                raise ValueError(f"frame {end} is after the end: {len(timeline.times)} frames")
+            times = [*timeline.times, timeline.end]
+            return {"start": round(float(times[first]), 6), "end": round(float(times[end]), 6)}
+        if timeline is not None and abs(rate / timeline.fps - 1) > RATE_TOLERANCE:
+            self._say(
+                f"frames were numbered at {rate:g} per second; {recording} has {timeline.fps:g}"
+            )
+        return {"start": round(first / rate, 6), "end": round(end / rate, 6)}
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+
+def _recording(fields: Mapping[str, Any]) -> str:
+    value = fields.get("recording")
+    return "" if value is None else str(value).strip()
