@@ -119,17 +119,21 @@ def resolve(name: str, card: "Card | None" = None, options: Mapping[str, Any] | 
 
     Args:
         name: One of ``names()``, or ``auto``. ``auto`` and ``fusion`` are ``fusion_joints`` for
-            joints, and ``fusion_vectors`` for a backbone without the maps that ``fusion`` compares.
-        card: Card of the backbone; None for one with maps.
-        options: Options that are set; ``joints`` names the layout of joints too.
+            joints alone, and ``fusion_vectors`` for a backbone without the maps that ``fusion``
+            compares.
+        card: Card of the backbone; None for one with maps, or if only ``joints`` is known.
+        options: Options that are set; ``joints`` names the layout of joints, alone or beside maps.
     """
     if name not in ("auto", AUTO):
         return name
-    if (options or {}).get("joints") or (card is not None and card.joints):
+    joints = (options or {}).get("joints")
+    if card is None:
+        return "fusion_joints" if joints and name == "auto" else AUTO
+    if card.joints:
         return "fusion_joints"
-    if card is not None and not (card.has("middle") and card.has("maps")):
-        return "fusion_vectors"
-    return AUTO
+    if card.has("middle") and card.has("maps"):
+        return AUTO
+    return "fusion_joints" if joints else "fusion_vectors"
 
 
 def fitting(
