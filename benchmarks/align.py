@@ -24,7 +24,7 @@ from benchmarks.shared import cores
 from fewact.align import simplex
 from fewact.align.simplex import Problems
 from fewact.align.transport import engine
-from fewact.classifier.probabilities import unit
+from fewact.methods.common.temporal import normalised
 
 Solve = Callable[[Problems], object]
 
@@ -47,7 +47,7 @@ def problems(count: int, n: int, m: int, seed: int) -> Problems:
 def transport(x: NDArray[np.float64], y: NDArray[np.float64]) -> Problems:
     """Return the transport problems of A²M²-Net between nodes x (… n d) and y (… m d), ≥ 0."""
     n = x.shape[-2]
-    cost = 1 - unit(x) @ unit(y).mT  # (… n m)
+    cost = 1 - normalised(x) @ normalised(y).mT  # (… n m)
     a = (x @ y.mean(-2)[..., None]).squeeze(-1) + 1e-3
     b = (y @ x.mean(-2)[..., None]).squeeze(-1) + 1e-3
     return Problems(cost, n * a / a.sum(-1, keepdims=True), n * b / b.sum(-1, keepdims=True))

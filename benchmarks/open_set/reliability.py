@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from benchmarks.open_set.draws import Draw, draw
 from benchmarks.open_set.promises import fit_draw, mean_and_interval
 from benchmarks.open_set.tables import ClipSet
+from fewact.classifier.calibration import softmax
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.probabilities import softmax
 
 WAYS, BINS, LEAST_NEW = 5, 10, 20
 

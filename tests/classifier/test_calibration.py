@@ -16,8 +16,8 @@ from fewact.classifier.calibration import (
     fit_temperature,
     folds_of,
     hold_out,
+    softmax,
 )
-from fewact.classifier.probabilities import softmax
 
 METHOD = methods.create("protonet", distance="squared_euclidean")
 

@@ -20,13 +20,15 @@ from fewact.classifier.calibration import (
     TEXT_WEIGHTS,
     expected_temperature,
     hold_out,
+    softmax,
 )
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
+from fewact.classifier.class_names import ClassNames
 from fewact.classifier.file import read_header
-from fewact.classifier.probabilities import softmax, unit
+from fewact.classifier.pipeline import IMAGE_EMBEDDING
 from fewact.core.errors import ModelError, OptionError, WeightsError
 from fewact.data import Clip, list_clips
 from fewact.features.request import FeatureRequest, View
+from fewact.methods.common.temporal import normalised
 from fewact.networks import Backbone
 from fewact.networks.card import TextFacts
 from fewact.video import Segments
@@ -220,7 +222,7 @@ def test_probabilities_are_the_weighted_product(
     for path in queries.values():
         features = clip.features(frames_of(path, clip), ("vectors",))["vectors"].mean(0)
         text = np.concatenate([encoder.encode([f"a photo of {name}"]) for name in plain.classes_])
-        p_named = softmax(100 * (unit(text) @ unit(features)))
+        p_named = softmax(100 * (normalised(text) @ normalised(features)))
         p_visual = np.array(list(plain.predict(path).probabilities.values()))
         both = p_named**share * p_visual ** (1 - share)
         got = list(classifier.predict(path).probabilities.values())

@@ -9,7 +9,7 @@ import pytest
 
 from fewact import FewShotClassifier, methods, networks
 from fewact.classifier import Skipped
-from fewact.classifier.probabilities import softmax
+from fewact.classifier.calibration import softmax
 from fewact.core.errors import DataError, ModelError, ShapeError, VideoError
 from fewact.data import Clip, FeatureClip, labelled_features, read_features
 from fewact.data.clips import LARGEST_FEATURE

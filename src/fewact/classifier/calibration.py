@@ -3,25 +3,65 @@
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
 from fewact.classifier.examples import Nodes, check_finite_scores
-from fewact.classifier.probabilities import log_softmax, logsumexp, softmax
+from fewact.classifier.pipeline import IMAGE_EMBEDDING
 from fewact.core.errors import OptionError
 from fewact.methods.base import Labels, Method, rows
 from fewact.methods.common.known import Scores
+
+if TYPE_CHECKING:
+    from fewact.classifier.class_names import ClassNames
 
 MAX_HELD_OUT = 40
 """Number of held-out clips at which no more are added: they would cost more than they improve."""
 
 FLOATS_AT_ONCE, CLIPS_AT_ONCE = 2**24, 64
 """Numbers of nodes that are copied at a time, and clips of a fold that are scored at a time."""
+
+
+def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return the logarithms of ``softmax`` (… n).
+
+    >>> log_softmax(np.array([0.0, -np.inf]))
+    array([  0., -inf])
+    """
+    return np.asarray(logits - logsumexp(logits)[..., None])
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return probabilities (… n) of sum 1 in proportion to exp(logits).
+
+    >>> softmax(np.array([1.0, 1.0]))
+    array([0.5, 0.5])
+    """
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(raised / raised.sum(-1, keepdims=True))
+
+
+def logsumexp(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return log Σ exp(logits): (… n) → (…)."""
+    largest = logits.max(-1, keepdims=True)
+    return np.asarray(np.log(np.exp(logits - largest).sum(-1)) + largest[..., 0])
+
+
+def combine(
+    text: NDArray[np.float64], visual: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """Return log(p_text^weight · p_visual^(1−weight)), up to a constant.
+
+    After CLIP-FSAR and A²M²-Net. ``text`` and ``visual`` are logits (… n), those of the method
+    divided by the temperature.
+    """
+    combined: NDArray[np.float64]
+    combined = weight * log_softmax(text) + (1 - weight) * log_softmax(visual)
+    return combined
 
 
 def folds_of(
@@ -240,7 +280,7 @@ def hold_out(
     labels: Labels,
     n: int,
     groups: Sequence[str | None],
-    class_names: ClassNames | None = None,
+    class_names: "ClassNames | None" = None,
     *,
     most: int = MAX_HELD_OUT,
     titles: Sequence[str] = (),

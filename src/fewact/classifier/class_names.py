@@ -5,29 +5,20 @@ The text encoder is the lab's: it is loaded where a model uses class names.
 
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact import networks
-from fewact.classifier.probabilities import log_softmax, unit
+from fewact.classifier.pipeline import TextMode
 from fewact.core.errors import ModelError, OptionError, UserError, WeightsError, warn
 from fewact.core.extras import import_lab
 from fewact.core.machine import cache_folder
 from fewact.features.precomputed import Precomputed
-from fewact.features.request import FeatureRequest, View
+from fewact.methods.common.temporal import normalised
 from fewact.networks import Backbone
 from fewact.networks.card import TextFacts
-
-TextMode = Literal["auto", "off", "on"]
-"""Whether class names are used: if they improve held-out accuracy, never, or always."""
-
-IMAGE_REQUEST: Final = FeatureRequest("vectors", View(8))
-"""Features whose mean vector is compared with the class names."""
-
-IMAGE_EMBEDDING: Final = "image_embedding"
-"""Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
 TEXT_TEMPERATURE: Final = 0.01
 """Temperature of the cosine similarities, as CLIP learned it."""
@@ -44,7 +35,7 @@ class ClassNames:
 
     def logits(self, mean: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return logits (q n) of clips with these mean vectors (q d)."""
-        cosine = unit(mean) @ unit(self.text).T
+        cosine = normalised(mean) @ normalised(self.text).T
         return np.asarray(cosine * (1 / TEXT_TEMPERATURE), np.float64)
 
     def changed(self, classes: tuple[str, ...], backbone: Backbone | Precomputed) -> "ClassNames":
@@ -61,19 +52,6 @@ class ClassNames:
                 )
             rows |= dict(zip(new, added.text, strict=True))
         return replace(self, classes=classes, text=np.stack([rows[name] for name in classes]))
-
-
-def combine(
-    text: NDArray[np.float64], visual: NDArray[np.float64], weight: float
-) -> NDArray[np.float64]:
-    """Return log(p_text^weight · p_visual^(1−weight)), up to a constant.
-
-    After CLIP-FSAR and A²M²-Net. ``text`` and ``visual`` are logits (… n), those of the method
-    divided by the temperature.
-    """
-    combined: NDArray[np.float64]
-    combined = weight * log_softmax(text) + (1 - weight) * log_softmax(visual)
-    return combined
 
 
 def text_encoder(backbone: Backbone | Precomputed, mode: TextMode) -> Any:

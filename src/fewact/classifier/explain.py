@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewact.classifier.class_names import IMAGE_EMBEDDING, combine
+from fewact.classifier.calibration import combine
 from fewact.classifier.encoding import explaining_features
 from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
@@ -24,7 +24,7 @@ from fewact.classifier.fitted import Fitted, batch_of, parts_of_pairs, rows_of, 
 from fewact.classifier.inputs import ClipLike, as_clip
 from fewact.classifier.names import Example
 from fewact.classifier.pictures import strip
-from fewact.classifier.pipeline import name_of
+from fewact.classifier.pipeline import IMAGE_EMBEDDING, name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError

@@ -16,9 +16,9 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier import edit, file
+import fewact.classifier.edit as edit
+import fewact.classifier.file as file
 from fewact.classifier.calibration import check_set_rate
-from fewact.classifier.class_names import TextMode
 from fewact.classifier.fit import Progress, fit
 from fewact.classifier.fitted import Fitted, checked_fit, fit_examples
 from fewact.classifier.inputs import (
@@ -30,7 +30,7 @@ from fewact.classifier.inputs import (
     query_clips,
 )
 from fewact.classifier.names import NONE, ClipId, ClipLabels, Label, as_integer, text_source
-from fewact.classifier.pipeline import AnyMethod, Choice, Pipeline
+from fewact.classifier.pipeline import AnyMethod, Choice, Pipeline, TextMode
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.saved import DeferredBackbone

@@ -11,18 +11,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewact.classifier.calibration import Calibration
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames
 from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
 from fewact.classifier.pictures import thumbnail
+from fewact.classifier.pipeline import IMAGE_EMBEDDING
 from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.arrays import (
@@ -51,6 +51,9 @@ from fewact.features.precomputed import Precomputed
 from fewact.methods.base import Method
 from fewact.networks.card import TextFacts
 from fewact.video.source import TrimMode
+
+if TYPE_CHECKING:
+    from fewact.classifier.class_names import ClassNames
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -173,7 +176,7 @@ class SavedModel:
     header: ModelHeader
     examples: Examples
     method: Method
-    class_names: ClassNames | None
+    class_names: "ClassNames | None"
     support: Tensors
 
 
@@ -408,9 +411,11 @@ def _check_numbers(tensors: Mapping[str, NDArray[Any]], where: str) -> None:
 
 def _class_names(
     header: ModelHeader, examples: Examples, tensors: Mapping[str, NDArray[Any]], where: str
-) -> ClassNames | None:
+) -> "ClassNames | None":
     if header.class_names is None:
         return None
+    from fewact.classifier.class_names import ClassNames
+
     text, mean = tensors.get(CLASS_NAMES), examples.nodes.get(IMAGE_EMBEDDING)
     if text is None or mean is None or text.shape != (len(examples.classes), mean.shape[-1]):
         MODEL_FILE.refuse(where, "the class names do not match those of the header")

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 
-from fewact.classifier.class_names import TextMode, find_class_names
 from fewact.classifier.encoding import EncodedClip, encode
 from fewact.classifier.examples import Examples, Nodes, join, rounded
 from fewact.classifier.fitted import Fitted, fit_examples
 from fewact.classifier.inputs import TrainingClip
 from fewact.classifier.names import Example
 from fewact.classifier.pictures import thumbnail
-from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.pipeline import Pipeline, TextMode
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.search import encode_actions
 from fewact.core.errors import DataError, SkippedWarning, VideoError, warn
@@ -61,6 +60,8 @@ def fit(
         )
     pipeline = pipeline_for(clips[0].clip)
     # Before clips are read, which takes longer.
+    from fewact.classifier.class_names import find_class_names  # for a prediction, it is not loaded
+
     class_names = find_class_names(pipeline.backbone, text, tuple(sorted(map(str, classes))))
     pipeline = replace(pipeline, image_embedding=class_names is not None)
     examples, skipped = encode_examples(clips, pipeline, progress, timing)

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.calibration import Calibration, hold_out
-from fewact.classifier.class_names import IMAGE_EMBEDDING, ClassNames, combine
+from fewact.classifier.calibration import Calibration, combine, hold_out
 from fewact.classifier.examples import (
     TEACH_AGAIN,
     Examples,
@@ -28,7 +27,7 @@ from fewact.classifier.names import (
     existing_class,
     label_array,
 )
-from fewact.classifier.pipeline import AnyBackbone, Pipeline
+from fewact.classifier.pipeline import IMAGE_EMBEDDING, AnyBackbone, Pipeline
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.same_recording import are_sought, groups_of
 from fewact.classifier.unknown import (
@@ -51,6 +50,9 @@ from fewact.methods.protocols import (
     score_and_pairs,
 )
 from fewact.video.source import TrimMode, check_trim
+
+if TYPE_CHECKING:
+    from fewact.classifier.class_names import ClassNames
 
 MAX_SCORED, MAX_REFERENCES = 100, 40
 """Number of training clips that are held out for the decision between known and unknown, and of
@@ -110,7 +112,7 @@ class Fitted:
     pipeline: Pipeline
     everything: Examples
     calibration: Calibration
-    class_names: ClassNames | None
+    class_names: "ClassNames | None"
     by_class: Any
     by_clip: EachAClass
     by_none: EachAClass | None
@@ -223,7 +225,7 @@ def fit_examples(
     pipeline: Pipeline,
     everything: Examples,
     *,
-    class_names: ClassNames | None = None,
+    class_names: "ClassNames | None" = None,
     before: Before | None = None,
     integers: bool = False,
     skipped: Sequence[Skipped] = (),
@@ -260,7 +262,7 @@ def _enough(none: Examples | None) -> Examples | None:
 def _fit(
     pipeline: Pipeline,
     everything: Examples,
-    class_names: ClassNames | None,
+    class_names: "ClassNames | None",
     before: Before | None,
 ) -> tuple[Calibration, Any, EachAClass, EachAClass | None, OpenSet]:
     """Return the fields of ``Fitted`` from its calibration to its open set, without the names."""

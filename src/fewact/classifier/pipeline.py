@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from fewact import methods, networks
-from fewact.classifier.class_names import IMAGE_EMBEDDING, IMAGE_REQUEST
 from fewact.classifier.examples import Nodes, as_float32
 from fewact.core.errors import OptionError
 from fewact.data.clips import AnyClip, FeatureClip
 from fewact.features.precomputed import Precomputed
-from fewact.features.request import Features, Request
+from fewact.features.request import FeatureRequest, Features, Request, View
 from fewact.methods.base import Method
 from fewact.methods.protocols import LabMethod, unwrapped
 from fewact.networks import Backbone
@@ -25,6 +24,16 @@ AnyBackbone: TypeAlias = Backbone | Precomputed
 
 AnyMethod: TypeAlias = Method | LabMethod
 """Method over arrays, or one of the lab."""
+
+
+TextMode = Literal["auto", "off", "on"]
+"""Whether class names are used: if they improve held-out accuracy, never, or always."""
+
+IMAGE_REQUEST: Final = FeatureRequest("vectors", View(8))
+"""Features whose mean vector is compared with the class names."""
+
+IMAGE_EMBEDDING: Final = "image_embedding"
+"""Name of the node that is compared with the class names: the mean vector (d) of a clip."""
 
 
 @dataclass(frozen=True)

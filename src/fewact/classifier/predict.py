@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 
-from fewact.classifier.calibration import check_set_rate
+from fewact.classifier.calibration import check_set_rate, softmax
 from fewact.classifier.encoding import EncodedClip
 from fewact.classifier.examples import check_finite_scores, check_shapes
 from fewact.classifier.fitted import Fitted, score
 from fewact.classifier.names import NONE
 from fewact.classifier.prediction import Prediction, Skipped
-from fewact.classifier.probabilities import softmax
 from fewact.classifier.search import encode_actions
 from fewact.classifier.unknown import OpenSetDecision
 from fewact.core.errors import VideoError, warn

@@ -23,12 +23,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fewact.classifier.calibration import hold_out
+from fewact.classifier.calibration import hold_out, log_softmax, softmax
 from fewact.classifier.examples import Examples, Nodes, spread_over_classes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, similarities_by_part
 from fewact.classifier.names import Example
-from fewact.classifier.probabilities import log_softmax, softmax
 from fewact.classifier.same_recording import groups_of
 from fewact.data.files import first_few
 from fewact.methods.base import Labels, one_hot

@@ -6,7 +6,6 @@ command imports this module.
 
 import atexit
 import gc
-import importlib
 import io
 import os
 import sys
@@ -15,7 +14,6 @@ import warnings
 from collections import UserDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -24,9 +22,9 @@ from typer.core import TyperGroup
 from fewact.cli.command import Command
 from fewact.cli.run import FAULT, SKIPPED, USER_FAULT, flush_output, guarded, say
 from fewact.core.errors import SkippedWarning
-from fewact.core.extras import import_lab, is_lab
 from fewact.core.machine import share_freed_memory
 from fewact.core.paths import home_expanded
+from fewact.core.registry import imported
 from fewact.core.version import __version__
 
 COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
@@ -198,10 +196,7 @@ class LazyCommands(UserDict[str, Any]):
 
 def _build(name: str, target: str) -> Any:
     """Return the command of a function, or the group of a Typer application."""
-    module, _, attribute = target.partition(":")
-    module = f"fewact.{module}"
-    load = partial(import_lab, name) if is_lab(module) else importlib.import_module
-    implementation = getattr(load(module), attribute)
+    implementation = imported(name, f"fewact.{target}")
     if not isinstance(implementation, typer.Typer):
         application = typer.Typer(rich_markup_mode=None, add_completion=False)
         application.command(name, cls=Command)(implementation)

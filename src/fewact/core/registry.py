@@ -7,16 +7,32 @@ listing names imports nothing. Other packages add entries by an entry point of t
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from fewact.core.errors import ExtensionError, UnknownNameError, did_you_mean
-from fewact.core.extras import import_lab, is_lab
+from fewact.core.extras import LAB_PACKAGE, import_lab
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
+
+
+def imported(name: str, target: str) -> Any:
+    """Return the attribute of a module of fewact.
+
+    Args:
+        name: Method, network or command that needs it, as in "trx".
+        target: "module:attribute".
+
+    Raises:
+        ExtraError: It is part of the lab, and packages of the lab are not installed.
+    """
+    module, _, attribute = target.partition(":")
+    is_lab = module.startswith(f"{LAB_PACKAGE}.")
+    loaded = import_lab(name, module) if is_lab else importlib.import_module(module)
+    return getattr(loaded, attribute)
 
 
 class Registry(Generic[T]):
@@ -88,9 +104,7 @@ class Registry(Generic[T]):
             )
         entry = self._entries[name]
         if isinstance(entry, str):
-            module, _, attribute = entry.partition(":")
-            load = partial(import_lab, name) if is_lab(module) else importlib.import_module
-            entry = cast(T, getattr(load(module), attribute))
+            entry = cast(T, imported(name, entry))
             self._entries[name] = entry
         return entry
 

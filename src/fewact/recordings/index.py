@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.probabilities import unit
 from fewact.classifier.windows import FASTEST
 from fewact.core.errors import ModelError, StoreError, UserError, warn
 from fewact.core.version import __version__
@@ -33,6 +32,7 @@ from fewact.features.store import Store
 from fewact.features.store.shard import Shape
 from fewact.features.store.store import KnownVideo, KnownVideos, stamp
 from fewact.methods.common.reduction import parts
+from fewact.methods.common.temporal import normalised
 from fewact.methods.fusion import MIDDLE_GRID, compares_maps
 from fewact.methods.fusion.crop import averaged
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, WEIGHTS_SHA256, raw_vectors
@@ -94,7 +94,7 @@ def vectors_of(features: Features) -> SmallRows:
     motion = raw_vectors(images) if images.any() else np.zeros((FRAMES, LENGTH), np.float32)
     vectors = {
         "appearance": unit_frames(moving),
-        "layout": unit(cells.reshape(len(cells), -1)),
+        "layout": normalised(cells.reshape(len(cells), -1)),
         "motion": motion,
     }
     return {

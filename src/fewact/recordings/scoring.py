@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fewact.classifier.calibration import softmax
 from fewact.classifier.examples import Nodes
 from fewact.classifier.fitted import Fitted, score
-from fewact.classifier.probabilities import softmax
 from fewact.core.workers import on_one_core
 from fewact.features.extract import Timing
 from fewact.features.request import Features

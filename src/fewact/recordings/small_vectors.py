@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.classifier.probabilities import unit
 from fewact.core.errors import ModelError
 from fewact.features.request import DifferenceImageRequest, View
 from fewact.methods.base import Method, Nodes
 from fewact.methods.common.reduction import orthogonal_projection
+from fewact.methods.common.temporal import normalised
 from fewact.methods.fusion import Fusion
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH
 from fewact.methods.fusion.terms import AppearanceTerm, LearnedMotionTerm, MotionTerm
@@ -245,7 +245,7 @@ def motion_at(rows: Array, starts: Array, lengths: Array | float) -> Array:
     """Return the vectors of learned motion of windows (w t d), of length 1."""
     at = starts[:, None] + np.reshape(lengths, (-1, 1)) * POSITIONS["motion"]
     motion = rows[(at * INDEX_TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]
-    return unit(motion - motion.mean(1, keepdims=True))
+    return normalised(motion - motion.mean(1, keepdims=True))
 
 
 def aligned_similarities(windows: Array, examples: Array) -> Array:

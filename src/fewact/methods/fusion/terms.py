@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact import align
+from fewact.align import otam
 from fewact.core.workers import side_by_side
 from fewact.features.moving import motion_weights, moving_vectors
 from fewact.features.request import (
@@ -126,13 +126,13 @@ class AlignedFrames(ABC):
     def similarity(self, first: Values, second: Values) -> Values:
         """Return minus the cost of the alignment per frame: (b q t d), (b s t d) → (b q s)."""
         cost = _cosine_cost(self.vectors(first), self.vectors(second))
-        value = align.otam(cost, self.smoothing, plan=False).value  # (b q s)
+        value = otam(cost, self.smoothing, plan=False).value  # (b q s)
         return -value / sum(cost.shape[-2:])
 
     def plan(self, first: Values, second: Values) -> Values:
         """Return how the frames of two videos are aligned: (t d), (t d) → (t t)."""
         cost = _cosine_cost(*(self.vectors(x)[None, None] for x in (first, second)))
-        path: Values | None = align.otam(cost[0, 0, 0], self.smoothing).plan
+        path: Values | None = otam(cost[0, 0, 0], self.smoothing).plan
         if path is None:
             raise TypeError("otam returned no plan")
         return path
