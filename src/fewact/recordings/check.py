@@ -192,7 +192,9 @@ class ScoredWindows:
         ):
             start, end = self.plan.span(checked)
             first, last = max(event.start, shown), min(event.end, shown + end - start)
-            if first >= last:
+            if first >= last and not (
+                event.is_point and first == event.start < shown + end - start
+            ):
                 continue
             within.add(number)
             if is_none(str(event.label)):

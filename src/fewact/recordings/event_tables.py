@@ -19,6 +19,9 @@ from fewact.recordings.formats import (
 )
 from fewact.video.samplers import Timeline
 
+END_ROUNDING = 1.0
+"""Seconds by which an event may begin after the last frame: clocks and durations are rounded."""
+
 
 def read_table(path: Path, options: EventOptions | None = None) -> EventTable:
     """Return the events of a file; say which rows are skipped, and what was left out."""
@@ -47,6 +50,15 @@ def recording_duration(
     """
     timeline = _timeline([table], events)
     if timeline is not None:
+        later = [event for event in events if event.start > timeline.end + END_ROUNDING]
+        if later:
+            raise DataError(
+                "events begin after the end of the recording",
+                where=f"{table.path}: {name}",
+                got=f"{len(later)} of {len(events)}, the last at {later[-1].start:g} s",
+                expected=f"times up to {timeline.end:g} s",
+                hint="Is it another video, or another frame rate (--fps)?",
+            )
         return timeline, timeline.end
     last = max(event.end for event in events)
     if math.isinf(last):

@@ -178,11 +178,17 @@ def frame_header(classes: Sequence[str]) -> str:
 def frame_lines(
     recording: str, events: Sequence[Event], timeline: Timeline, classes: Sequence[str]
 ) -> str:
-    """Return a row for each frame: 1 where the middle of the frame is in an event of the class."""
+    """Return a row for each frame: 1 where the middle of the frame is in an event of the class.
+
+    A point event is in the frame that is shown at its time.
+    """
     middles = (timeline.times + np.append(timeline.times[1:], timeline.end)) / 2
     shown = np.zeros((timeline.n, len(classes)), np.int64)
     for event in events:
         first, last = np.searchsorted(middles, (event.start, event.end))
+        if event.is_point:
+            last = np.searchsorted(timeline.times, event.start, side="right")
+            first = max(last - 1, 0)
         shown[first:last, classes.index(str(event.label))] = 1
     rows = zip(timeline.times.tolist(), shown.tolist(), strict=True)
     return "".join(

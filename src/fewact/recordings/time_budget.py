@@ -1,5 +1,6 @@
 """Time budgets: how often and how long each class was performed in each recording."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,9 +20,11 @@ class Budget:
         label: Class.
         start: Start of the part, in seconds.
         end: End of the part, in seconds.
-        count: Number of performances that begin in it.
+        count: Number of performances that begin in it, point events too. One at the end of the
+            recording, or just after it, is of the last part.
         total: Seconds in which the class is performed; events at the same time count once.
-        mean: Mean duration of the events that begin in it, in seconds; None if there are none.
+        mean: Mean duration of the events that begin in it and are no point events, in seconds;
+            None if there are none.
         latency: Seconds from the start of the part to the first event that begins in it; None if
             there is none.
         subject: Individual; empty if all count together.
@@ -79,8 +82,12 @@ def budgets(
     for start, end in pairwise((*edges, duration)):
         for label in classes:
             listed = [event for event in events if str(event.label) == label]
-            begun = [event for event in listed if start <= event.start < end]
-            lengths = [min(event.end, duration) - event.start for event in begun]
+            begun = [
+                event
+                for event in listed
+                if start <= event.start < (end if end < duration else math.inf)
+            ]
+            lengths = [max(0.0, min(e.end, duration) - e.start) for e in begun if not e.is_point]
             yield Budget(
                 recording,
                 label,

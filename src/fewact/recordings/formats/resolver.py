@@ -29,7 +29,8 @@ class Resolver:
     """Chooses the rows of a file, and completes their fields.
 
     A row may name its ``rater`` and ``tier``, and have a ``span`` of frames (first, end) instead of
-    times, with the rate ``fps``: a number, ``VIDEO_RATE``, or None if the file does not say it.
+    times, with the rate ``fps``: a number, ``VIDEO_RATE``, or None if the file does not say it. A
+    function ``by_rate`` returns the times of a row with timecodes, by the rate of their frames.
 
     Args:
         path: File of events.
@@ -70,6 +71,9 @@ class Resolver:
             return list(rows)
         kept = [row for row in rows if str(row[1].get(name) or "") == chosen]
         names = sorted({str(fields.get(name) or "") for _, fields in rows})
+        if names == [""]:
+            self.notes.append(f"it names no {name}: --{name} chooses nothing")
+            return list(rows)
         if not kept:
             raise DataError(
                 f"there is no such {name}",
@@ -96,6 +100,8 @@ class Resolver:
         complete = {**fields, "recording": self._named(_recording(fields))}
         if "span" in fields:
             complete |= self._times(complete)
+        if "by_rate" in fields:
+            complete |= fields["by_rate"](self._rate(complete["recording"]))
         return complete
 
     def _named(self, recording: str) -> str:
@@ -167,6 +173,13 @@ class Resolver:
                 f"frames were numbered at {rate:g} per second; {recording} has {timeline.fps:g}"
             )
         return {"start": round(first / rate, 6), "end": round(end / rate, 6)}
+
+    def _rate(self, recording: str) -> float:
+        """Return the rate of timecodes: the caller's, or the video's; 0 if it is not known."""
+        if self.options.fps:
+            return self.options.fps
+        timeline = timeline_or_none(find_recording(self.path.parent, recording))
+        return timeline.fps if timeline else 0.0
 
     def _say(self, sentence: str) -> None:
         if sentence not in self.notes:
