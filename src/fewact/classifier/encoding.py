@@ -13,6 +13,7 @@ from fewact.classifier.pipeline import Pipeline
 from fewact.core.errors import DataError, VideoError
 from fewact.core.workers import thread_count
 from fewact.data.clips import AnyClip, FeatureClip, VideoClip
+from fewact.data.joints import JointTrack
 from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import CameraRequest, Features, Request
@@ -53,6 +54,8 @@ class EncodedClip(NamedTuple):
         kept: Frames of a long clip at the backbone's input size, to search it.
         compared: Frames of all of the clip at that size, to count what moves.
         static: Whether the camera was found to be static.
+        joints: Joints of the clip, with times from its start, where the method compares joints;
+            None if it has none.
     """
 
     clip: AnyClip
@@ -66,6 +69,7 @@ class EncodedClip(NamedTuple):
     kept: KeptFrames | None = None
     compared: KeptFrames | None = None
     static: bool = False
+    joints: JointTrack | None = None
 
     @property
     def source(self) -> VideoClip | None:
@@ -183,7 +187,9 @@ def _of_videos(
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
     requests = encoder.pipeline.requests
-    extracted = extract(clips, backbone, requests, source=as_read, timing=timing)
+    extracted = extract(
+        clips, backbone, requests, source=as_read, timing=timing, pose=encoder.pipeline.pose
+    )
     # The features are not kept for clips whose nodes wait for those of others.
     read = (((replace(c, features=None), is_static(c.features)), c.result) for c in extracted)
     for (clip, static), nodes in _nodes(encoder, read):
@@ -212,6 +218,7 @@ def _encoded(read: Extracted[VideoClip], nodes: Nodes | VideoError, *, static: b
         reading.kept,
         reading.compared,
         static,
+        read.joints,
     )
 
 

@@ -19,6 +19,9 @@ from fewact.methods.protocols import LabMethod, unwrapped
 from fewact.networks import Backbone
 from fewact.video.source import TrimMode
 
+if TYPE_CHECKING:
+    from fewact.poses.base import PoseEstimator
+
 AnyBackbone: TypeAlias = Backbone | Precomputed
 """Network for videos, or the size of precomputed features."""
 
@@ -46,6 +49,8 @@ class Pipeline:
         trim: Whether still ends of videos are left out.
         image_embedding: Whether class names are used: the nodes have the mean vector of a clip.
         choice: What a user chose, if it was built from that.
+        pose: Estimates the joints of clips that have none beside their frames; None to leave them
+            without.
     """
 
     backbone: AnyBackbone
@@ -53,6 +58,12 @@ class Pipeline:
     trim: TrimMode = "auto"
     image_embedding: bool = False
     choice: "Choice | None" = None
+    pose: "PoseEstimator | None" = None
+
+    @property
+    def joints(self) -> str:
+        """Layout of the joints that are compared beside the picture; empty if none are."""
+        return next((r.layout for r in self.requests if isinstance(r, JointRequest)), "")
 
     @property
     def precomputed(self) -> bool:

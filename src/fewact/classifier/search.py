@@ -27,6 +27,7 @@ from fewact.classifier.windows import (
 )
 from fewact.core.errors import VideoError
 from fewact.data.clips import AnyClip
+from fewact.data.joints import JointTrack
 from fewact.features.extract import Timing
 from fewact.networks import Backbone
 from fewact.video import EveryNth, collect_warnings
@@ -98,7 +99,14 @@ def find_action(
     used = encoded.active or Span(0.0, duration)
     lengths = window_lengths(fitted.examples.durations)
     windows = encode_windows(
-        source, fitted.pipeline, lengths, used, timing, kept=kept, static=encoded.static
+        source,
+        fitted.pipeline,
+        lengths,
+        used,
+        timing,
+        kept=kept,
+        static=encoded.static,
+        joints=encoded.joints,
     )
     if not windows:
         return encoded
@@ -138,13 +146,14 @@ def encode_windows(
     *,
     kept: KeptFrames | None = None,
     static: bool = False,
+    joints: JointTrack | None = None,
 ) -> list[tuple[Span, Nodes]]:
     """Return the windows of the used part of a clip, each with its nodes (1 …).
 
     There are none if the clip is a recording, too long to be kept in memory, or if windows are
     shorter than ``FEWEST_FRAMES``. ``lengths`` are in seconds, ascending. ``kept`` are the frames
     of the clip at the backbone's input size, None to read them. The motion of a camera that is
-    known to be ``static`` is not estimated in each window.
+    known to be ``static`` is not estimated in each window. ``joints`` are those of the clip.
     """
     backbone, rate = pipeline.backbone, _rate(pipeline, lengths)
     if rate is None or not isinstance(backbone, Backbone):
@@ -155,7 +164,7 @@ def encode_windows(
         return []
     from fewact.features.ring import FeatureRing  # no short clip needs it
 
-    ring = FeatureRing(backbone, pipeline.requests, timing, static=static)
+    ring = FeatureRing(backbone, pipeline.requests, timing, static=static, joints=joints)
     for time, image in kept.within(used):
         ring.add(time, image, kept.aspect)
     spans = [

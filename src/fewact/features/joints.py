@@ -102,6 +102,26 @@ class JointReader:
         middle = self.slot // 2
         return {count: track.at(times[count][middle :: self.slot], span) for count in self.counts}
 
+    def of_frame(self, frame: NDArray[np.uint8], time: float) -> NDArray[np.float32] | None:
+        """Return the joints (d) of one frame; None without an estimator."""
+        if self.estimator is None:
+            return None
+        with self._estimating:
+            return self.estimator.estimate(reduced(frame)[None], np.array([time]))[0]
+
+    def of_frames(
+        self, joints: Mapping[int, Sequence[NDArray[np.float32] | None]]
+    ) -> JointsAt | None:
+        """Return the joints of frames by the number n of these; None if they have none."""
+        middle = self.slot // 2
+        found: dict[int, NDArray[np.float32]] = {}
+        for count in self.counts:
+            of_slots = [of_frame for of_frame in joints[count] if of_frame is not None]
+            if len(of_slots) < len(joints[count]):
+                return None
+            found[count] = np.stack(of_slots[middle :: self.slot])
+        return found
+
     def _estimated(
         self, source: VideoSource, reading: Reading, number: int, estimator: PoseEstimator
     ) -> JointTrack:

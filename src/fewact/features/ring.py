@@ -14,19 +14,23 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.workers import on_one_core
-from fewact.features.extract import NetworkFeatures, Timing
+from fewact.data.joints import JointTrack
+from fewact.features.extract import NetworkFeatures, Timing, joint_reader
 from fewact.features.request import FeatureRequest, Request
 from fewact.features.views import FrameBatch, Views, halved, stacked
 from fewact.networks import Backbone, Level
 from fewact.video.cleaning.correction import Correction, Fault, find_correction, find_faults
 from fewact.video.frame import SharedFrame
 from fewact.video.resizing import channels_last, planes
+
+if TYPE_CHECKING:
+    from fewact.poses.base import PoseEstimator
 
 KEPT_IMAGES = 600
 """Number of small frames and images of differences whose features are kept: of four windows of each
@@ -47,6 +51,7 @@ class _Sample:
         shared: The frame (H W 3) uint8.
         features: Its features by level once computed.
         corrected: The corrected frame, by the correction.
+        joints: Joints (d) that were estimated in it; None if none were.
     """
 
     number: int
@@ -54,6 +59,7 @@ class _Sample:
     shared: SharedFrame[NDArray[np.uint8]]
     features: dict[Level, NDArray[Any]] = field(default_factory=dict)
     corrected: "OrderedDict[object, _Sample]" = field(default_factory=OrderedDict)
+    joints: NDArray[np.float32] | None = None
 
     @cached_property
     def frame(self) -> NDArray[np.uint8]:
@@ -67,7 +73,7 @@ class _Sample:
 
     def with_image(self, image: NDArray[np.uint8]) -> "_Sample":
         """Return a sample of the same number with another image."""
-        return _Sample(self.number, self.time, SharedFrame(image))
+        return _Sample(self.number, self.time, SharedFrame(image), joints=self.joints)
 
 
 def _corrected(samples: Sequence[_Sample], correction: Correction) -> list[_Sample]:
@@ -108,8 +114,11 @@ class FeatureRing:
     Args:
         backbone: Backbone that computes the features.
         requests: Requested features of a window.
-        timing: Adds up the stages ``decode`` (resizing), ``stabilise`` and ``backbone``.
+        timing: Adds up the stages ``decode`` (resizing), ``pose``, ``stabilise`` and ``backbone``.
         static: Whether the camera is known to be static, see ``Views``.
+        joints: Joints of the recording at the times of its frames; None without.
+        pose: Estimates joints in each frame, if joints are requested and none are known; None to
+            leave them out.
 
     Attributes:
         windows: Number of windows that were computed.
@@ -123,8 +132,12 @@ class FeatureRing:
         timing: Timing | None = None,
         *,
         static: bool = False,
+        joints: JointTrack | None = None,
+        pose: "PoseEstimator | None" = None,
     ) -> None:
         self._backbone, self._requests, self._static = backbone, tuple(requests), static
+        self._track, self._pose = joints, pose
+        self._joints = joint_reader(self._requests, backbone.card.frames_per_slot, pose)
         self._timing = timing or Timing()
         self._samples: deque[_Sample] = deque()
         self._added = 0
@@ -200,7 +213,11 @@ class FeatureRing:
         with self._timing.stage("decode"):
             # A frame of the network's size is not resized; the caller may reuse its memory.
             image = np.array(channels_last(self._backbone.prepare(frame)), order="C")
-            return _Sample(self._added, time, SharedFrame(image))
+        joints = None
+        if self._joints is not None and self._track is None and self._pose is not None:
+            with self._timing.stage("pose"):
+                joints = self._joints.of_frame(frame, time)
+        return _Sample(self._added, time, SharedFrame(image), joints=joints)
 
     def _prepare(self, window: WindowFrames) -> PreparedWindow:
         with self._timing.stage("stabilise"):
@@ -216,6 +233,7 @@ class FeatureRing:
                 halves={n: [sample.half for sample in chosen] for n, chosen in samples.items()},
                 again={n: _chosen_again(chosen) for n, chosen in samples.items()},
                 static=self._static,
+                joints=self._joints_at(samples),
             )
             are_shared = not correction or correction.of_each_frame is not None
             shared = {
@@ -228,6 +246,18 @@ class FeatureRing:
             }
             images = views.inputs([request for request in self._requests if request not in shared])
             return PreparedWindow(shared, images, find_faults(correction, window.size))
+
+    def _joints_at(
+        self, samples: Mapping[int, Sequence[_Sample]]
+    ) -> Mapping[int, NDArray[np.float32]] | None:
+        """Return the joints at the frames of a window, by their number; None without joints."""
+        if self._joints is None:
+            return None
+        if self._track is not None:
+            times = {n: np.array([sample.time for sample in s]) for n, s in samples.items()}
+            return self._joints.at_views(self._track, times, times[max(times)][-1])
+        found = {n: [sample.joints for sample in s] for n, s in samples.items()}
+        return self._joints.of_frames(found)
 
     def _compute(self, shared: Mapping[FeatureRequest, Sequence[_Sample]]) -> None:
         """Run the network on frames whose requested levels are not computed yet."""
