@@ -7,14 +7,34 @@ reader yields the same rows; a row that cannot be used is named and skipped.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, UserError
 from fewact.core.paths import user_path
+from fewact.core.text_table import printable
 from fewact.data.event_options import EventOptions
-from fewact.data.files import TABLE_SUFFIXES, find_recording, timeline_or_none
-from fewact.recordings.formats import boris, documents, elan, label_studio, tables, xml
-from fewact.recordings.formats.event import EVENTS, Event, Read, Write, event_of
+from fewact.data.files import TABLE_SUFFIXES, find_recording, first_few, timeline_or_none
+from fewact.data.sheets import file_and_sheet, sheets_of
+from fewact.recordings.formats import (
+    boris,
+    boris_tables,
+    documents,
+    elan,
+    frames,
+    label_studio,
+    programs,
+    tables,
+    xml,
+)
+from fewact.recordings.formats.event import (
+    EVENT_COLUMNS,
+    EVENTS,
+    EVENTS_EXPECTED,
+    Event,
+    Read,
+    Write,
+    event_of,
+)
 from fewact.recordings.formats.resolver import Resolver
 
 __all__ = [
@@ -36,9 +56,13 @@ FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
     (label_studio.is_table, label_studio.read_table),
     (documents.is_document, documents.read_document),
     (tables.is_via, tables.read_via),
-    (boris.is_table, boris.read_table),
+    (programs.is_jwatcher, programs.read_jwatcher),
+    (boris_tables.is_table, boris_tables.read_table),
+    (programs.is_program, programs.read_program),
     (tables.is_events, tables.read_table),
     (tables.is_list, tables.read_list),
+    (boris_tables.is_bare, boris_tables.read_bare),
+    (frames.is_frames, frames.read_frames),
 )
 """Readers, each with the test whether a file is for it; the first one reads it."""
 
@@ -79,10 +103,47 @@ class EventTable:
         return [event for _, event in self.rows]
 
 
-def _text(path: Path) -> str:
-    if path.suffix.lower() == ".xlsx":
-        return tables.sheet_text(path)
-    return EVENTS.text(path)
+class Source(NamedTuple):
+    """What is read of a file.
+
+    Args:
+        file: File.
+        text: Its text, or the text of a sheet.
+        read: Reader of its format.
+        notes: Sentences about the encoding and about other sheets.
+    """
+
+    file: Path
+    text: str
+    read: Read
+    notes: tuple[str, ...]
+
+
+def _source(path: Path) -> Source | None:
+    """Return what is read of a file; None if it has no events of a known program.
+
+    Raises:
+        DataError: The file cannot be read, or several of its sheets have events.
+    """
+    file, _ = file_and_sheet(path)
+    sheets = sheets_of(path, EVENTS)
+    readers = {
+        sheet.name: (sheet, read) for sheet in sheets if (read := _reader(file, sheet.text))
+    }
+    if len(readers) > 1:
+        raise DataError(
+            "several sheets of the workbook have events",
+            where=str(file),
+            got=first_few(readers),
+            expected="one sheet",
+            hint=f"Name it: {file.name}#{next(iter(readers))}.",
+        )
+    if not readers:
+        return None
+    ((sheet, read),) = readers.values()
+    others = [other.name for other in sheets if other is not sheet]
+    notes = [f"sheets that are ignored: {first_few(others)}"] if others else []
+    return Source(file, sheet.text, read, (*notes, *filter(None, [sheet.note])))
 
 
 def _reader(path: Path, text: str) -> Read | None:
@@ -91,12 +152,13 @@ def _reader(path: Path, text: str) -> Read | None:
 
 def is_event_file(path: Path) -> bool:
     """Whether a file has events, not a table of clips with path and label."""
-    if path.suffix.lower() not in TABLE_SUFFIXES or not path.is_file():
+    file, _ = file_and_sheet(path)
+    if file.suffix.lower() not in TABLE_SUFFIXES or not file.is_file():
         return False
     try:
-        return _reader(path, _text(path)) is not None
+        return _source(path) is not None
     except DataError:  # the caller who reads it says why it cannot be read
-        return path.suffix.lower() not in (".csv", ".tsv")
+        return file.suffix.lower() not in (".csv", ".tsv")
 
 
 def read_events(path: str | Path, options: EventOptions | None = None) -> EventTable:
@@ -110,13 +172,12 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
         DataError: The file cannot be read, no known program wrote it, or several people scored the
             same recording and none is chosen.
     """
-    file = user_path(path, DataError)
-    text = _text(file)
-    read = _reader(file, text)
-    if read is None:
-        EVENTS.refuse(file, "the file has no events of a known program")
-    found, notes = [], list[str]()
-    for where, fields in read(file, text):
+    source = _source(user_path(path, DataError))
+    if source is None:
+        raise _unknown(user_path(path, DataError))
+    file = source.file
+    found, notes = [], [*source.notes]
+    for where, fields in source.read(file, source.text):
         if "note" in fields:
             notes += filter(None, [fields["note"]])
         else:
@@ -126,10 +187,24 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
     for where, fields in resolver.chosen(found):
         try:
             rows.append((where, event_of(resolver.resolved(fields))))
+        except UserError:  # of the file, not of this row
+            raise
         except ValueError as fault:
             skipped.append(f"{file}, {where}: {fault}")
     said = tuple(f"{file}: {sentence}" for sentence in (*notes, *resolver.notes))
     return EventTable(file, tuple(rows), tuple(skipped), said)
+
+
+def _unknown(path: Path) -> DataError:
+    """Return the error of a file that no reader recognises."""
+    header = EVENT_COLUMNS.header(sheets_of(path, EVENTS)[0].text)
+    return DataError(
+        "the file has no events of a known program",
+        where=str(path),
+        got=printable(first_few((cell[:40] for cell in header), 12)),
+        expected=f"{EVENTS.expected}: {EVENTS_EXPECTED}",
+        hint=EVENTS.hint,
+    )
 
 
 def writer_of(path: Path) -> Write | None:
