@@ -12,6 +12,9 @@ from fewact.core.errors import DataError
 LONGEST_HEADER = 1 << 20
 """Number of characters of the longest header that is looked at."""
 
+EMPTY = ' \t\u00a0,;|"'
+"""Characters of a line without text in a cell."""
+
 LINE = re.compile(r"[^\r\n]+")
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
@@ -45,16 +48,16 @@ def header_line(text: str) -> str:
 
 
 def first_lines(text: str, count: int) -> list[str]:
-    r"""Return the first lines that are not empty.
+    r"""Return the first lines that have more than separators.
 
-    >>> first_lines("a\n\r\nb;c\n", 5)
+    >>> first_lines("a\n\r\n;;\nb;c\n", 5)
     ['a', 'b;c']
     """
     lines: list[str] = []
     for match in LINE.finditer(text):
         if len(lines) == count:
             break
-        if not match[0].isspace():
+        if match[0].strip(EMPTY):
             lines.append(match[0][:LONGEST_HEADER])
     return lines
 

@@ -101,7 +101,8 @@ class Schema:
         refuses_misspelt: Whether a name that looks like the name of a missing column is refused.
         accounts: Whether unknown columns that look like times, rates, subjects or labels are
             refused.
-        ignored: Names of columns of a program that are not needed, in lower case.
+        ignored: Names of columns of a program that are not needed, in lower case, separated by
+            spaces.
 
     >>> schema = Schema((Column("start", "start begin", timed=True), Column("path")))
     >>> schema.of(["Path", "Begin (s)", "note"])
@@ -112,7 +113,7 @@ class Schema:
     expected: str = ""
     refuses_misspelt: bool = False
     accounts: bool = False
-    ignored: frozenset[str] = frozenset()
+    ignored: str = ""
 
     @staticmethod
     def of_names(names: Sequence[str]) -> "Schema":
@@ -138,7 +139,7 @@ class Schema:
 
     @cached_property
     def _ignored(self) -> frozenset[str]:
-        return frozenset(map(plain, self.ignored))
+        return frozenset(map(plain, self.ignored.split()))
 
     def match(self, cell: str) -> Match:
         """Return the column that a name means, and the unit in it."""

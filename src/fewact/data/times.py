@@ -157,7 +157,7 @@ class TimeCells:
         if value is not None:
             if unit == CLOCK:
                 unit = ""
-            return value * SECONDS_OF[unit] if unit else value
+            return round(value * SECONDS_OF[unit], 9) if unit else value
         if match := CLOCK_TEXT.fullmatch(text.replace(",", ".")):
             return _clock(text, match)
         if match := TIMECODE.fullmatch(text):

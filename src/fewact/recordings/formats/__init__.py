@@ -127,9 +127,7 @@ def _source(path: Path) -> Source | None:
     """
     file, _ = file_and_sheet(path)
     sheets = sheets_of(path, EVENTS)
-    readers = {
-        sheet.name: (sheet, read) for sheet in sheets if (read := _reader(file, sheet.text))
-    }
+    readers = {sheet.name: (sheet, read) for sheet in sheets if (read := _reader(file, sheet.text))}
     if len(readers) > 1:
         raise DataError(
             "several sheets of the workbook have events",

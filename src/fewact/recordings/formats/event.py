@@ -11,8 +11,8 @@ from typing import Any, Final
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.data.cells import number, seconds
-from fewact.data.column_names import SUBJECT
-from fewact.data.columns import Column, Schema, has_extra
+from fewact.data.column_names import LABELS, RATERS, RECORDINGS, SUBJECTS, TIMES
+from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema, has_extra
 from fewact.data.files import natural_key
 from fewact.data.tables import SIDES
 
@@ -25,20 +25,30 @@ EVENTS = FileType(
     'In a spreadsheet, save it as .xlsx or "CSV UTF-8".',
 )
 
+EVENTS_EXPECTED: Final = (
+    "names such as video, label, start, end, duration, subject and rater, also in other languages, "
+    "with units as in start (ms) or end [frame]"
+)
+
 EVENT_COLUMNS: Final = Schema(
     (
-        Column(
-            "recording",
-            "recording video file file_name filename media video_name clip path media_file",
-        ),
-        Column("label", "label behavior behaviour class action code activity event"),
-        Column("start", "start start_time begin onset from start(s) start_s start_sec"),
-        Column("end", "end stop end_time stop_time offset finish to stop(s) end(s) end_s end_sec"),
-        Column("subject", SUBJECT),
+        Column("recording", RECORDINGS),
+        Column("label", LABELS, required=True),
+        *SEGMENT_COLUMNS,
+        Column("first_frame", "first_frame", distinctive=False),
+        Column("last_frame", "last_frame", distinctive=False),
+        Column("time", TIMES, timed=True, frames="frame"),
+        Column("frame", "frame frame_id frame_number frame_index frame_no image_index"),
+        Column("status", "status event_type behavior_type behaviour_type state_event start_stop"),
+        Column("observation", "observation observation_id observation_name"),
+        Column("subject", SUBJECTS),
+        Column("rater", RATERS),
         Column("confidence", "confidence probability score"),
         Column("repetitions", "repetitions count"),
-        *map(Column, ("clock", "mark", "first_frame", "last_frame", *SIDES)),
-    )
+        *map(Column, ("clock", "mark", *SIDES)),
+    ),
+    EVENTS_EXPECTED,
+    accounts=True,
 )
 """Columns of a table of events, and names of the fields of a document."""
 

@@ -1,5 +1,7 @@
 """What a file of events leaves open: who scored it, its recording, and the rate of its frames."""
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,14 +131,16 @@ class Resolver:
             return str(video.resolve())
 
     def _video_beside(self) -> str:
-        stem = self.path.name.split(".")[0]
+        stems = {self.path.name.split(".")[0], self.path.stem}
         folder = self.path.parent
         videos = [
             entry.name
             for entry in (entries(folder) if folder.is_dir() else ())
             if entry.suffix.lower() in VIDEO_SUFFIXES
-            and stem_and_suffix(entry.name)[0] in (stem, self.path.stem)
+            and _begins(stems, stem_and_suffix(entry.name)[0])
         ]
+        if same := [video for video in videos if stem_and_suffix(video)[0] in stems]:
+            videos = same
         if len(videos) > 1:
             self.notes.append(f"{first_few(videos)} have its name: {videos[0]} is taken (--video)")
         elif videos:
@@ -184,6 +188,13 @@ class Resolver:
     def _say(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _begins(stems: set[str], video: str) -> bool:
+    """Whether a video's stem is one of these, or the beginning of one, as in monday_labels."""
+    names = [unicodedata.normalize("NFC", stem) for stem in stems]
+    video = unicodedata.normalize("NFC", video)
+    return any(n == video or re.match(re.escape(video) + r"[_ .-]", n) for n in names)
 
 
 def _recording(fields: Mapping[str, Any]) -> str:

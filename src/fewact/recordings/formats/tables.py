@@ -1,43 +1,230 @@
-"""Events in tables: of fewact, VIA, Create ML, VideoFolder and MMAction2, and written by people."""
+"""Events in tables: written by people in many languages, and of VIA, Create ML and MMAction2."""
 
 import json
 import re
-import zipfile
-from collections.abc import Iterator, Sequence
-from datetime import datetime, time, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from fewact.core.errors import DataError
 from fewact.core.text_table import csv_line
 from fewact.data.cells import header_line, table_rows
 from fewact.data.columns import normalised
+from fewact.data.files import first_few
 from fewact.data.tables import SIDES
+from fewact.data.times import TimeFault, is_missing
 from fewact.recordings.formats.event import EVENT_COLUMNS as FIELDS
-from fewact.recordings.formats.event import EVENTS, Event, Row, extra_cells, frames_of
+from fewact.recordings.formats.event import EVENTS, Event, Row
+from fewact.recordings.formats.grid import (
+    ENDS,
+    STARTS,
+    Grid,
+    declared_rate,
+    frame_of,
+    mapped_times,
+)
+from fewact.recordings.formats.pairs import Timed, paired, status_of
+from fewact.recordings.formats.resolver import VIDEO_RATE
 
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"
 ATTRIBUTES = "# ATTRIBUTE = "
+
+MISSING_CLASSES: Final = frozenset(("", "na", "n/a", "nan"))
+"""Cells without a class, in lower case; ``none`` is a class."""
+
+LEAST_FRAMES: Final = 3
+"""Number of consecutive frames with a class from which a table has one row a frame."""
 
 
 def is_events(path: Path, text: str) -> bool:
     """Whether a table has events; one with path and label is a table of clips."""
     header = FIELDS.header(text)
-    fields = set(FIELDS.of(header))
+    columns = set(FIELDS.of(header))
     is_clips = {"path", "label"} <= set(map(normalised, header))
-    return not is_clips and (
-        {"label", "start", "end"} <= fields or {"recording", "label"} <= fields
-    )
+    placed = {"recording", "observation", "time", "frame", *STARTS}
+    return not is_clips and "label" in columns and bool(columns & placed)
 
 
 def read_table(path: Path, text: str) -> Iterator[Row]:
     """Yield the rows of a table whose columns have one of the known names."""
-    rows = FIELDS.rows(path, text)
-    fields = FIELDS.checked(str(path), next(rows)[1])
-    for line, cells in rows:
-        row: dict[str, Any] = dict(zip(fields, cells, strict=False))
-        if row.get("first_frame") and row.get("last_frame"):
-            row["frames"] = frames_of(row["first_frame"], row["last_frame"])
-        yield f"line {line}", row | extra_cells(cells, fields)
+    yield from read_grid(Grid(path, text, FIELDS))
+
+
+def read_grid(grid: Grid) -> Iterator[Row]:
+    """Yield the rows of a table: states, points, a START and a STOP, or a class for each frame.
+
+    Raises:
+        DataError: The columns are not understood.
+    """
+    starts, instants = grid.named & STARTS, grid.named & {"time", "frame"}
+    ends = grid.named & ENDS
+    if instants and (starts or grid.named & {"end", "end_frame"}):
+        raise DataError(
+            "a time beside a start or an end",
+            where=str(grid.path),
+            got=first_few(grid.header),
+            expected="a start and an end; or one time, with a status such as START and STOP",
+            hint="Rename the column that is not needed, such as to note.",
+        )
+    yield grid.note(timed=bool((starts and ends) or (instants and "status" in grid.named)))
+    if not instants:
+        yield from _states(grid)
+    elif "status" in grid.named:
+        yield from paired(_timed(grid))
+    elif "frame" in grid.named and (frames := _class_of_frames(grid)) is not None:
+        yield from frames
+    else:
+        yield from _instants(grid)
+
+
+def _states(grid: Grid) -> Iterator[Row]:
+    """Yield rows with a start and an end; without columns of times, whole recordings."""
+    timed = bool(grid.named & (STARTS | ENDS))
+    who = Who(grid)
+    for where, row in grid.rows():
+        fields = who.fields(row)
+        if "fault" in fields:
+            yield where, fields
+            continue
+        try:
+            times = mapped_times(grid, row)
+            if timed and not times:
+                times = {"start": None}
+            status = status_of(row.get("status", ""))
+            if status == "POINT" and "start" in times:
+                times["end"] = times["start"]
+            elif status in ("START", "STOP"):
+                raise TimeFault(f"it is a {status}, in a table with starts and ends")
+            frames = _whole_frames(row)
+        except TimeFault as fault:
+            yield where, {"fault": str(fault)}
+        else:
+            yield where, {**fields, **frames, **times}
+
+
+def _whole_frames(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the first and the last frame, where they are beside times."""
+    first, last = (frame_of(row, name) for name in ("first_frame", "last_frame"))
+    return {} if first is None or last is None else {"frames": (first, last)}
+
+
+class Who:
+    """The recording, class, subject and rater of rows.
+
+    Args:
+        grid: Table.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._names = [name for name in FURTHER if name in grid.named or name in grid.facts]
+        self._recording = "recording" if "recording" in grid.named else "observation"
+        at = grid.columns.index(self._recording) if self._recording in grid.columns else -1
+        cells = (row[at] for row in grid.sample if at < len(row)) if at >= 0 else ()
+        self._is_named = any(not is_missing(cell) for cell in cells)
+        self._facts = grid.facts
+
+    def fields(self, row: Mapping[str, str]) -> dict[str, Any]:
+        """Return the fields of a row, or its fault."""
+        if "fault" in row:
+            return dict(row)
+        label = row.get("label", "")
+        if label.lower() in MISSING_CLASSES:
+            return {"fault": "it has no class"}
+        recording = row.get(self._recording) or self._facts.get("observation", "")
+        if is_missing(recording):
+            if self._is_named:
+                return {"fault": "it names no video"}
+            recording = ""
+        fields = {"label": label, "recording": recording}
+        for name in self._names:
+            fields[name] = row.get(name, "")
+        return fields
+
+
+FURTHER: Final = ("subject", "rater", "confidence", "repetitions", "clock", "mark", *SIDES)
+
+
+def _instant(grid: Grid, row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the time of a row, see ``Timed``.
+
+    Raises:
+        TimeFault: It has none.
+    """
+    frame = frame_of(row, "frame")
+    if "time" not in grid.named or is_missing(row.get("time", "")):
+        if frame is None:
+            raise TimeFault("it has no time")
+        return {"span": (frame, frame), "fps": declared_rate(grid, row) or VIDEO_RATE}
+    times = mapped_times(grid, {**row, "start": row["time"]}, start="time")
+    return {**times, "frame": frame}
+
+
+def _timed(grid: Grid) -> Iterator[Timed]:
+    who = Who(grid)
+    for where, row in grid.rows():
+        fields = who.fields(row)
+        if "fault" in fields:
+            yield where, where, "", {}, fields
+            continue
+        status = status_of(row.get("status", ""))
+        key = (fields["recording"], fields["label"], fields.get("subject"), fields.get("rater"))
+        try:
+            yield where, key, status, _instant(grid, row), fields
+        except TimeFault as fault:
+            yield where, where, "", {}, {"fault": str(fault)}
+
+
+def _instants(grid: Grid) -> Iterator[Row]:
+    """Yield a point event for each row; with a duration, a state."""
+    who = Who(grid)
+    for where, row in grid.rows():
+        fields = who.fields(row)
+        if "fault" not in fields:
+            try:
+                times = _instant(grid, row)
+                times.pop("frame", None)
+                fields |= times
+            except TimeFault as fault:
+                fields = {"fault": str(fault)}
+        yield where, fields
+
+
+def _class_of_frames(grid: Grid) -> Iterator[Row] | None:
+    """Return the events of a table with the class of each frame; None if it is another one."""
+    at = grid.columns.index("frame")
+    first = [row[at] for row in grid.sample if at < len(row)]
+    if len(first) < LEAST_FRAMES or not all(map(str.isdecimal, first)):
+        return None
+    numbers = [int(cell) for cell in first if len(cell) < 16]
+    steps = [b - a for a, b in zip(numbers, islice(numbers, 1, None), strict=False)]
+    if sum(step == 1 for step in steps) < 0.9 * len(steps):
+        return None
+    return _runs(grid)
+
+
+def _runs(grid: Grid) -> Iterator[Row]:
+    """Yield the consecutive frames of a class as an event; ``none`` is no class."""
+    who = Who(grid)
+    run: tuple[str, dict[str, Any], int, int, float] | None = None
+    for where, row in grid.rows():
+        fields = who.fields(row)
+        try:
+            frame = None if "fault" in fields else frame_of(row, "frame")
+            rate = 0.0 if frame is None else declared_rate(grid, row)
+        except TimeFault as fault:
+            fields, frame, rate = {"fault": str(fault)}, None, 0.0
+        if run is not None and (frame != run[3] or fields != run[1]):
+            yield run[0], {**run[1], "span": (run[2], run[3]), "fps": run[4] or VIDEO_RATE}
+            run = None
+        if frame is None:
+            yield where, fields if "fault" in fields else {"fault": "it has no frame"}
+        elif run is not None:
+            run = (run[0], run[1], run[2], frame + 1, rate)
+        elif fields["label"].casefold() not in ("none", "background"):
+            run = (where, fields, frame, frame + 1, rate)
+    if run is not None:
+        yield run[0], {**run[1], "span": (run[2], run[3]), "fps": run[4] or VIDEO_RATE}
 
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
@@ -154,37 +341,3 @@ def write_via(events: Sequence[Event], folder: Path) -> str:
         files = json.dumps([event.recording], ensure_ascii=False)
         lines.append(csv_line((f"1_{number}", files, 0, times, "[]", value)))
     return "".join(lines)
-
-
-def sheet_text(path: Path) -> str:
-    """Return the first sheet of an Excel workbook as CSV; it needs openpyxl."""
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        EVENTS.refuse(path, "an Excel file needs openpyxl: pip install 'fewact[excel]'")
-    with EVENTS.open(path) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                EVENTS.check_size(sum(part.file_size for part in archive.infolist()), str(path))
-            book = load_workbook(file, read_only=True, data_only=True)
-            rows = book.worksheets[0].iter_rows()
-            return "".join(csv_line([_cell_text(cell) for cell in row]) for row in rows)
-        except (
-            zipfile.BadZipFile,
-            KeyError,
-            IndexError,
-            ValueError,
-            OSError,
-            SyntaxError,
-        ) as error:
-            EVENTS.refuse(path, f"not a workbook of Excel: {error}")
-
-
-def _cell_text(cell: Any) -> str:
-    """Return the text of a cell; Excel reads 1:02 as hours and minutes, and shows it as typed."""
-    value = cell.value
-    if isinstance(value, time):
-        value = datetime.combine(datetime.min, value) - datetime.min
-    if not isinstance(value, timedelta):
-        return "" if value is None else str(value)
-    return f"{value.total_seconds() / (1 if 's' in cell.number_format else 60):.3f}"
