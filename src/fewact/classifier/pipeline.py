@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fewact.classifier.examples import Nodes, as_float32
 from fewact.core.errors import OptionError
 from fewact.data.clips import AnyClip, FeatureClip
 from fewact.features.precomputed import Precomputed
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Features, JointRequest, Request, View
 from fewact.methods.base import Method
 from fewact.methods.protocols import LabMethod, unwrapped
 from fewact.networks import Backbone
