@@ -88,6 +88,7 @@ def test_without_plan(name):
     torch.testing.assert_close(aligned.value, _aligner(name)(cost).value)
 
 
+@pytest.mark.slow
 @every_aligner
 def test_gradient(name):
     for size in _sizes(name):

@@ -133,6 +133,7 @@ def test_refuses_shapes():
         cosine_cost(torch.ones(2, 3), torch.ones(2, 3), -1)
 
 
+@pytest.mark.slow
 def test_no_comparison_imports_sympy():
     """It takes a second of the first answer."""
     lines = (

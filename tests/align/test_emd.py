@@ -206,6 +206,7 @@ def test_threads_do_not_change_the_answer() -> None:
         emd(*given, threads=0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("solver")
 def test_gradients_at_unique_optima() -> None:
     cost, a, b = (x.requires_grad_() for x in problems(3, n=5, m=7))

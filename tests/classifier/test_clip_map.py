@@ -39,6 +39,7 @@ def test_distances_are_those_of_an_inner_product() -> None:
     np.testing.assert_allclose(distances(points @ points.T), expected, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_clips_surround_their_prototype_and_videos_their_class(
     classifier: FewShotClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,13 @@ HOSTILE_TENSORS: dict[str, dict[str, np.ndarray | None]] = {
 }
 
 
-@pytest.mark.parametrize("case", [*HOSTILE, *HOSTILE_TENSORS])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.slow) if number % 6 else case
+        for number, case in enumerate([*HOSTILE, *HOSTILE_TENSORS])
+    ],
+)
 def test_a_hostile_file_replaces_nothing(model: Path, tmp_path: Path, case: str) -> None:
     mine = shutil.copytree(model, tmp_path / "mine")
     before = content(mine)

@@ -128,6 +128,7 @@ def test_custom_methods_must_be_registered(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

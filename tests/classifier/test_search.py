@@ -107,6 +107,7 @@ def test_windows_of_one_frame_are_not_compared(
     assert (found.active, found.duration) == (None, 1.0)
 
 
+@pytest.mark.slow
 def test_a_clip_is_decoded_once_for_its_answer_and_the_search(
     backbone: Backbone, actions: Path, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_clip_is_decoded_once_for_its_answer_and_the_search(
     assert reads == ["long"]
 
 
+@pytest.mark.slow
 def test_a_static_camera_is_found_once_and_a_moving_one_in_each_window(
     examples: FewShotClassifier, queries: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def of_the_user(command: str, inputs: dict[str, object], folder: Path) -> tuple[
     return words, file
 
 
+@pytest.mark.slow
 def test_files_are_kept_and_torch_is_not_imported(
     inputs: dict[str, object], tmp_path: Path
 ) -> None:
@@ -291,6 +292,7 @@ def test_a_bad_output_is_known_before_the_work(
     assert Path(sources["file"]).read_text() == "of the user"
 
 
+@pytest.mark.slow
 @ON_LINUX
 @pytest.mark.parametrize(
     "command",

@@ -235,6 +235,7 @@ def side_by_side(folder: Path) -> Path:
     return write_video(folder / "two.mp4", frames.repeat(3, axis=3), 15)
 
 
+@pytest.mark.slow
 def test_regions_answer_for_each_subject_in_every_format(
     run: Run, model: Path, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_closed_pipe_prints_nothing(argument: str, unbuffered: str) -> None:
     assert not done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["methods", "--help"])
 def test_a_full_or_closed_standard_output_is_one_message(argument: str) -> None:
     call = [

@@ -135,6 +135,7 @@ def check_core(commands: list[list[str]], ended: list[Ran]) -> None:
         assert "Traceback" not in one.err
 
 
+@pytest.mark.slow
 def test_every_command_where_torch_is_missing(
     start: Path, clips: Path, lab_model: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_every_command_where_torch_is_missing(
     assert not (tmp_path / "refused").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_torch_beside_a_working_core(start: Path, clips: Path, tmp_path: Path) -> None:
     (start / "torch").mkdir()
     (start / "torch" / "__init__.py").write_text(BROKEN)

@@ -156,6 +156,7 @@ def test_single_frame():
     torch.testing.assert_close(nodes[:1], multi_scale_moments(maps, (1,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"steps": 1}, {"grid": 2}, {"subtract_clip_mean": True}, {"descriptor": "covariance"}],

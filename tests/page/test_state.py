@@ -513,6 +513,7 @@ def act(story: Story, step: tuple[Any, ...]) -> None:
             story.delete(id)
 
 
+@pytest.mark.slow
 @given(st.lists(STEPS, max_size=25), st.integers(0, 12))
 def test_names_are_unique_clips_stay_and_a_short_journal_says_the_same(
     steps: list[tuple[Any, ...]], most: int

@@ -1,9 +1,12 @@
 """Recurring movements are found without any label."""
 
+import pytest
+
 from fewact.recordings import discover
 from fewact.recordings.index import Archive
 
 
+@pytest.mark.slow
 def test_movements_that_recur_are_groups(archive: Archive) -> None:
     groups = discover.discover(archive, archive.recordings(), length=1.0)
     assert groups

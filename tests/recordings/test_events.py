@@ -240,6 +240,7 @@ def test_an_action_that_goes_on_is_one_event_of_its_length(lengths: list[float],
         assert event.end - event.start == pytest.approx(end - start, abs=1)
 
 
+@pytest.mark.slow
 def test_events_of_one_class_never_overlap() -> None:
     generator = np.random.default_rng(0)
     every = windows_of([("a", 0, 100)], [3.0, 20.0])

@@ -15,6 +15,7 @@ from fewact.recordings.index import Archive
 from fewact.recordings.small_vectors import INDEX_TRACKS
 
 
+@pytest.mark.slow
 def test_a_killed_index_goes_on_and_is_the_same(
     long_recording: Path, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +58,7 @@ def test_an_index_killed_before_a_recording_is_known_goes_on(
     assert archive.blocks(archive.recordings()[0].fingerprint) == 1
 
 
+@pytest.mark.slow
 def test_what_a_damaged_shard_had_is_read_again(
     long_recording: Path, backbone: Backbone, tmp_path: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_what_a_damaged_shard_had_is_read_again(
     assert len(Archive(Store(store.folder), backbone.card).recordings()) == 1
 
 
+@pytest.mark.slow
 def test_a_second_backbone_reads_again(
     long_recording: Path, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

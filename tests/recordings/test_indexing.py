@@ -4,12 +4,15 @@ import json
 import pickle
 from pathlib import Path
 
+import pytest
+
 from fewact.features.store import Store
 from fewact.networks import BackboneSpec
 from fewact.recordings.index import Archive
 from fewact.recordings.indexing import IndexRecording, index_each
 
 
+@pytest.mark.slow
 def test_a_worker_gets_and_returns_plain_values(
     archive: Archive, long_recording: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from fewact.recordings.question import Question, with_marks
 from fewact.recordings.segments import Segment
 
 
+@pytest.mark.slow
 def test_marks_change_the_answer(
     question: Question, found: list[Segment], long_recording: Path
 ) -> None:

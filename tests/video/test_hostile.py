@@ -86,6 +86,7 @@ def mp4(frames: int, *, offset: int, size: int = 1) -> bytes:
     return data + box(b"moov", movie, tracks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stripped", [True, False])
 def test_a_matroska_file_with_more_frames_than_bytes_is_refused(
     tmp_path: Path, stripped: bool

@@ -60,6 +60,7 @@ def read_packets(monkeypatch: Any) -> list[int]:
     return sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 def test_large_and_small_files_give_the_same_frames(
     clip: Any, monkeypatch: Any, numbers: Numbers, name: str

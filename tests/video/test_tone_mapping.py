@@ -64,6 +64,7 @@ def test_brighter_signals_are_brighter_and_greys_grey(transfer: int) -> None:
     assert (mapped[0].max(), mapped[-1].min()) == pytest.approx((0, 1), abs=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer", [HLG, PQ])
 def test_images_are_mapped_by_the_formula(transfer: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)

@@ -100,6 +100,7 @@ with store.index.transaction() as tables:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by SIGKILL")
 def test_a_writer_that_is_killed_leaves_the_index_as_it_was(store: Store) -> None:
     store.make(FACTS, LAYOUT).write(entries(0, 1))

@@ -290,6 +290,7 @@ def test_a_result_belongs_to_the_code_of_a_method_of_a_file(
     assert json.loads(output.read_text())["accuracy"] < first["accuracy"]
 
 
+@pytest.mark.slow
 def test_stability(run: Run, features: Path, tmp_path: Path) -> None:
     file, picture = tmp_path / "r.json", tmp_path / "r.svg"
     run("evaluate", "protonet", "--data", features, *SMALL, "-o", file)

@@ -171,6 +171,7 @@ def split_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_trained_method_is_evaluated_with_the_texts_of_training(
     run: Run, split_features: Path, clip_folder: str, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def trained(run: Run, place: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_other_data_are_evaluated_and_leaks_refused(run: Run, place: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "other.npz", features=rng.random((20, 4, 16)).astype(np.float16))
@@ -111,6 +112,7 @@ def test_features_are_refused_by_a_recipe_for_frames(run: Run, place: Path, tmp_
 SMALL = ("--ways", 3, "--count", 30, "--format", "json")
 
 
+@pytest.mark.slow
 def test_the_next_command_imports_the_method_and_reads_the_same_data(
     run: Run, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +132,7 @@ def test_the_next_command_imports_the_method_and_reads_the_same_data(
     assert run(*command, *SMALL).code == 0
 
 
+@pytest.mark.slow
 def test_a_run_is_a_method(run: Run, place: Path, trained: Path) -> None:
     call = ("evaluate", trained, "--data", place / "mine.npz", *SMALL)
     document = json.loads(run(*call).out)
@@ -256,6 +259,7 @@ count = 20
 """
 
 
+@pytest.mark.slow
 def test_a_run_on_a_store_is_used_with_its_network(run: Run, tmp_path: Path) -> None:
     listed = write_folder(motions(videos=2, size=32, frames=12), tmp_path / "clips", split="val")
     table, recipe, store = (tmp_path / name for name in ("clips.tsv", "mine.toml", "store"))

@@ -31,6 +31,7 @@ def result() -> Result:
     return evaluate_method(Nearest(), *problem(count=400))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_predictions_survive_packing(data: Any) -> None:
     ways, queries, episodes = (data.draw(st.integers(*ends)) for ends in ((2, 300), (1, 3), (1, 5)))

@@ -264,6 +264,7 @@ def test_what_centring_removes_is_not_rounding(name: str) -> None:
         torch.testing.assert_close(score(rows, labels, 2, queries), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip_fsar", "semantic_prompt", "clip_spm", "zero_shot"])
 @pytest.mark.parametrize("shots", [1, 2])
 def test_a_text_meets_its_videos_once(

@@ -525,6 +525,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     vars(methods.REGISTRY).pop("_extensions", None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("package")
 def test_methods_of_other_packages_are_found_by_entry_points(run: Any) -> None:
     assert methods.names()[-2:] == ("nearest", "bad")

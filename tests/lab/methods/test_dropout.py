@@ -31,6 +31,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Counter[float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

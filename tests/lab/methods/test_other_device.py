@@ -24,6 +24,7 @@ def no_float64() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

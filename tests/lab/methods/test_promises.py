@@ -58,6 +58,7 @@ def subject_of(name: str, options: dict[str, Any], card: Card) -> Subject:
     return subject
 
 
+@pytest.mark.slow
 @EACH_SET
 def test_every_method_keeps_every_promise(name: str, options: dict[str, Any]) -> None:
     outcomes = check_method(methods.REGISTRY.get(name), options)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from fewact.lab import methods
@@ -77,6 +78,7 @@ def test_equals_its_equations_number_by_number() -> None:
         torch.testing.assert_close(known[i], torch.tensor(odds, dtype=torch.float64))
 
 
+@pytest.mark.slow
 def test_training_separates_known_queries_from_those_without_their_class() -> None:
     method = methods.create("safsar", vector_width=16, heads=2, hidden=32, frames=1).train()
     optimiser = torch.optim.Adam(method.parameters(), lr=3e-3)

@@ -143,6 +143,7 @@ def scores(method: TA2N, support: Tensor, query: Tensor, labels: Tensor) -> Tens
         return method.score(method.support(nodes, labels[None], int(labels.max()) + 1), asked)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregation", ["prototype", "attention"])
 @pytest.mark.parametrize("stages", ["both", "first", "second", "none"])
 @pytest.mark.parametrize("size", [(8, 7, 7), (5, 4, 2), (2, 1, 3)], ids=str)

@@ -64,6 +64,7 @@ def fitting(backbone: TorchBackbone, frames: torch.Tensor, count: int = 2) -> to
     return torch.nn.functional.interpolate(frames, backbone.card.input_size, mode="bilinear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "style"),
     [
@@ -92,6 +93,7 @@ def test_a_network_is_read_again_from_a_file_with_its_header(
     assert torch.equal(got, expected)
 
 
+@pytest.mark.slow
 def test_levels_have_the_shapes_of_the_card(backbone, frames):
     card = backbone.card
     frames = fitting(backbone, frames)
@@ -111,6 +113,7 @@ def test_levels_have_the_shapes_of_the_card(backbone, frames):
         np.testing.assert_array_equal(on_device[name], levels[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEAN_POOLED)
 def test_vectors_are_the_mean_of_the_maps(name, frames, random_backbone):
     backbone = random_backbone(name)
@@ -118,6 +121,7 @@ def test_vectors_are_the_mean_of_the_maps(name, frames, random_backbone):
     torch.testing.assert_close(levels["vectors"], levels["maps"].double().mean((2, 3)).float())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MEAN_POOLED, "clip-rn50"])
 def test_the_middle_alone_does_not_run_the_last_stage(name, frames, random_backbone):
     backbone = random_backbone(name)
@@ -134,6 +138,7 @@ def test_the_middle_alone_does_not_run_the_last_stage(name, frames, random_backb
         backbone.tensors(frames[:1], ("vectors",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     "name", [*MEAN_POOLED, "clip-vit", "siglip", "dinov2", "videomae", "vjepa2"]

@@ -52,6 +52,7 @@ def expected(model, made, images):
         return model.get_image_features(pixel_values=made.normalise(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny.clip, tiny.metaclip], ids=["clip", "metaclip-2"])
 def test_features_are_those_of_transformers(make, tmp_path, images):
     model = make()

@@ -115,6 +115,7 @@ def test_each_level_equals_the_slow_reference(tensors, seen, frames):
         torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-5 * size)
 
 
+@pytest.mark.slow
 def test_attention_pooling_equals_that_of_torch(tensors, seen):
     _, levels = seen
     wide = {name: tensor.double() for name, tensor in tensors.items()}

@@ -23,6 +23,7 @@ def stirred(network: Network) -> Network:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["efficientnet-lite0", "efficientnet-lite0-lite1", "mobilenet-v2", "resnet50", "clip-rn50"],

@@ -36,6 +36,7 @@ def states(encoder, made, frames):
     return encoder(pixel_values=clips).last_hidden_state.unflatten(1, (8, 16))
 
 
+@pytest.mark.slow
 def test_features_are_taken_before_the_classifier(tiny_folder, frames):
     model = tiny.videomae()
     made = create(tiny_folder("videomae"))

@@ -94,6 +94,7 @@ def test_workers_and_kills_change_no_byte(tmp_path: Path) -> None:
     assert [name for name in one if one[name] != two[name]] == []
 
 
+@pytest.mark.slow
 def test_frames_first_and_then_what_the_network_has_become(tmp_path: Path) -> None:
     recipe = recipe_of(
         CLASSIFY | {"inputs": "frames", "steps": 2}, EPISODES | {"steps": 2}, **FRAMES_RECIPE
@@ -129,6 +130,7 @@ def test_bfloat16_in_the_network_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert seen["nodes"] == seen["cost"] == {torch.float32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["backbone", "all"])
 def test_frozen_norms_stay_frozen_whoever_calls_train(tmp_path: Path, which: str) -> None:
     recipe = recipe_of(EPISODES | FROM_FRAMES | {"freeze_bn": which}, **FRAMES_RECIPE)

@@ -105,6 +105,7 @@ def test_resumes_after_kills_with_the_same_bytes(
     assert [name for name in whole if whole[name] != killed[name]] == []
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     recipe = recipe_of(EPISODES)
     first = train(recipe, data_of(), tmp_path / "run", device="cpu")
@@ -114,6 +115,7 @@ def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert files_of(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     recipe = recipe_of(EPISODES, keep_every=1)
@@ -140,6 +142,7 @@ def test_a_run_whose_checkpoint_is_missing_is_refused(tmp_path: Path) -> None:
     assert checkpoint.read(folder).header == checkpoint.read(tmp_path / BEST).header
 
 
+@pytest.mark.slow
 def test_messages_count_stages_from_one(tmp_path: Path) -> None:
     train(recipe_of(CLASSIFY, EPISODES), data_of(), tmp_path / "two", device="cpu")
     assert {line["stage"] for line in read_metrics(tmp_path / "two")} == {0, 1}
@@ -170,6 +173,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
     assert first[1]["cross_entropy"] != second[1]["cross_entropy"]
 
 
+@pytest.mark.slow
 def test_the_callers_random_numbers_stay_as_they_were(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
@@ -185,6 +189,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
     with refused(TrainingError, where="run", got="one that differs in seed"):
@@ -199,6 +204,7 @@ def test_a_run_goes_on_only_as_it_began(tmp_path: Path) -> None:
         train(recipe_of(EPISODES), data, tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_code_that_it_began_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +227,7 @@ def test_a_run_goes_on_with_the_code_that_it_began_with(
     run("other", "second")
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     attempts = []
@@ -295,6 +302,7 @@ def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert chosen.header.selection.step == 4
 
 
+@pytest.mark.slow
 def test_where_training_never_helps_the_method_stays_as_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +322,7 @@ def test_where_training_never_helps_the_method_stays_as_it_began(
     assert chosen.method().temperature == methods.create("a2m2").temperature != 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("best", "learned"), [(0, False), (1, True)])
 def test_random_weights_stay_untrained_until_a_step_is_chosen(
     best: int, learned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -330,6 +339,7 @@ def test_random_weights_stay_untrained_until_a_step_is_chosen(
     assert checkpoint.load(tmp_path / "run").trained is learned
 
 
+@pytest.mark.slow
 def test_a_run_of_a_method_of_a_file_names_the_import(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
     chosen = checkpoint.read(tmp_path / "run")
@@ -338,6 +348,7 @@ def test_a_run_of_a_method_of_a_file_names_the_import(tmp_path: Path) -> None:
         elsewhere.method()
 
 
+@pytest.mark.slow
 def test_the_checkpoint_scores_as_validation_has_scored_it(tmp_path: Path) -> None:
     data = data_of()
     trained = train(recipe_of(*BOTH), data, tmp_path / "run", device="cpu")
@@ -390,6 +401,7 @@ def test_a_loss_with_the_name_of_another_number_is_refused(
         train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 def test_the_reserved_names_are_all_that_a_line_has_besides_losses(tmp_path: Path) -> None:
     train(recipe_of(EPISODES), data_of(), tmp_path / "run", device="cpu")
     names = {name for line in read_metrics(tmp_path / "run") for name in line}
@@ -402,6 +414,7 @@ def test_a_method_without_weights_cannot_learn(tmp_path: Path) -> None:
         train(recipe, data_of(), tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 def test_tensorboard_is_told_where_it_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

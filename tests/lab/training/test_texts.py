@@ -43,6 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return made
 
 
+@pytest.mark.slow
 def test_a_checkpoint_remembers_its_texts(asked: list[Any], tmp_path: Path) -> None:
     train(recipe(), data_of(), tmp_path / "run", device="cpu")
     found = checkpoint.read(tmp_path / "run")
@@ -101,6 +102,7 @@ def test_features_without_texts_ask_for_an_encoder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_other_texts(
     asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_run_does_not_go_on_with_other_texts(
         train(recipe(), data_of(), tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 def test_embeddings_that_are_handed_in_are_taken(asked: list[Any], tmp_path: Path) -> None:
     data = data_of()
     text = [torch.randn(len(videos.classes), 7) for videos in (data.train, data.val)]

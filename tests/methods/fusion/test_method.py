@@ -131,6 +131,7 @@ def test_a_support_is_restored_from_its_summary(monkeypatch: pytest.MonkeyPatch)
     assert np.array_equal(method.score(restored, query), expected)
 
 
+@pytest.mark.slow
 def test_a_method_that_is_not_used_any_more_is_freed() -> None:
     method = create()
     nodes = method.encode(features(1, 2))

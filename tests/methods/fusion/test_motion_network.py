@@ -83,6 +83,7 @@ def test_the_graph_computes_what_the_network_does(videos: NDArray[Any]) -> None:
     assert_close(both[:1], found)
 
 
+@pytest.mark.slow
 def test_the_script_writes_the_graph_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / ".ci"))
     import motion_graph

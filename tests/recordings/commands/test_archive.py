@@ -88,6 +88,7 @@ def test_an_action_is_found_marked_and_found_again(
     assert starts[0] == pytest.approx(float(rows[3]["start"]), abs=0.5)
 
 
+@pytest.mark.slow
 def test_segments_to_mark_and_groups_are_events(
     index: Path,
     clip: Path,

@@ -43,6 +43,7 @@ def _in_video(folder: Path) -> list[tuple[float, float]]:
     return events
 
 
+@pytest.mark.slow
 def test_a_person_checks_windows_and_gets_totals(run: Run, week: Path) -> None:
     study = week / "study"
     words = ("total", week / "found.csv", week / "a.mp4", week / "b.mp4", "-o", study)
@@ -78,6 +79,7 @@ def test_a_person_checks_windows_and_gets_totals(run: Run, week: Path) -> None:
     assert (other.code, "drawn with other options" in other.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_each_subject_has_totals_where_both_sides_name_it(run: Run, week: Path) -> None:
     rows = (week / "found.csv").read_text().splitlines()
     named = [f"{row},{'subject' if i == 0 else 'anna'}" for i, row in enumerate(rows)]
@@ -100,6 +102,7 @@ def test_each_subject_has_totals_where_both_sides_name_it(run: Run, week: Path) 
     assert totals["bob: wave", "count"] == (1, 0)
 
 
+@pytest.mark.slow
 def test_the_windows_are_shown_at_their_times(run: Run, week: Path) -> None:
     from fewact.video import EveryNth, read_frames
 

@@ -321,6 +321,7 @@ def test_a_real_clip_with_a_simulated_camera(assets) -> None:
     assert found.moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [0.0, 6.0])
 def test_whether_the_camera_moved_does_not_depend_on_the_number_of_frames(pixels):
     def estimated(frames):

