@@ -12,6 +12,9 @@ from typing import Final, Literal
 FRAME: Final = "frame"
 CLOCK: Final = "clock"
 
+VIDEO_RATE: Final = -1.0
+"""Frame rate of a span of frames of the video itself, whatever its rate."""
+
 SECONDS_OF: Final = {
     unit: value
     for value, units in (

@@ -5,40 +5,15 @@ time offset on.
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from fewact.data.cells import header_line, number
-from fewact.data.columns import Column, Schema, normalised
 from fewact.data.files import find_recording, timeline_or_none
-from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording, extra_cells, frames_of
-
-BORIS_COLUMNS: Final = Schema(
-    (
-        Column("observation", "observation_id", required=True),
-        Column("behavior", required=True),
-        Column("subject"),
-        Column("status", "behavior_type status"),
-        Column("time"),
-        Column("start", "start_(s)"),
-        Column("stop", "stop_(s)"),
-        Column("first_frame", "image_index_start"),
-        Column("last_frame", "image_index_stop"),
-        Column("frame", "image_index"),
-        Column("file", "media_file_name media_file media_file_path"),
-        Column("source"),
-        Column("offset", "time_offset_(s)"),
-        Column("lengths", "media_duration_(s)"),
-    )
-)
-"""Columns of tables of BORIS; columns of modifiers have names that begin with ``modifier``."""
-
-OLD_HEADER: Final = re.compile(r"(?m)^Time[\t,;].*\bBehavior[\t,;].*\bStatus\s*$")
-"""Header of old tabular events, which have facts of the observation above it."""
+from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording
+from fewact.recordings.formats.pairs import Timed, paired
 
 END_ROUNDING = 0.002
 """Seconds by which an event may reach beyond its media file, whose length is rounded."""
@@ -90,120 +65,16 @@ class Media:
         return {"fault": f"there is no media file at {begin:g} s"}
 
 
-Observed = Iterable[tuple[str, Mapping[str, str], Media]]
-"""Rows of a table: where, cells by column, media of their observation."""
-
-
-def aggregated(rows: Observed) -> Iterator[Row]:
-    """Yield the events of aggregated events: one row each."""
-    for where, row, media in rows:
-        if row.get("status") == "POINT":
-            yield where, {"fault": "a point event, which has no duration"}
-            continue
-        times = media.event(_dot(row.get("start", "")), _dot(row.get("stop", "")))
-        frames = frames_of(row.get("first_frame"), row.get("last_frame"))
-        yield where, times | _who(row) | {"frames": frames}
-
-
-def paired(rows: Observed) -> Iterator[Row]:
-    """Yield the events of tabular events: a row for the START, one for the STOP."""
-    begun: dict[tuple[str, ...], tuple[str, Mapping[str, str]]] = {}
-    for where, row, media in rows:
-        modifiers = [value for name, value in row.items() if name.startswith("modifier")]
-        key = (row.get("observation", ""), *_who(row).values(), *modifiers)
-        status = row.get("status", "")
-        if status == "START" and key not in begun:
-            begun[key] = where, row
-        elif status == "STOP" and key in begun:
-            at, first = begun.pop(key)
-            times = media.event(_dot(first.get("time", "")), _dot(row.get("time", "")))
-            frames = frames_of(first.get("frame"), row.get("frame"))
-            yield at, times | _who(row) | {"frames": frames}
-        else:
-            kinds = {"POINT": "a point event, which has no duration", "STOP": "STOP before START"}
-            kinds |= {"START": "START before the STOP of the last one"}
-            yield where, {"fault": kinds.get(status, f"neither START nor STOP: {status!r}")}
-    for where, _ in begun.values():
-        yield where, {"fault": "START without STOP"}
+def placed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of an event at times of its observation, in its file of ``media``."""
+    if "fault" in fields:
+        return fields
+    at = dict(fields)
+    media: Media = at.pop("media")
+    return {**at, **media.event(at["start"], at["end"])}
 
 
 NO_SUBJECT = "No focal subject"
-
-
-def _who(row: Mapping[str, str]) -> dict[str, str]:
-    subject = row.get("subject", "")
-    return {
-        "subject": "" if subject == NO_SUBJECT else subject,
-        "label": row.get("behavior", ""),
-    }
-
-
-def _dot(text: str) -> str:
-    return text.replace(",", ".")
-
-
-def is_table(path: Path, text: str) -> bool:
-    """Whether a table was exported by BORIS: aggregated or tabular events.
-
-    Older tabular events have facts of the observation above their header.
-    """
-    first = re.split(r"[\t,;]", header_line(text))[0].strip(' "')
-    above = BORIS_COLUMNS.column(first) == "observation" and OLD_HEADER.search(text[:100_000])
-    return BORIS_COLUMNS.fits(BORIS_COLUMNS.header(text)) or bool(above)
-
-
-def read_table(path: Path, text: str) -> Iterator[Row]:
-    """Yield the events of a table of BORIS; several media files have their durations in it."""
-    names: list[str] = []
-    facts: dict[str, str] = {}
-    listed: list[tuple[int, dict[str, str]]] = []
-    for line, cells in BORIS_COLUMNS.rows(path, text):
-        if names:
-            if fault := extra_cells(cells, names):
-                yield f"line {line}", fault
-            else:
-                listed.append((line, {**facts, **_cells(names, cells)}))
-        elif "behavior" in (columns := _columns(cells)):
-            names = columns
-        elif len(cells) > 1:
-            facts[columns[0]] = cells[1]
-    media = {row.get("observation", ""): _media_of_row(row) for _, row in listed}
-    files: dict[str, set[str]] = {}
-    for _, row in listed:
-        files.setdefault(row.get("observation", ""), set()).add(row.get("file", ""))
-    for name, observed in files.items():
-        if len(observed) > 1 and not media[name].ends:
-            media[name] = Media(
-                (), fault="the table has no durations of the media files: read the project (.boris)"
-            )
-    read = aggregated if "start" in names else paired
-    yield from read(
-        (f"line {line}", row, media[row.get("observation", "")]) for line, row in listed
-    )
-
-
-def _columns(cells: Sequence[str]) -> list[str]:
-    """Return the column of each cell of a header; an unknown column has the cell's name."""
-    columns = BORIS_COLUMNS.of(cells)
-    return [column or normalised(cell) for column, cell in zip(columns, cells, strict=True)]
-
-
-def _cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    """Return the cells of a row by column; of several cells of a column the first with text."""
-    row: dict[str, str] = {}
-    for name, cell in zip(names, cells, strict=False):
-        row[name] = row.get(name) or cell
-    return row
-
-
-def _media_of_row(row: Mapping[str, str]) -> Media:
-    source = re.sub(r"^player #1:", "", row.get("source", "").split("|")[0])
-    files = [name for name in source.split(";") if name] or [row.get("file", "")]
-    offset = number(row.get("offset", "")) or 0.0
-    if len(files) == 1:
-        return Media(tuple(files), offset=offset)
-    lengths = [number(x) for x in row.get("lengths", "").split("|")[0].split(";")]
-    return Media.in_a_row(files, lengths, offset)
 
 
 def is_project(path: Path, text: str) -> bool:
@@ -233,7 +104,7 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
 
 def _project_events(name: str, media: Media, rows: Sequence[tuple[Any, ...]]) -> Iterator[Row]:
     """Yield the events of an observation: the rows of a behaviour are START and STOP in turn."""
-    listed: list[tuple[str, dict[str, str], Media]] = []
+    listed: list[Timed] = []
     going_on: set[tuple[Any, ...]] = set()
     for time, position, subject, code, modifier, type_, frame in rows:
         where = f'observation "{name}", event {position}'
@@ -244,9 +115,11 @@ def _project_events(name: str, media: Media, rows: Sequence[tuple[Any, ...]]) ->
         status = "POINT" if type_.startswith("Point") else "STOP" if key in going_on else "START"
         if status != "POINT":
             going_on ^= {key}
-        cells = {"subject": subject, "behavior": code, "modifier": modifier, "status": status}
-        listed.append((where, {**cells, "time": str(time), "frame": str(frame)}, media))
-    yield from paired(listed)
+        who = {"label": code, "subject": "" if subject == NO_SUBJECT else subject, "media": media}
+        number = int(frame) if str(frame).isdecimal() and len(str(frame)) < 16 else None
+        listed.append((where, key, status, {"start": time, "frame": number}, who))
+    for where, fields in paired(listed):
+        yield where, placed(fields)
 
 
 def _media(observation: Mapping[str, Any]) -> Media:

@@ -11,10 +11,10 @@ from typing import Any, Final
 from fewact.data.cells import first_lines, table_rows
 from fewact.data.columns import END, START, Column, Schema
 from fewact.data.files import VIDEO_SUFFIXES
+from fewact.data.grid import Grid, frame_of, mapped_times
 from fewact.data.times import NUMBER, TimeCells, TimeFault, is_missing
-from fewact.recordings.formats.boris import NO_SUBJECT, Media
+from fewact.recordings.formats.boris import NO_SUBJECT, Media, placed
 from fewact.recordings.formats.event import EVENTS_EXPECTED, Row
-from fewact.recordings.formats.grid import Grid, frame_of, mapped_times
 from fewact.recordings.formats.pairs import Timed, paired, status_of
 
 IGNORED: Final = (
@@ -75,14 +75,15 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a table of BORIS; several media files have their durations in it."""
     grid = Grid(path, text, BORIS_COLUMNS)
     is_aggregated = {"start", "end"} <= grid.named
-    yield grid.note(timed=is_aggregated or {"time", "status"} <= grid.named)
+    note = grid.note(timed=is_aggregated or {"time", "status"} <= grid.named)
+    yield "", {"note": note}
     rows = [(where, row) for where, row in grid.rows()]
     media = _media([row for _, row in rows if "fault" not in row])
     if is_aggregated:
         yield from _aggregated(grid, rows, media)
     else:
         for where, fields in paired(_tabular(grid, rows, media)):
-            yield where, _placed(fields)
+            yield where, placed(fields)
 
 
 def _media(rows: Sequence[Mapping[str, str]]) -> dict[str, Media]:
@@ -173,15 +174,6 @@ def _tabular(
         key = (name, *who.values(), *(row.get(modifier, "") for modifier in MODIFIERS))
         fields = {**who, "media": media[name]}
         yield where, key, status_of(row.get("status", "")), {**times, "frame": frame}, fields
-
-
-def _placed(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of an event at times of its observation, in its media file."""
-    if "fault" in fields:
-        return fields
-    placed = dict(fields)
-    media: Media = placed.pop("media")
-    return {**placed, **media.event(placed["start"], placed["end"])}
 
 
 def is_bare(path: Path, text: str) -> bool:

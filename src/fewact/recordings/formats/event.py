@@ -12,7 +12,7 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.data.cells import number, seconds
 from fewact.data.column_names import LABELS, RATERS, RECORDINGS, SUBJECTS, TIMES
-from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema, has_extra
+from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.files import natural_key
 from fewact.data.tables import SIDES
 
@@ -189,14 +189,6 @@ def frames_of(first: object, last: object) -> tuple[int, int] | None:
     if all(text.isdecimal() and len(text) < 16 for text in texts):
         return int(texts[0]), int(texts[1])
     return None
-
-
-def extra_cells(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
-    """Return the fault of a row that has more cells than columns; empty if it has not."""
-    if not has_extra(cells, columns):
-        return {}
-    hint = "write a cell with a decimal comma or another separator in quotes"
-    return {"fault": f"{len(cells)} cells in {len(columns)} columns; {hint}"}
 
 
 def by_recording(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -15,9 +15,8 @@ from fewact.data.cells import table_rows
 from fewact.data.column_names import RECORDINGS
 from fewact.data.columns import Column, Schema
 from fewact.data.files import first_few
-from fewact.data.times import TimeCells
+from fewact.data.times import VIDEO_RATE, TimeCells
 from fewact.recordings.formats.event import EVENTS, EVENTS_EXPECTED, Row
-from fewact.recordings.formats.resolver import VIDEO_RATE
 
 ON: Final = frozenset(("1", "1.0", "true"))
 OFF: Final = frozenset(("0", "0.0", "false", "", "-"))

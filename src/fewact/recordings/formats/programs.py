@@ -12,9 +12,9 @@ from typing import Any, Final
 from fewact.core.errors import DataError
 from fewact.data.columns import DURATION, Column, Schema
 from fewact.data.files import first_few
+from fewact.data.grid import Grid
 from fewact.data.times import TimeCells
 from fewact.recordings.formats.event import EVENTS, EVENTS_EXPECTED, Row
-from fewact.recordings.formats.grid import Grid
 from fewact.recordings.formats.tables import read_grid
 
 

@@ -17,10 +17,8 @@ from fewact.data.files import (
     stem_and_suffix,
     timeline_or_none,
 )
+from fewact.data.times import VIDEO_RATE
 from fewact.recordings.formats.event import Row
-
-VIDEO_RATE: Final = -1.0
-"""Value of a row's ``fps`` if it numbers the frames of the video itself."""
 
 RATE_TOLERANCE: Final = 0.01
 """Relative difference from which two frame rates are different: 30 and 29.97 are the same."""

@@ -12,11 +12,7 @@ from fewact.core.text_table import csv_line
 from fewact.data.cells import header_line, table_rows
 from fewact.data.columns import normalised
 from fewact.data.files import first_few
-from fewact.data.tables import SIDES
-from fewact.data.times import TimeFault, is_missing
-from fewact.recordings.formats.event import EVENT_COLUMNS as FIELDS
-from fewact.recordings.formats.event import EVENTS, Event, Row
-from fewact.recordings.formats.grid import (
+from fewact.data.grid import (
     ENDS,
     STARTS,
     Grid,
@@ -24,8 +20,11 @@ from fewact.recordings.formats.grid import (
     frame_of,
     mapped_times,
 )
+from fewact.data.tables import SIDES
+from fewact.data.times import VIDEO_RATE, TimeFault, is_missing
+from fewact.recordings.formats.event import EVENT_COLUMNS as FIELDS
+from fewact.recordings.formats.event import EVENTS, Event, Row
 from fewact.recordings.formats.pairs import Timed, paired, status_of
-from fewact.recordings.formats.resolver import VIDEO_RATE
 
 VIA_HEADER = "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,"
 ATTRIBUTES = "# ATTRIBUTE = "
@@ -67,7 +66,10 @@ def read_grid(grid: Grid) -> Iterator[Row]:
             expected="a start and an end; or one time, with a status such as START and STOP",
             hint="Rename the column that is not needed, such as to note.",
         )
-    yield grid.note(timed=bool((starts and ends) or (instants and "status" in grid.named)))
+    yield (
+        "",
+        {"note": grid.note(timed=bool((starts and ends) or (instants and "status" in grid.named)))},
+    )
     if not instants:
         yield from _states(grid)
     elif "status" in grid.named:
@@ -89,6 +91,8 @@ def _states(grid: Grid) -> Iterator[Row]:
             continue
         try:
             times = mapped_times(grid, row)
+            if "end" in times and "start" not in times:
+                raise TimeFault("it has no start")
             if timed and not times:
                 times = {"start": None}
             status = status_of(row.get("status", ""))
@@ -105,7 +109,10 @@ def _states(grid: Grid) -> Iterator[Row]:
 
 def _whole_frames(row: Mapping[str, str]) -> dict[str, Any]:
     """Return the first and the last frame, where they are beside times."""
-    first, last = (frame_of(row, name) for name in ("first_frame", "last_frame"))
+    try:
+        first, last = (frame_of(row, name) for name in ("first_frame", "last_frame"))
+    except TimeFault:  # the times say where the row is
+        return {}
     return {} if first is None or last is None else {"frames": (first, last)}
 
 

@@ -1,4 +1,4 @@
-"""A table of events: its header, what is above it, the meaning of its columns, and its rows."""
+"""A table: its header, what is above it, the meaning of its columns, and its rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,9 @@ from typing import Any, Final
 
 from fewact.core.errors import DataError
 from fewact.data.cells import table_rows
-from fewact.data.columns import SAMPLED_ROWS, Schema
+from fewact.data.columns import SAMPLED_ROWS, Schema, has_extra
 from fewact.data.files import first_few
-from fewact.data.times import TimeCells, TimeFault, is_missing
-from fewact.recordings.formats.event import Row, extra_cells
-from fewact.recordings.formats.resolver import VIDEO_RATE
+from fewact.data.times import VIDEO_RATE, TimeCells, TimeFault, is_missing
 
 TIMED_COLUMNS: Final = ("start", "end", "duration", "time")
 STARTS: Final = frozenset(("start", "start_frame", "first_frame"))
@@ -21,6 +19,8 @@ ENDS: Final = frozenset(("end", "duration", "end_frame", "frames_long", "last_fr
 
 DURATION_TOLERANCE: Final = 0.6
 """Seconds by which an end may differ from start and duration, which may be rounded."""
+
+EXTRA_CELLS: Final = "write a cell with a decimal comma or another separator in quotes"
 
 FACTS: Final = ("recording", "observation", "rate", "subject", "rater", "offset")
 """Columns whose value may be above the header, for all rows."""
@@ -92,8 +92,8 @@ class Grid:
         """Cells of the first rows."""
         return [cells for _, cells in islice(self.raw_rows(), SAMPLED_ROWS)]
 
-    def note(self, *, timed: bool) -> Row:
-        """Return the row that names the columns and titles that are ignored.
+    def note(self, *, timed: bool) -> str:
+        """Return the sentence that names the columns and titles that are ignored.
 
         Raises:
             DataError: A column is unknown and looks like a time, see ``Schema.left_out``.
@@ -113,7 +113,7 @@ class Grid:
             said.append(f"columns that are ignored: {first_few(columns, 12)}")
         if titles:
             said.append(f"lines above the header that are ignored: {first_few(titles)}")
-        return "", {"note": "; ".join(said)}
+        return "; ".join(said)
 
     def _check_fact(self, name: str, value: str) -> None:
         """Refuse a line above the header that looks like a time or a rate."""
@@ -147,8 +147,8 @@ class Grid:
         facts, columns, width = self.facts, self.columns, len(self.columns)
         for line, cells in self.raw_rows():
             where = f"line {line}"
-            if len(cells) > width and (fault := extra_cells(cells, columns)):
-                yield where, fault
+            if has_extra(cells, columns):
+                yield where, {"fault": f"{len(cells)} cells in {width} columns; {EXTRA_CELLS}"}
                 continue
             if cells == self.header:
                 yield where, {"fault": "the header again"}
@@ -195,8 +195,6 @@ def mapped_times(grid: Grid, row: Mapping[str, str], *, start: str = "start") ->
         return {"by_rate": lambda fps_: _segment(*(value(c, lambda: fps_) for c in columns))}
     if begin is None and (span := frames_of_row(row)):
         return {"span": span, "fps": rate or VIDEO_RATE}
-    if begin is None and start in grid.named and (end is not None or duration is not None):
-        raise TimeFault("it has no start")
     return _segment(begin, end, duration)
 
 
