@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,13 @@ FORMATS: dict[str, tuple[Write, int, str, str]] = {
 }
 
 
+def warning_of_bodies(name: str) -> AbstractContextManager[object]:
+    """What says that a file has two bodies: the writers of these formats write two."""
+    if name in ("openpose", "coco", "sleap"):
+        return pytest.warns(UserWarning, match="2 bodies")
+    return nullcontext()
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_reads_the_movement(tmp_path: Path, name: str) -> None:
     write, joints, suffix, layout = FORMATS[name]
@@ -120,12 +128,11 @@ def test_reads_the_movement(tmp_path: Path, name: str) -> None:
     assert is_features(file)
     read = read_pose(file)
     assert read.layout == layout
-    places = read.places[:, :joints, :2]
-    if name != "coco":  # images without a person are not in its results
-        assert (read.confidence[3] == 0).all()
-        places = np.delete(places, 3, 0)
+    assert (read.confidence[3] == 0).all()
+    places = np.delete(read.places[:, :joints, :2], 3, 0)
     np.testing.assert_allclose(places, np.delete(body, 3, 0), atol=1e-3)
-    (clip,) = read_features(file)
+    with warning_of_bodies(name):
+        (clip,) = read_features(file)
     assert clip.vectors.shape == (32, parse_joints(layout).width)
     assert np.isfinite(clip.vectors).all()
 
@@ -139,11 +146,12 @@ def test_teaches_from_class_folders(tmp_path: Path, name: str) -> None:
             folder.mkdir(parents=True)
             write(folder / f"clip{i}{suffix}", movement(joints, action, seed=i))
     query = write(tmp_path / f"new{suffix}", movement(joints, "right", seed=9))
-    clips = labelled_features(tmp_path / "poses")
+    with warning_of_bodies(name):
+        clips = labelled_features(tmp_path / "poses")
+        classifier = FewShotClassifier().fit(tmp_path / "poses")
+        assert [p.label for p in classifier.predict(query)] == ["right"]
+        videos = FeatureDataset(tmp_path / "poses").videos
     assert [clip.group for clip in clips] == ["s0", "s1", "s2"] * 2
-    classifier = FewShotClassifier().fit(tmp_path / "poses")
-    assert [p.label for p in classifier.predict(query)] == ["right"]
-    videos = FeatureDataset(tmp_path / "poses").videos
     assert (videos.groups, len(videos.videos)) == ("shared", 6)
 
 

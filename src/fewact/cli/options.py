@@ -107,17 +107,20 @@ def check_model_folder(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequence["AnyClip"]:
+def named_clips(
+    arguments: Sequence[str], dataset: str | None = None, subject: str | None = None
+) -> Sequence["AnyClip"]:
     """Return the clips, or the rows of features, that the arguments name.
 
     Args:
         arguments: Video files, folders and patterns, or one file of features.
         dataset: Dataset of the rows; None for all.
+        subject: Body in files of poses; None for the one that moves most.
     """
     from fewact.data.clips import Clip
     from fewact.data.files import VIDEO_SUFFIXES, expand_paths
 
-    if all(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in arguments):
+    if subject is None and all(Path(n).suffix.lower() in VIDEO_SUFFIXES for n in arguments):
         check_dataset(dataset, features=False)
         return [Clip(path) for path in expand_paths(arguments)]
     from fewact.data import is_features, read_features
@@ -125,7 +128,9 @@ def named_clips(arguments: Sequence[str], dataset: str | None = None) -> Sequenc
 
     if any(map(is_poses, arguments)):
         check_dataset(dataset, features=False)
-        return read_poses(map(Path, arguments))
+        return read_poses(map(Path, arguments), subject)
+    if subject is not None:
+        raise OptionError("needs files of poses", where="--subject", got=", ".join(arguments)[:80])
     files = [name for name in arguments if is_features(name)]
     if files and len(arguments) > 1:
         raise OptionError("only one file of features at a time", got=", ".join(arguments))
@@ -364,6 +369,15 @@ class EventChoices:
         return EventOptions(only, self.rater, self.tier, self.video, self.fps, window)
 
 
+Subject = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|N",
+        help="Body in files of poses: its name there, or its number from 1 (default: the one that "
+        "moves most).",
+        rich_help_panel="Subjects",
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Data set to read from a features file that holds several."),

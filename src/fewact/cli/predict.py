@@ -20,6 +20,7 @@ from fewact.cli.options import (
     Model,
     Quiet,
     Regions,
+    Subject,
     false_alarms,
     named_clips,
 )
@@ -95,6 +96,7 @@ def predict(
     ] = None,
     regions: Regions = False,
     boxes: Boxes = None,
+    subject: Subject = None,
     load: Load,
     imports: Imports = None,
     dataset: Dataset = None,
@@ -105,7 +107,7 @@ def predict(
     Predictions are written to stdout, everything else to stderr. Files that cannot be read are
     listed and skipped; the exit code is then 3.
     """
-    clips = named_clips(videos, dataset)
+    clips = named_clips(videos, dataset, subject)
     if boxes is not None and len(clips) != 1:
         raise OptionError(
             "boxes are of one video", where="--boxes", got=f"{len(clips)} videos", expected="1"

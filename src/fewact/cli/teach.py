@@ -22,6 +22,7 @@ from fewact.cli.options import (
     MethodOption,
     OverwriteModel,
     Quiet,
+    Subject,
     check_dataset,
     check_method,
     check_model_folder,
@@ -111,6 +112,7 @@ def teach(
             rich_help_panel="Events",
         ),
     ] = None,
+    subject: Subject = None,
     dataset: Dataset = None,
     trim: Annotated[
         AutoMode,
@@ -147,7 +149,9 @@ def teach(
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
-    source = _source(clips, dataset, max_per_class, choices.options(only, window))
+    if subject is not None and (not features or clips.suffix == ".npz"):
+        raise OptionError("needs files of poses", where="--subject", got=str(clips))
+    source = _source(clips, dataset, max_per_class, choices.options(only, window), subject)
     from fewact.classifier.history import check_target
 
     check_target(output)
@@ -166,7 +170,11 @@ def teach(
 
 
 def _source(
-    path: Path, dataset: str | None, limit: int | None, options: "EventOptions"
+    path: Path,
+    dataset: str | None,
+    limit: int | None,
+    options: "EventOptions",
+    subject: str | None,
 ) -> "Path | Sequence[AnyClip]":
     """Return the training clips; skipped rows are named in warnings."""
     from fewact import data
@@ -176,7 +184,7 @@ def _source(
     if chosen and not events:
         raise OptionError("needs scored events", where=", ".join(chosen), got=str(path))
     if data.is_features(path):
-        return _features(path, dataset, limit)
+        return _features(path, dataset, limit, subject)
     if not events:
         return _clips(path, limit)
     clips, skipped = data.event_clips(path, options)
@@ -222,12 +230,14 @@ def _trained(folder: str) -> Any:
     )
 
 
-def _features(file: Path, dataset: str | None, limit: int | None) -> "Sequence[AnyClip]":
+def _features(
+    file: Path, dataset: str | None, limit: int | None, subject: str | None
+) -> "Sequence[AnyClip]":
     """Return the rows of a file of features, those of no class last."""
     from fewact import data
 
-    listed = data.labelled_features(file, dataset=dataset)
-    none = data.labelled_features(file, dataset=dataset, background=True)
+    listed = data.labelled_features(file, dataset=dataset, subject=subject)
+    none = data.labelled_features(file, dataset=dataset, background=True, subject=subject)
     return [*(listed if limit is None else data.limit_per_class(listed, limit)), *none]
 
 

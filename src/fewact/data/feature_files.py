@@ -76,7 +76,9 @@ class LabelledRows(NamedTuple):
         ]
 
 
-def read_features(file: str | Path, *, dataset: str | None = None) -> list[FeatureClip]:
+def read_features(
+    file: str | Path, *, dataset: str | None = None, subject: str | None = None
+) -> list[FeatureClip]:
     """Return the clips of a feature file; they need no class.
 
     Features that are not finite or too large are allowed, so that one bad clip does not stop the
@@ -87,13 +89,15 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
             ``clip``; without it, clips are named by their numbers, from 0. Or a file or folder of
             poses, see ``fewact.data.poses``.
         dataset: Data set in the column ``dataset``; None for all rows.
+        subject: Body in files of poses: its name, or its number from 1; None for the one that
+            moves most.
 
     Raises:
         DataError: A file is missing or invalid, or there is no such data set.
     """
     path = user_path(file, DataError)
     if is_poses(path):
-        return read_poses([path])
+        return read_poses([path], subject)
     table = path.with_suffix(".tsv")
     if dataset is None and not table.exists():
         stored, joints = _read_array(path)
@@ -104,7 +108,11 @@ def read_features(file: str | Path, *, dataset: str | None = None) -> list[Featu
 
 
 def labelled_features(
-    file: str | Path, *, dataset: str | None = None, background: bool = False
+    file: str | Path,
+    *,
+    dataset: str | None = None,
+    background: bool = False,
+    subject: str | None = None,
 ) -> list[FeatureClip]:
     """Return the clips of a feature file that belong to a class.
 
@@ -113,12 +121,13 @@ def labelled_features(
             with a warning; rows with the label ``none`` belong to no class.
         dataset: Data set in the column ``dataset``; required if there are several.
         background: Return the clips of no class, not the clips of classes.
+        subject: As for ``read_features``.
 
     Raises:
         DataError: As for ``read_features``; no row has a class; no data set is chosen of several.
     """
     path = user_path(file, DataError)
-    clips = labelled_rows(path, dataset=dataset).clips()
+    clips = labelled_rows(path, dataset=dataset, subject=subject).clips()
     outside = [clip for clip in clips if is_background(clip.label or "")]
     if background:
         return outside
@@ -131,7 +140,11 @@ def labelled_features(
 
 
 def labelled_rows(
-    file: Path, *, dataset: str | None = None, classes_required: bool = False
+    file: Path,
+    *,
+    dataset: str | None = None,
+    classes_required: bool = False,
+    subject: str | None = None,
 ) -> LabelledRows:
     """Return the features of a file or folder of poses, and the cells of their labels.
 
@@ -139,12 +152,13 @@ def labelled_rows(
         file: As for ``labelled_features``.
         dataset: Data set in the column ``dataset``; required if there are several.
         classes_required: Refuse rows with an empty cell in the column ``class``.
+        subject: As for ``read_features``.
 
     Raises:
         DataError: As for ``read_features``; no data set is chosen of several.
     """
     if is_poses(file):
-        stored, joints, rows = _pose_rows(file)
+        stored, joints, rows = _pose_rows(file, subject)
     else:
         filled = ("clip", "class") if classes_required else ("clip",)
         stored, joints, rows = _read_features(file, CLIP_LABELS, filled)
@@ -206,9 +220,11 @@ def _read_features(
     return stored, joints, rows
 
 
-def _pose_rows(path: Path) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
+def _pose_rows(
+    path: Path, subject: str | None
+) -> tuple[NDArray[np.floating], str, list[dict[str, str]]]:
     """Return features (clips t d), their joints and rows, read from a folder of poses."""
-    clips = labelled_poses(path)
+    clips = labelled_poses(path, subject)
     empty = dict.fromkeys(CLIP_LABELS.names, "")
     rows = [
         {**empty, "clip": clip.name, "class": clip.label or "", "group": clip.group or ""}

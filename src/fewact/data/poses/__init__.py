@@ -12,11 +12,13 @@ from typing import Final
 
 from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.data.clips import BACKGROUND, FeatureClip, is_background
-from fewact.data.files import VIDEO_SUFFIXES, entries, is_image_file, legible, matching
-from fewact.data.poses import documents, tables
-from fewact.data.poses.pose import POSES, Poses
+from fewact.data.files import VIDEO_SUFFIXES, entries, first_few, is_image_file, legible, matching
+from fewact.data.poses import documents, hdf5, ntu, tables
+from fewact.data.poses.bodies import Body, Choice, chosen
+from fewact.data.poses.pose import POSES, Poses, poses
 
-POSE_SUFFIXES: Final = (".json", ".csv", ".tsv", ".h5", ".hdf5")
+HDF5_SUFFIXES: Final = (".h5", ".hdf5")
+POSE_SUFFIXES: Final = (".json", ".csv", ".tsv", ntu.SUFFIX, *HDF5_SUFFIXES)
 FOLDER_LEVELS: Final = 4
 """Levels of folders that are searched, below a folder of poses."""
 
@@ -57,7 +59,7 @@ def _is_pose_file(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix not in POSE_SUFFIXES or not path.is_file():
         return False
-    if suffix in (".h5", ".hdf5"):
+    if suffix in (ntu.SUFFIX, *HDF5_SUFFIXES):
         return True
     try:
         with path.open("rb") as file:
@@ -69,20 +71,37 @@ def _is_pose_file(path: Path) -> bool:
     return tables.is_deeplabcut(head) or tables.is_wide(head)
 
 
-def read_pose(path: Path) -> Poses:
+def read_pose(path: Path, subject: str | None = None) -> Poses:
     """Return the poses of one clip: a file, or a folder of frames of OpenPose.
 
+    Args:
+        path: File or folder.
+        subject: Name of the body, or its number from 1; None for the body that moves most.
+
     Raises:
-        DataError: No known program wrote it, or it has no pose.
+        DataError: No known program wrote it, it has no pose, or no such body.
     """
+    return _read_pose(path, subject)[0]
+
+
+def _read_pose(path: Path, subject: str | None) -> tuple[Poses, Choice]:
+    bodies, skeleton = _bodies(path)
+    choice = chosen(path, bodies, subject)
+    return poses(choice.body.joints, skeleton), choice
+
+
+def _bodies(path: Path) -> tuple[list[Body], str]:
+    """Return the bodies of a file or folder, and the skeleton of all."""
     if path.is_dir():
         return documents.read_openpose(_frames(entries(path)))
     suffix = path.suffix.lower()
-    if suffix in (".h5", ".hdf5"):
-        return tables.read_hdf5(path)
+    if suffix in HDF5_SUFFIXES:
+        return hdf5.read_sleap(path)
     text = POSES.text(path)
     if not text.strip():
         POSES.refuse(path, "the file is empty")
+    if suffix == ntu.SUFFIX:
+        return ntu.read_ntu(path, text)
     if suffix != ".json":
         read = tables.read_deeplabcut if tables.is_deeplabcut(text) else tables.read_wide
         return read(path, text)
@@ -107,25 +126,33 @@ def _clips_below(folder: Path, levels: int = FOLDER_LEVELS) -> Iterator[Path]:
     for entry in inside:
         if entry.is_dir():
             yield from _clips_below(entry, levels - 1) if levels else ()
-        elif entry.suffix.lower() in (".h5", ".hdf5") and entry.stem in tabled:
+        elif entry.suffix.lower() in HDF5_SUFFIXES and entry.stem in tabled:
             continue
         elif entry.suffix.lower() in POSE_SUFFIXES:
             yield entry
 
 
-def read_poses(paths: Iterable[Path]) -> list[FeatureClip]:
+def read_poses(paths: Iterable[Path], subject: str | None = None) -> list[FeatureClip]:
     """Return the clips of files, folders and patterns of poses, without labels; named by paths.
+
+    Args:
+        paths: Files, folders and patterns.
+        subject: Body of each file, see ``read_pose``.
 
     Raises:
         DataError: None can be read.
     """
     matches = [match for path in paths for match in matching(path)]
     files = [f for path in matches for f in (_clips_below(path) if path.is_dir() else [path])]
-    return _read(Path(), [(file, None, None) for file in files])
+    return _read(Path(), [(file, None, None) for file in files], subject)
 
 
-def labelled_poses(folder: Path) -> list[FeatureClip]:
+def labelled_poses(folder: Path, subject: str | None = None) -> list[FeatureClip]:
     """Return the clips of a folder of class folders; clips of no class have the label ``none``.
+
+    Args:
+        folder: Folder.
+        subject: Body of each file, see ``read_pose``.
 
     Raises:
         DataError: There is no class folder, a class has no poses, or none can be read.
@@ -147,19 +174,24 @@ def labelled_poses(folder: Path) -> list[FeatureClip]:
             where=str(folder),
             expected="a folder for each class, with the poses of its clips",
         )
-    clips = _read(folder, listed)
+    clips = _read(folder, listed, subject)
     if lost := {label for _, label, _ in listed} - {clip.label for clip in clips}:
         raise DataError(f'no clip of the class "{min(lost)}" can be read', where=str(folder))
     return clips
 
 
-def _read(root: Path, listed: Sequence[tuple[Path, str | None, str | None]]) -> list[FeatureClip]:
+def _read(
+    root: Path, listed: Sequence[tuple[Path, str | None, str | None]], subject: str | None
+) -> list[FeatureClip]:
     """Return the clips that can be read; the others are named in warnings."""
     clips: list[FeatureClip] = []
+    several: list[str] = []
     for file, label, group in listed:
         name = legible(file.relative_to(root).as_posix() if root in file.parents else str(file))
         try:
-            read = read_pose(file)
+            read, choice = _read_pose(file, subject)
+            if len(choice.names) > 1:
+                several.append(f"{name}: {choice.sentence}")
             clip = FeatureClip(name, read.vectors(), label, group, read.layout)
         except DataError as error:
             if len(listed) == 1:
@@ -173,4 +205,7 @@ def _read(root: Path, listed: Sequence[tuple[Path, str | None, str | None]]) -> 
         clips.append(clip)
     if not clips:
         raise DataError("no poses can be read", where=str(root), expected=POSES.expected)
+    if several:
+        hint = "" if subject is not None else "; --subject NAME chooses"
+        warn(f"{first_few(several)}{hint}")
     return clips

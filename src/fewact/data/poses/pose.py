@@ -16,7 +16,8 @@ POSES: Final = FileType(
     DataError,
     512 * MIB,
     "poses of OpenPose (a folder of *_keypoints.json), MediaPipe (JSON), COCO keypoints (JSON), "
-    "DeepLabCut (CSV), SLEAP (analysis HDF5), or a CSV table with columns such as nose_x, nose_y",
+    "DeepLabCut (CSV), SLEAP (analysis HDF5), NTU RGB+D (.skeleton), or a CSV table with columns "
+    "such as nose_x, nose_y",
 )
 
 POSE_FRAMES: Final = 32

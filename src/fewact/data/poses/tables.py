@@ -1,31 +1,40 @@
-"""Poses in tables: of DeepLabCut, and with a column for each coordinate; and in HDF5 of SLEAP."""
+"""Poses in tables: of DeepLabCut, and with a column for each coordinate."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fewact.core.errors import DataError
-from fewact.data.cells import number
+from fewact.data.cells import number, table_rows
 from fewact.data.column_names import SUBJECT
 from fewact.data.columns import TRACK, Column, Schema
-from fewact.data.poses.pose import POSES, Poses, poses, skeleton_of
+from fewact.data.poses.bodies import Body, Detection, Joints, linked, numbered
+from fewact.data.poses.pose import POSES, skeleton_of
 
 JOINT_COLUMN: Final = re.compile(
     r"(?P<joint>.*?)[ _.:-]?(?P<axis>x|y|z|v|c|visibility|confidence|score|likelihood|presence)",
     re.I,
 )
 NUMBERED_JOINT: Final = re.compile(r"(?P<axis>x|y|z|v|c|visibility)[ _]?(?P<joint>\d+)", re.I)
-POSE_COLUMNS: Final = Schema((Column("id", f"{TRACK} {SUBJECT}"),))
+POSE_COLUMNS: Final = Schema(
+    (
+        Column("id", f"{TRACK} {SUBJECT} individuals track_name idx instance"),
+        Column("frame", "frame frame_idx frame_id frame_number frame_no image image_id"),
+        Column("score", "instance.score instance_score"),
+    )
+)
 """Columns of a table of poses, except the columns of joints."""
 
 MISSING_CELLS: Final = ("", "na", "n/a", "nan", "none", "null", "-", "inf", "-inf")
 """Cells of a missing joint, in lower case."""
+TWICE: Final = -2
+"""Column of an axis that two columns have."""
+
 LEAST_JOINTS: Final = 3
 """Smallest number of joints of a table of coordinates."""
 
@@ -35,24 +44,43 @@ def is_deeplabcut(text: str) -> bool:
     return text.startswith(("scorer,", "scorer;"))
 
 
-def read_deeplabcut(path: Path, text: str) -> Poses:
-    """Return the poses of a table of DeepLabCut: of the animal with the highest confidence."""
-    rows = [cells for _, cells in POSE_COLUMNS.rows(path, text)]
+def read_deeplabcut(path: Path, text: str) -> tuple[list[Body], str]:
+    """Return the bodies of a table of DeepLabCut, and their skeleton."""
+    rows = [cells for _, cells in table_rows(path, text, text[len("scorer")])]
     header = {row[0]: row for row in rows[:4]}
     if not {"bodyparts", "coords"} <= header.keys():
         POSES.refuse(path, "a table of DeepLabCut without its rows bodyparts and coords")
     parts, coords = header["bodyparts"], header["coords"]
     animals = header.get("individuals", ["" for _ in parts])
+    if not len(parts) == len(coords) == len(animals):
+        POSES.refuse(path, "the header's rows have different numbers of columns")
     columns: dict[str, dict[str, dict[str, int]]] = {}
     for i, axis in enumerate(coords):
         if axis in ("x", "y", "z", "likelihood"):
-            columns.setdefault(animals[i], {}).setdefault(parts[i], {})[axis[0]] = i
+            joint = columns.setdefault(animals[i], {}).setdefault(parts[i], {})
+            if axis[0] in joint:
+                POSES.refuse(path, f"two columns {axis} of {parts[i]}")
+            joint[axis[0]] = i
     body = [row for row in rows if row[0] not in ("scorer", *header) or row[0].isdecimal()]
-    animal_poses = [
-        _of_columns(path, body, {part: _axes(axes) for part, axes in parts.items()})
-        for parts in columns.values()
-    ]
-    return max(animal_poses, key=lambda animal: float(animal.confidence.mean()))
+    places = numbered([row[0] for row in body], path) if body else []
+    complete = {
+        name: {part: _axes(axes) for part, axes in joints.items() if {"x", "y"} <= axes.keys()}
+        for name, joints in columns.items()
+    }
+    of_animals = {name: joints for name, joints in complete.items() if len(joints) >= LEAST_JOINTS}
+    if not of_animals:
+        POSES.refuse(path, f"no animal with {LEAST_JOINTS} body parts, each with x and y")
+    bodies, skeletons = [], set()
+    for name, joints in of_animals.items():
+        values = _joints(path, body, joints)
+        placed = np.full((max(places, default=0) + 1, *values.shape[1:]), np.nan, np.float32)
+        placed[places] = values
+        confidence = float(np.nanmean(np.nan_to_num(placed[..., -1])))
+        bodies.append(Body(name or "1", placed, confidence))
+        skeletons.add(skeleton_of([*joints]))
+    if len(skeletons) > 1:
+        POSES.refuse(path, "the individuals have different body parts", ", ".join(of_animals))
+    return bodies, skeletons.pop()
 
 
 def columns_of_joints(names: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -65,7 +93,9 @@ def columns_of_joints(names: Sequence[str]) -> dict[str, dict[str, int]]:
     for i, name in enumerate(names):
         match = NUMBERED_JOINT.fullmatch(name) or JOINT_COLUMN.fullmatch(name)
         if match and match["joint"]:
-            columns.setdefault(match["joint"], {}).setdefault(match["axis"].lower()[0], i)
+            axes = columns.setdefault(match["joint"], {})
+            axis = match["axis"].lower()[0]
+            axes[axis] = TWICE if axis in axes else i
     return {joint: _axes(c) for joint, c in columns.items() if {"x", "y"} <= c.keys()}
 
 
@@ -81,22 +111,55 @@ def is_wide(text: str) -> bool:
     return len(columns_of_joints(POSE_COLUMNS.header(text))) >= LEAST_JOINTS
 
 
-def read_wide(path: Path, text: str) -> Poses:
-    """Return the poses of a table with a row for each frame and a column for each coordinate."""
+def read_wide(path: Path, text: str) -> tuple[list[Body], str]:
+    """Return the bodies of a table with a column for each coordinate, and their skeleton.
+
+    A row is a frame; or a body in a frame, where a column has the frame. Rows without a track are
+    linked by distance.
+    """
     rows = [cells for _, cells in POSE_COLUMNS.rows(path, text)]
+    if not rows:
+        POSES.refuse(path, "the table has no cell with text")
     names, body = rows[0], rows[1:]
     columns = columns_of_joints(names)
-    if "id" in (known_names := POSE_COLUMNS.of(names)):
-        track = known_names.index("id")
-        body = [row for row in body if len(row) > track]
-        longest = Counter(row[track] for row in body).most_common(1)
-        body = [row for row in body if row[track] == longest[0][0]]
-    return _of_columns(path, body, columns)
+    twice = [joint for joint, axes in columns.items() if TWICE in axes.values()]
+    if twice:
+        POSES.refuse(path, f'several columns of the joint "{twice[0]}" have the same name')
+    known = POSE_COLUMNS.of(names)
+    for name in ("id", "frame"):
+        if known.count(name) > 1:
+            POSES.refuse(path, f"several columns may be the {name}", ", ".join(names)[:80])
+    values = _joints(path, body, columns)
+    tracks = _column(body, known, "id")
+    frames = _column(body, known, "frame")
+    if tracks and not frames:  # rows of a track follow each other
+        seen: Counter[str] = Counter()
+        for track in tracks:
+            frames.append(str(seen[track]))
+            seen[track] += 1
+    places = numbered(frames, path) if frames else list(range(len(body)))
+    scores = [number(cell) or 0.0 for cell in _column(body, known, "score")] or [1.0] * len(body)
+    detections = [
+        Detection(place, joints, track, score)
+        for place, joints, track, score in zip(
+            places, values, tracks or [""] * len(body), scores, strict=True
+        )
+    ]
+    return linked(path, detections, max(places, default=0) + 1), skeleton_of([*columns])
 
 
-def _of_columns(
+def _column(rows: Sequence[Sequence[str]], names: Sequence[str], name: str) -> list[str]:
+    """Return the cells of a column; empty without the column."""
+    if name not in names:
+        return []
+    at = names.index(name)
+    return [row[at] if at < len(row) else "" for row in rows]
+
+
+def _joints(
     path: Path, rows: Sequence[Sequence[str]], columns: Mapping[str, Mapping[str, int]]
-) -> Poses:
+) -> Joints:
+    """Return coordinates and confidences (rows j 3 or 4)."""
     if not rows or len(columns) < LEAST_JOINTS:
         got = f"{len(rows)} frames of {len(columns)} joints"
         POSES.refuse(path, f"no frames, or fewer than {LEAST_JOINTS} joints", got)
@@ -109,7 +172,7 @@ def _of_columns(
         ]
         for row in rows
     ]
-    return poses(np.asarray(joints, np.float32), skeleton_of(list(columns)))
+    return np.asarray(joints, np.float32)
 
 
 def _number(path: Path, row: Sequence[str], column: int) -> float:
@@ -129,54 +192,3 @@ def _number(path: Path, row: Sequence[str], column: int) -> float:
             expected="a number, or an empty cell for a missing joint",
         )
     return value
-
-
-def read_hdf5(path: Path) -> Poses:
-    """Return the poses of the longest track in an analysis file of SLEAP.
-
-    Raises:
-        DataError: The file has no such tracks, or h5py is not installed.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise DataError(
-            "needs the package h5py",
-            where=str(path),
-            hint='Install it: pip install "fewact[poses]". Or export a CSV table.',
-        ) from None
-    POSES.check_size(path.stat().st_size, str(path))
-    try:
-        with h5py.File(path, "r") as file:
-            if "tracks" not in file or "node_names" not in file:
-                _refuse_pandas(path, list(file))
-            tracks = np.asarray(file["tracks"], np.float32)  # (tracks 2 nodes frames)
-            names = [n.decode() if isinstance(n, bytes) else str(n) for n in file["node_names"]]
-            scores = np.asarray(file["point_scores"]) if "point_scores" in file else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        POSES.refuse(path, "the file cannot be read", str(error)[:80])
-    return _of_tracks(path, tracks, names, scores)
-
-
-def _of_tracks(
-    path: Path, tracks: NDArray[np.float32], names: Sequence[str], scores: NDArray[Any] | None
-) -> Poses:
-    if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)) or not tracks.size:
-        POSES.refuse(path, "tracks of another shape", str(tracks.shape))
-    longest = int(np.isfinite(tracks).sum((1, 2, 3)).argmax())
-    places = tracks[longest].transpose(2, 1, 0)  # (frames nodes 2)
-    confidence = np.ones(places.shape[:2], np.float32)
-    if scores is not None and scores.shape == (len(tracks), len(names), len(places)):
-        confidence = np.maximum(scores[longest].T, 1e-3).astype(np.float32)
-    return poses(np.concatenate([places, confidence[..., None]], -1), skeleton_of(names))
-
-
-def _refuse_pandas(path: Path, groups: Sequence[str]) -> None:
-    raise DataError(
-        "not an analysis file of SLEAP",
-        where=str(path),
-        got=", ".join(groups[:5]),
-        expected="the data sets tracks and node_names",
-        hint="The HDF5 files of DeepLabCut have pickled columns, which could run code: "
-        "deeplabcut.analyze_videos_converth5_to_csv writes tables.",
-    )
