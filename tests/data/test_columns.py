@@ -9,7 +9,7 @@ from fewact.data import feature_files, tracks
 from fewact.data.columns import Column, Schema, normalised, rows_of
 from fewact.data.poses import tables as poses
 from fewact.lab.benchmarks.user_lists import LIST_COLUMNS
-from fewact.recordings.formats import boris, event
+from fewact.recordings.formats import boris_tables, event, frames, programs
 
 SCHEMAS = [
     LIST_COLUMNS,
@@ -17,7 +17,9 @@ SCHEMAS = [
     tracks.TRACK_COLUMNS,
     poses.POSE_COLUMNS,
     event.EVENT_COLUMNS,
-    boris.BORIS_COLUMNS,
+    boris_tables.BORIS_COLUMNS,
+    frames.FRAME_COLUMNS,
+    *(program.schema for program in programs.PROGRAMS),
 ]
 SEGMENTS = Schema(
     (

@@ -130,6 +130,11 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def timed(self) -> tuple[str, ...]:
+        """Names of the columns with times."""
+        return tuple(column.name for column in self.columns if column.timed)
+
+    @cached_property
     def _column_of(self) -> dict[str, Column]:
         return {
             plain(name): column

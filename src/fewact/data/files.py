@@ -339,6 +339,28 @@ def _real(clip: Path, folders: dict[Path, str]) -> str:
     return os.path.join(folders[parent], clip.name)
 
 
+def existing(path: Path) -> Path:
+    """Return a path, or the existing one whose name is equal in Unicode normal form C.
+
+    Names of macOS have accents as separate characters, those of tables mostly not.
+    """
+    if path.name.isascii() or os.path.lexists(path):
+        return path
+    folder = existing(path.parent)
+    try:
+        names = _names_by_form(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return path
+    return folder / names.get(unicodedata.normalize("NFC", path.name), path.name)
+
+
+@lru_cache(maxsize=64)
+def _names_by_form(folder: Path, changed: int) -> dict[str, str]:
+    """Return the names in a folder by their form C; ``changed`` is when the folder changed."""
+    names = sorted(os.listdir(folder))
+    return {unicodedata.normalize("NFC", name): name for name in names if not name.isascii()}
+
+
 def find_recording(folder: Path, name: str) -> Path:
     """Return the file of a recording that a table names; the path in its folder if there is none.
 
@@ -351,7 +373,8 @@ def find_recording(folder: Path, name: str) -> Path:
     if not stem_and_suffix(local)[1] and folder.is_dir():
         beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
         paths += beside if len(beside) == 1 else []
-    return next((path for path in paths if os.path.isfile(path)), paths[0])
+    named = (path for path in map(existing, paths) if os.path.isfile(path))
+    return next(named, paths[0])
 
 
 @lru_cache(maxsize=256)

@@ -65,7 +65,8 @@ class Grid:
         Raises:
             DataError: The header is refused, see ``Schema.checked``.
         """
-        return self.schema.checked(str(self.path), self.header)
+        line = f", line {self._numbered[-1][0]}" if self._numbered else ""
+        return self.schema.checked(f"{self.path}{line}", self.header)
 
     @cached_property
     def named(self) -> frozenset[str]:

@@ -5,17 +5,21 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.core.paths import user_path
 from fewact.core.registry import Registry
-from fewact.data.cells import number, seconds
+from fewact.data.cells import number
 from fewact.data.clips import BACKGROUND, Clip, as_box, is_background
-from fewact.data.columns import Column, Schema, rows_of
+from fewact.data.column_names import SUBJECTS
+from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.event_options import EventOptions
-from fewact.data.files import TABLE_SUFFIXES, first_few, timeline_or_none
+from fewact.data.files import TABLE_SUFFIXES, existing, first_few, timeline_or_none
+from fewact.data.grid import ENDS, STARTS, Grid, mapped_times
+from fewact.data.sheets import file_and_sheet, sheets_of
+from fewact.data.times import VIDEO_RATE, TimeFault, is_missing
 
 if TYPE_CHECKING:
     from fewact.video.track import Box
@@ -26,6 +30,7 @@ SIDES: Final = ("x", "y", "w", "h")
 CLIPS_EXPECTED = (
     "a header with path and label; optional: start, end, group, subject, and box, or x, y, w and h"
 )
+TIMES_EXPECTED = "seconds, mm:ss or hh:mm:ss; or in a column with a unit, as in end (ms)"
 BOX_CELL_EXPECTED = (
     "left, top, width and height in pixels of the picture as displayed, such as 310,80,90,200; or "
     "in the column box a table of boxes with frame, id, x, y, w and h"
@@ -41,16 +46,16 @@ CLIP_COLUMNS: Final = Schema(
     (
         Column("path", required=True),
         Column("label", required=True),
-        *map(Column, ("start", "end", "group", "box")),
+        *SEGMENT_COLUMNS,
+        *map(Column, ("group", "box")),
+        Column("subject", SUBJECTS, distinctive=False),
         # Others may begin with names as common as these.
-        *(Column(name, distinctive=False) for name in (*SIDES, "subject")),
+        *(Column(name, distinctive=False) for name in SIDES),
     ),
     CLIPS_EXPECTED,
     refuses_misspelt=True,
+    accounts=True,
 )
-
-CLIP_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt")
-"""Extensions of tables of clips; others may be files of other programs."""
 
 
 class ClipReader(NamedTuple):
@@ -72,17 +77,19 @@ READERS: Final[Registry[ClipReader]] = Registry(
 
 def is_table(path: str | Path) -> bool:
     """Return whether a path has the extension of a table, or of a file of events."""
-    return Path(path).suffix.lower() in TABLE_SUFFIXES
+    return file_and_sheet(Path(path))[0].suffix.lower() in TABLE_SUFFIXES
 
 
 def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     """Return the clips of a table with the columns path and label.
 
-    Optional columns are start, end and group. Where several people are in view, box, or x, y, w and
-    h, say who is meant: in pixels; or box is a table of boxes, see ``read_tracks``, and subject the
-    id there. Other columns are ignored. Cells are separated by commas, semicolons or tabs; the text
-    is UTF-8. Relative paths start at the table's folder. Times are in seconds, ``mm:ss`` or
-    ``hh:mm:ss``; an empty time means the start or end of the file. Rows with the label ``none``
+    Optional columns are start, end or duration, and group. Where several people are in view, box,
+    or x, y, w and h, say who is meant: in pixels; or box is a table of boxes, see ``read_tracks``,
+    and subject the id there. A warning names other columns; what looks like a time is refused.
+    Cells are separated by commas, semicolons or tabs; or the table is a sheet of a workbook, as in
+    ``FILE.xlsx#Sheet``. Relative paths start at the table's folder. Times are in seconds,
+    ``mm:ss`` or ``hh:mm:ss``, or in the unit after a column's name, as in ``start (ms)`` or ``end
+    [frame]``; an empty time means the start or end of the file. Rows with the label ``none``
     belong to no class. A missing file raises an error when it is read, or here if all files are
     missing. Files of events by other programs are read, too: their rows that cannot be used are
     skipped with a warning.
@@ -94,7 +101,7 @@ def read_table(path: str | Path, *, background: bool = False) -> list[Clip]:
     Raises:
         DataError: The table does not exist or has no clips, or a row is invalid.
     """
-    rows = clips_and_cells(user_path(path, DataError), CLIP_COLUMNS)
+    rows = clips_and_cells(user_path(path, DataError), CLIP_COLUMNS, say=not background)
     return [clip for clip, _ in rows if is_background(clip.label or "") == background]
 
 
@@ -121,21 +128,29 @@ def event_clips(
     return READERS.get("events").read(user_path(path, DataError), options or EventOptions())
 
 
-def clips_and_cells(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
+def clips_and_cells(
+    table: Path, schema: Schema, *, say: bool = True
+) -> list[tuple[Clip, dict[str, str]]]:
     """Return the clips of a table, of classes and of no class, each with its cells by column.
+
+    Args:
+        table: Table, or a sheet as in ``FILE.xlsx#Sheet``.
+        schema: Columns.
+        say: Whether a warning names the columns that are ignored.
 
     Raises:
         DataError: As for ``read_table``.
     """
-    text = CLIP_TABLE.text(table) if table.suffix.lower() in CLIP_TABLE_SUFFIXES else None
-    is_clips = text is not None and CLIP_COLUMNS.fits(CLIP_COLUMNS.header(text))
-    if not is_clips and is_event_file(table):
+    file, text = _clip_text(table)
+    if text is None and is_event_file(table):
         clips, skipped = event_clips(table)
         for row in skipped:
             warn(f"skipped: {row}", SkippedWarning)
         rows = [(clip, _cells_of(clip, schema)) for clip in clips]
     else:
-        rows = _clip_rows(table, CLIP_TABLE.text(table) if text is None else text, schema)
+        if text is None:
+            text = sheets_of(table, CLIP_TABLE)[0].text
+        rows = _clip_rows(Grid(file, text, schema), say=say)
     if not rows:
         raise DataError("the table lists no clips", where=str(table), expected=CLIPS_EXPECTED)
     if not any(clip.path.exists() for clip, _ in rows):
@@ -148,21 +163,46 @@ def clips_and_cells(table: Path, schema: Schema) -> list[tuple[Clip, dict[str, s
     return rows
 
 
-def _clip_rows(table: Path, text: str, schema: Schema) -> list[tuple[Clip, dict[str, str]]]:
+def _clip_text(table: Path) -> tuple[Path, str | None]:
+    """Return the file of a table, and the text of its sheet of clips; None if it has events."""
+    file, _ = file_and_sheet(table)
+    sheets = sheets_of(table, CLIP_TABLE)
+    fitting = [sheet for sheet in sheets if CLIP_COLUMNS.fits(CLIP_COLUMNS.header(sheet.text))]
+    if len(fitting) > 1:
+        raise DataError(
+            "several sheets of the workbook have clips",
+            where=str(file),
+            got=first_few(sheet.name for sheet in fitting),
+            expected="one sheet",
+            hint=f"Name it: {file.name}#{fitting[0].name}.",
+        )
+    return file, fitting[0].text if fitting else None
+
+
+def _clip_rows(grid: Grid, *, say: bool) -> list[tuple[Clip, dict[str, str]]]:
     rows: list[tuple[Clip, dict[str, str]]] = []
-    lines: dict[Clip, int] = {}
-    for line, row in rows_of(table, text, schema):
-        where = f"{table}, line {line}"
-        clip = _clip(table.parent, where, row)
+    places: dict[Clip, str] = {}
+    table = grid.path
+    if not grid.header:
+        raise DataError("the table is empty", where=str(table), expected=grid.schema.expected)
+    note = grid.note(timed=bool(grid.named & STARTS and grid.named & ENDS))
+    if note and say:
+        warn(f"{table}: {note}")
+    for place, cells in grid.rows():
+        where = f"{table}, {place}"
+        if fault := cells.get("fault"):
+            raise DataError(fault, where=where)
+        row = dict.fromkeys(grid.schema.names, "") | cells
+        clip = _clip(grid, where, row)
         segment = Clip(clip.path, start=clip.start, end=clip.end, box=clip.box)
-        if segment in lines:
+        if segment in places:
             raise DataError(
-                f"the same clip as in line {lines[segment]}",
+                f"the same clip as in {places[segment]}",
                 where=where,
                 got=row["path"],
                 expected="each segment of a file once, or with another box",
             )
-        lines[segment] = line
+        places[segment] = place
         rows.append((clip, row))
     return rows
 
@@ -174,20 +214,15 @@ def _cells_of(clip: Clip, schema: Schema) -> dict[str, str]:
     return {column: cells.get(column, "") for column in schema.names}
 
 
-def _clip(folder: Path, where: str, row: dict[str, str]) -> Clip:
+def _clip(grid: Grid, where: str, row: dict[str, str]) -> Clip:
     for required in ("path", "label"):
         if not row[required]:
             raise DataError("the cell is empty", where=f'{where}, column "{required}"')
-    start, end = (_seconds(f'{where}, column "{c}"', row[c]) for c in ("start", "end"))
-    if end is not None and end <= (start or 0.0):
-        raise DataError(
-            "the clip ends before it starts",
-            where=f'{where}, column "end"',
-            got=f"{row['start'] or '0'} to {row['end']}",
-        )
-    path = folder / user_path(row["path"], DataError)
+    folder = grid.path.parent
+    path = existing(folder / user_path(row["path"], DataError))
     if "\\" in row["path"] and not path.exists():  # a table written on Windows
-        path = folder / row["path"].replace("\\", "/")
+        path = existing(folder / row["path"].replace("\\", "/"))
+    start, end = _segment(grid, where, row, path)
     label = unicodedata.normalize("NFC", row["label"])
     if not label.isprintable():
         raise DataError(
@@ -253,11 +288,50 @@ def _box_of_table(where: str, table: Path, subject: str, clip: Clip) -> "Box | N
     return track.box(start, end)
 
 
-def _seconds(where: str, text: str) -> float | None:
-    if not text:
-        return None
-    time = seconds(text)
-    if time is None:
-        expected = "seconds, mm:ss or hh:mm:ss, such as 1:02.5"
-        raise DataError("not a time", where=where, got=text, expected=expected)
-    return time
+def _segment(
+    grid: Grid, where: str, row: dict[str, str], path: Path
+) -> tuple[float | None, float | None]:
+    """Return the start and the end of a row, in seconds; None where the row says none.
+
+    Raises:
+        DataError: The cells are no times, or the clip ends before it starts.
+    """
+    try:
+        for name in grid.schema.timed:
+            if row[name] and is_missing(row[name]):
+                raise TimeFault(f"no time: {row[name]!r}")
+        times = mapped_times(grid, row)
+        if "span" in times or "by_rate" in times:
+            times = _of_video(path, times)
+    except TimeFault as fault:
+        raise DataError(
+            str(fault),
+            where=where,
+            got=", ".join(f"{name}: {row[name]}" for name in grid.schema.timed if row.get(name)),
+            expected=f"{TIMES_EXPECTED}, such as 1:02.5",
+        ) from None
+    start, end = times.get("start"), times.get("end")
+    if (start or 0.0) < 0 or (end is not None and end <= (start or 0.0)):
+        raise DataError(
+            "the clip ends before it starts" if (start or 0.0) >= 0 else "the start is negative",
+            where=where,
+            got=f"{start or 0.0:g} to {'' if end is None else f'{end:g}'} s",
+        )
+    return start, end
+
+
+def _of_video(path: Path, times: dict[str, Any]) -> dict[str, Any]:
+    """Return the seconds of frames of a video."""
+    timeline = timeline_or_none(path)
+    if "by_rate" in times:
+        seconds: dict[str, Any] = times["by_rate"](timeline.fps if timeline else 0.0)
+        return seconds
+    (first, end), rate = times["span"], times["fps"]
+    if rate != VIDEO_RATE:
+        return {"start": round(first / rate, 6), "end": round(end / rate, 6)}
+    if timeline is None:
+        raise TimeFault("its times are frames, and its video cannot be read")
+    if end > timeline.n:
+        raise TimeFault(f"frame {end} is after the end: the video has {timeline.n} frames")
+    ends = [*timeline.times, timeline.end]
+    return {"start": round(float(ends[first]), 6), "end": round(float(ends[end]), 6)}
