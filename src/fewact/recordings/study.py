@@ -13,7 +13,6 @@ from fewact.core.atomic import write_text
 from fewact.core.errors import DataError, OptionError
 from fewact.core.text_table import printable
 from fewact.recordings.check import PLAN_TYPE, CheckPlan, ScoredWindows, blank_table, draw, totals
-from fewact.recordings.check_video import Excerpt, starts, write_check_video
 from fewact.recordings.event_tables import are_apart
 from fewact.recordings.formats import (
     Event,
@@ -109,6 +108,8 @@ class Study:
             DataError: No recording can be read.
             OptionError: Too few or too many windows are requested.
         """
+        from fewact.recordings.check_video import Excerpt, starts, write_check_video
+
         timelines = {path: timeline for path in self.paths if (timeline := timeline_or_none(path))}
         if not timelines:
             raise DataError("no recording can be read", got=", ".join(map(str, self.paths))[:200])

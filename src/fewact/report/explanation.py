@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+import av
+from av.error import FFmpegError
 
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
@@ -197,9 +198,10 @@ def _cells(cells: Cells, largest: float, frames: Sequence[bytes], above: float) 
 def _aspect(frame: bytes) -> float:
     """Return the width of an image relative to its height; 1 if it cannot be read."""
     try:
-        with Image.open(io.BytesIO(frame)) as image:
-            return image.width / image.height
-    except UnidentifiedImageError:
+        with av.open(io.BytesIO(frame)) as image:
+            size = image.streams.video[0]
+            return size.width / size.height
+    except (FFmpegError, IndexError, ZeroDivisionError):
         return 1.0
 
 

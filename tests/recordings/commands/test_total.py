@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ def _in_video(folder: Path) -> list[tuple[float, float]]:
             if begin < stop:
                 events.append((begin + shift, stop + shift))
     return events
+
+
+def test_a_study_without_the_library_that_draws_is_refused_first(
+    run: Run, week: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    ended = run("total", week / "found.csv", week / "a.mp4", "-o", week / "study")
+    assert (ended.code, (week / "study").exists()) == (2, False)
+    assert 'pip install "fewact[draw]"' in ended.err
 
 
 @pytest.mark.slow

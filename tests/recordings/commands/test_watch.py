@@ -243,6 +243,18 @@ def shown_labels(video: Path, events: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_video_without_its_library_is_refused_first(
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    capsys.readouterr()
+    assert main(["watch", str(model), "-", "--video", str(tmp_path / "drawn.mp4")]) == 2
+    assert 'pip install "fewact[draw]"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("through_a_pipe", [False, pytest.param(True, marks=PIPES)])
 def test_frames_that_no_encoder_takes_are_refused_before_the_work(
     model: Path,

@@ -11,6 +11,7 @@ from fewact.cli.options import Load, Quiet, check_model, output_option
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, make_folder
+from fewact.core.extras import check_extra
 
 if TYPE_CHECKING:
     from fewact.recordings.check import CheckPlan, ScoredWindows
@@ -82,6 +83,7 @@ def total(
     paths = [path for path in map(Path, sources) if output.resolve() not in path.resolve().parents]
     study = Study(output, paths, {"check": check, "window": window, "seed": seed})
     if not study.is_prepared:
+        check_extra("the video of the drawn windows", "draw", "PIL")
         make_folder(output)
         events, classes, skipped = study.find(model, load, quiet=quiet)
         plan = study.prepare(events, classes, quiet=quiet)

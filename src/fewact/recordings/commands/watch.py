@@ -25,6 +25,7 @@ from fewact.cli.options import (
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
+from fewact.core.extras import check_extra
 from fewact.recordings.outputs import EventFormat, is_of_one_recording, one_recording_error
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _check_recordings(sources: list[str] | None) -> list[str]:
 def _check_video(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     file = check_file(parameter, path)
     if file is not None:
+        check_extra("a video with events", "draw", "PIL")
         from fewact.video.writing import check_timed_video
 
         check_timed_video(file)
