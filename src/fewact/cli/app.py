@@ -63,6 +63,10 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "recordings.commands.total:total",
             "Estimate counts and durations with intervals, from a sample that you check.",
         ),
+        "poses": (
+            "poses.command:poses",
+            "Estimate the joints of a body in each video, and write them as files.",
+        ),
         "serve": (
             "page.commands:serve",
             "Teach and use a model in the browser, on this computer only.",
