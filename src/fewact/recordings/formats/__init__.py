@@ -4,7 +4,7 @@ A format is found by the content of a file when it is read, and by its name when
 reader yields the same rows; a row that cannot be used is named and skipped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,14 +16,21 @@ from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, find_recording, first_few, timeline_or_none
 from fewact.data.sheets import file_and_sheet, sheets_of
 from fewact.recordings.formats import (
+    ava,
     boris,
     boris_tables,
+    cvat,
+    datavyu,
     documents,
     elan,
     frames,
     label_studio,
+    longomatch,
+    observer,
+    praat,
     programs,
     tables,
+    via,
     xml,
 )
 from fewact.recordings.formats.event import (
@@ -32,6 +39,7 @@ from fewact.recordings.formats.event import (
     EVENTS_EXPECTED,
     Event,
     Read,
+    Row,
     Write,
     event_of,
 )
@@ -50,6 +58,13 @@ __all__ = [
 
 FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
     (boris.is_project, boris.read_project),
+    (observer.is_otx, observer.read_otx),
+    (praat.is_textgrid, praat.read_textgrid),
+    (datavyu.is_datavyu, datavyu.read_datavyu),
+    (cvat.is_cvat, cvat.read_cvat),
+    (longomatch.is_longomatch, longomatch.read_longomatch),
+    (via.is_project, via.read_project),
+    (ava.is_ava, ava.read_ava),
     (elan.is_elan, elan.read_elan),
     (xml.is_sportscode, xml.read_sportscode),
     (label_studio.is_tasks, label_studio.read_tasks),
@@ -126,6 +141,8 @@ def _source(path: Path) -> Source | None:
         DataError: The file cannot be read, or several of its sheets have events.
     """
     file, _ = file_and_sheet(path)
+    if file.suffix.lower() == ".opf":
+        return Source(file, datavyu.archive_text(file), datavyu.read_datavyu, ())
     sheets = sheets_of(path, EVENTS)
     readers = {sheet.name: (sheet, read) for sheet in sheets if (read := _reader(file, sheet.text))}
     if len(readers) > 1:
@@ -174,15 +191,18 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
     if source is None:
         raise _unknown(user_path(path, DataError))
     file = source.file
-    found, notes = [], [*source.notes]
-    for where, fields in source.read(file, source.text):
-        if "note" in fields:
-            notes += filter(None, [fields["note"]])
-        else:
-            found.append((where, fields))
+    notes = [*source.notes]
+
+    def rows_of_events() -> Iterator[Row]:
+        for row in source.read(file, source.text):
+            if "note" in row[1]:
+                notes.extend(filter(None, [row[1]["note"]]))
+            else:
+                yield row
+
     resolver = Resolver(file, options or EventOptions())
     rows, skipped = [], []
-    for where, fields in resolver.chosen(found):
+    for where, fields in resolver.chosen(rows_of_events()):
         try:
             rows.append((where, event_of(resolver.resolved(fields))))
         except UserError:  # of the file, not of this row
