@@ -15,6 +15,7 @@ import pytest
 from fewact.classifier import FewShotClassifier, history
 from fewact.classifier.file import MODEL, MODEL_VERSION, copy_model, load
 from fewact.classifier.revision import change_model
+from fewact.core.bounded import FileType
 from fewact.core.errors import DataError, ModelError, OptionError, OutputError
 from tests.classifier.models import content_of, edit
 
@@ -313,6 +314,20 @@ def test_a_model_that_is_replaced_can_be_brought_back(model: Path, tmp_path: Pat
     assert (other / "notes.txt").read_text() == "mine"
     history.undo(other)
     assert tuple(FewShotClassifier.load(other).classes_) == ("down", "hello", "right")
+
+
+def test_a_large_file_that_is_no_model_is_refused_by_its_first_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_all(*_: object) -> bytes:
+        raise AssertionError("all of the file was read")
+
+    monkeypatch.setattr(FileType, "content", read_all)
+    with (tmp_path / "a.safetensors").open("wb") as file:
+        file.truncate(5 << 30)  # takes no space on the disk
+    with pytest.raises(ModelError):
+        history.install(tmp_path / "a.safetensors", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_damaged_version_is_not_brought_back(model: Path) -> None:

@@ -165,6 +165,7 @@ def install(
     """
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
+    read_header(source)  # what is no model is refused before all of it is in memory
     header, content = with_change(MODEL_FILE.content(source), "imported another model", str(source))
     loaded = (load or partial(FewShotClassifier.load, device="cpu"))(source)
     loaded.warm_up().fitted_.check_scores()

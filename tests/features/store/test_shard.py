@@ -132,6 +132,21 @@ def test_a_damaged_shard_is_named_and_counts_as_missing(store: Store, how: str) 
     assert set(store.find(FACTS) or ()) == {"v0", "v1", "v2"}
 
 
+def test_a_shard_that_is_a_loop_of_links_is_missing(store: Store) -> None:
+    made = store.make(FACTS, LAYOUT)
+    made.write({"v0": entry(0)})
+    (path,) = made.folder.glob("*.safetensors")
+    made.write({"v1": entry(1)})
+    path.unlink()
+    path.symlink_to(path.name)
+    again = store.find(FACTS)
+    assert again is not None
+    assert set(again) == {"v1"}
+    assert list(again.damaged) == [path]
+    with refused(OutputError, where=path.name):  # nothing of the user's is replaced
+        again.write({"v0": entry(0)})
+
+
 def test_a_number_that_has_changed_is_noticed_when_it_is_read(store: Store) -> None:
     made = store.make(FACTS, LAYOUT)
     made.write({"v0": entry(0), "v1": entry(1)})

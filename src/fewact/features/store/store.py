@@ -328,7 +328,7 @@ class EntrySet:
         shards = self._index.rows(query, self._number)
         try:
             with os.scandir(self.folder) as files:
-                present = {file.name: file.stat() for file in files if file.is_file()}
+                present = dict(filter(None, map(_status, files)))
         except FileNotFoundError:
             present = {}
         except NotADirectoryError:
@@ -359,6 +359,14 @@ class EntrySet:
         for name, row in self._index.rows(query, self._number, fingerprint):
             if _NAME.fullmatch(str(name)) and self.folder / name not in self.damaged:
                 return name, int(row)
+        return None
+
+
+def _status(file: os.DirEntry[str]) -> tuple[str, os.stat_result] | None:
+    """Return the name and status of a regular file; None for others, such as a loop of links."""
+    try:
+        return (file.name, file.stat()) if file.is_file() else None
+    except OSError:
         return None
 
 
