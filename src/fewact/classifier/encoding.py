@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from fewact.classifier.examples import Nodes, check_finite_nodes
-from fewact.classifier.pipeline import Pipeline
+from fewact.classifier.pipeline import Pipeline, installed_estimator
 from fewact.core.errors import DataError, VideoError
 from fewact.core.workers import thread_count
 from fewact.data.clips import AnyClip, FeatureClip, VideoClip
@@ -187,9 +187,9 @@ def _of_videos(
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
     requests = encoder.pipeline.requests
-    extracted = extract(
-        clips, backbone, requests, source=as_read, timing=timing, pose=encoder.pipeline.pose
-    )
+    pipeline = encoder.pipeline
+    pose = installed_estimator(pipeline.pose) if pipeline.joints else None
+    extracted = extract(clips, backbone, requests, source=as_read, timing=timing, pose=pose)
     # The features are not kept for clips whose nodes wait for those of others.
     read = (((replace(c, features=None), is_static(c.features)), c.result) for c in extracted)
     for (clip, static), nodes in _nodes(encoder, read):

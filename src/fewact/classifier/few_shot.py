@@ -30,7 +30,7 @@ from fewact.classifier.inputs import (
     query_clips,
 )
 from fewact.classifier.names import NONE, ClipId, ClipLabels, Label, as_integer, text_source
-from fewact.classifier.pipeline import AnyMethod, Choice, Pipeline, TextMode
+from fewact.classifier.pipeline import OFF, AnyMethod, Choice, Pipeline, Pose, TextMode
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.saved import DeferredBackbone
@@ -81,6 +81,9 @@ class FewShotClassifier:
             changed at any time, for later clips.
         sets: Fraction of clips whose true class must be in ``Prediction.set``, such as 0.9; see
             ``Calibration.set_threshold``. It can be changed at any time. None: no sets.
+        pose: Estimator of the joints of clips that have none beside their frames, see
+            ``fewact.poses.create``; or its name; ``auto`` for the first that is installed; ``off``
+            to leave such clips without joints. It can be changed at any time, for later clips.
 
     >>> classifier = FewShotClassifier().fit("actions")  # doctest: +SKIP
     >>> classifier.predict("new.mp4").label  # doctest: +SKIP
@@ -101,12 +104,13 @@ class FewShotClassifier:
         false_alarms: float | None = None,
         trim: TrimMode = "auto",
         sets: float | None = None,
+        pose: Pose = OFF,
     ) -> None:
         self.backbone, self.method, self.device = backbone, method, device
         self.weights, self.precision, self.engine = weights, precision, engine
         self.options = options
         self.text, self.false_alarms = text, false_alarms
-        self.trim, self.sets = trim, sets
+        self.trim, self.sets, self.pose = trim, sets, pose
         self._changing = threading.RLock()
         self._state: Fitted | None = None
 
@@ -426,6 +430,7 @@ class FewShotClassifier:
         engine: str = "auto",
         backbone: Backbone | None = None,
         lazy: bool = False,
+        pose: "Pose | None" = None,
     ) -> Self:
         """Load a classifier that ``save`` saved; the training clips are not needed.
 
@@ -437,6 +442,8 @@ class FewShotClassifier:
             backbone: Backbone, if it is already built.
             lazy: Whether the backbone is built when its network is first needed: corrections and
                 reviews compute with the features that the model stores.
+            pose: Estimator of joints, as for the class; None for the one that the model was taught
+                with, if any. If that is missing, a warning says so when a clip needs it.
 
         Raises:
             ModelError: The folder has no model; the model is damaged or has another version; or
@@ -478,11 +485,12 @@ class FewShotClassifier:
             false_alarms=header.false_alarms,
             trim=header.trim,
             sets=header.sets,
+            pose=header.estimator(where) if pose is None else pose,
         )
         named, choice = model.class_names is not None, classifier._choice
         with checked_fit(model.examples):
             classifier._state = fit_examples(
-                Pipeline(built, model.method, header.trim, named, choice),
+                Pipeline(built, model.method, header.trim, named, choice, classifier.pose),
                 model.examples,
                 class_names=model.class_names,
                 before=(header.calibration, header.open_set, model.support),
@@ -539,12 +547,12 @@ class FewShotClassifier:
 
     @property
     def fitted_(self) -> Fitted:
-        """What was learned; new clips are read as ``trim`` says at the moment."""
+        """What was learned; new clips are read as ``trim`` and ``pose`` say at the moment."""
         if self._state is None:
             raise NotFittedError(
                 "the classifier has no classes yet", hint="Call fit, or load a saved model."
             )
-        return self._state.trimmed(self.trim)
+        return self._state.reading(self.trim, self.pose)
 
     @fitted_.setter
     def fitted_(self, fitted: Fitted) -> None:
@@ -555,17 +563,23 @@ class FewShotClassifier:
         """Sorted classes, texts or integers, as an array like those of scikit-learn."""
         return self.fitted_.sorted_labels
 
-    def pipeline_for(self, clip: AnyClip) -> Pipeline:
-        """Return the pipeline that has learned, or a new one for clips like this one."""
+    def pipeline_for(self, clip: AnyClip, joints: str | None = None) -> Pipeline:
+        """Return the pipeline that has learned, or a new one for clips like this one.
+
+        Args:
+            clip: One of them.
+            joints: Layout of the joints beside them, empty without joints; None if any will do.
+        """
         trim, fitted, choice = check_trim(self.trim), self._state, self._choice
         if (
             fitted is not None
             and not fitted.pipeline.precomputed
             and not isinstance(clip, FeatureClip)
             and fitted.pipeline.choice == choice
+            and (joints is None or self.pose != OFF or fitted.pipeline.joints == joints)
         ):
             return replace(fitted.pipeline, trim=trim)
-        return replace(choice.build(clip), trim=trim)
+        return replace(choice.build(clip, joints or ""), trim=trim)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, as scikit-learn's estimators do.
@@ -578,8 +592,9 @@ class FewShotClassifier:
     def set_params(self, **parameters: Any) -> Self:
         """Set parameters.
 
-        ``false_alarms``, ``sets`` and ``trim`` hold for all later predictions, ``trim`` also for
-        clips that are learned later. The others take effect in the next ``fit``.
+        ``false_alarms``, ``sets``, ``trim`` and ``pose`` hold for all later predictions, ``trim``
+        and ``pose`` also for clips that are learned later. The others take effect in the next
+        ``fit``.
 
         Args:
             **parameters: New values by name.
@@ -634,7 +649,8 @@ class FewShotClassifier:
     @property
     def _choice(self) -> Choice:
         network = self.weights, self.precision, self.engine
-        return Choice(self.backbone, self.method, self.device, *network, dict(self.options or {}))
+        options = dict(self.options or {})
+        return Choice(self.backbone, self.method, self.device, *network, options, self.pose)
 
     def _edited(self, change: Callable[[Fitted], Fitted]) -> Self:
         """Change what is learned; changes by other threads wait, so that none is lost."""

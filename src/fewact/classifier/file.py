@@ -22,7 +22,7 @@ from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
 from fewact.classifier.pictures import thumbnail
-from fewact.classifier.pipeline import IMAGE_EMBEDDING
+from fewact.classifier.pipeline import IMAGE_EMBEDDING, OFF, pose_name
 from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.arrays import (
@@ -40,6 +40,7 @@ from fewact.core.errors import (
     LostModelError,
     ModelError,
     NewerModelError,
+    warn,
 )
 from fewact.core.paths import user_path
 from fewact.core.shapes import all_finite
@@ -107,6 +108,7 @@ class ModelHeader(BaseModel):
         change: What made this model of the one before, in a few words.
         false_alarms: Limit of false alarms; None for the default.
         sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
+        pose: Name of the estimator of joints that the clips were taught with; ``off`` without one.
         integers: Whether the classes were given as integers.
         examples: Training clips and, with the label ``none``, clips of no class, in the order of
             the rows of their nodes.
@@ -127,6 +129,7 @@ class ModelHeader(BaseModel):
     false_alarms: Annotated[float, Field(gt=0, le=1)] | None = None
     trim: TrimMode = "off"
     sets: Annotated[float, Field(gt=0, lt=1)] | None = None
+    pose: str = OFF
     integers: bool = False
     examples: tuple[Example, ...]
     thumbnails: bool = False
@@ -137,6 +140,24 @@ class ModelHeader(BaseModel):
         """What is promised about clips of untaught actions, see ``describe``."""
         none = [clip for clip in self.examples if clip.label == BACKGROUND]
         return tuple(map(str.strip, describe(self.open_set, self.false_alarms, none)))
+
+    def estimator(self, where: str) -> str:
+        """Return the name of the estimator of joints; ``off`` if a model may not name it.
+
+        A model of someone else could name any module, which would be imported, and any file.
+        """
+        if self.pose == OFF:
+            return OFF
+        from fewact import poses  # few models have it
+
+        if self.pose in poses.names():
+            return self.pose
+        warn(
+            f"{where}: taught with the estimator of joints {self.pose}, which is not loaded unless "
+            f"it is named: --pose {self.pose}, in Python pose=… Clips without joints are compared "
+            "by the picture"
+        )
+        return OFF
 
     def changed(self, change: str) -> Self:
         """Return the header of a model that a change makes."""
@@ -269,6 +290,7 @@ def encode(
         false_alarms=false_alarms,
         trim=trim,
         sets=sets,
+        pose=pose_name(fitted.pipeline),
         integers=fitted.integers,
         examples=examples.clips,
         thumbnails=thumbnails,

@@ -39,7 +39,7 @@ LONG_NONE_RATIO = 2
 
 def fit(
     clips: Sequence[TrainingClip],
-    pipeline_for: Callable[[AnyClip], Pipeline],
+    pipeline_for: Callable[[AnyClip, str], Pipeline],
     *,
     text: TextMode = "auto",
     integers: bool = False,
@@ -48,7 +48,8 @@ def fit(
 ) -> Fitted:
     """Return what is learned of training clips, see ``FewShotClassifier.fit``.
 
-    ``pipeline_for`` returns the backbone and the method for clips like one.
+    ``pipeline_for`` returns the backbone and the method for clips like one, with joints in a
+    layout.
     """
     classes = {clip.label for clip, _ in clips} - {BACKGROUND}
     if len(classes) < 2:
@@ -58,7 +59,7 @@ def fit(
             expected="at least two, each with a clip",
             hint=f"{ONE_ACTION}.",
         )
-    pipeline = pipeline_for(clips[0].clip)
+    pipeline = pipeline_for(clips[0].clip, layout_of_clips([clip for clip, _ in clips]))
     # Before clips are read, which takes longer.
     from fewact.classifier.class_names import find_class_names  # for a prediction, it is not loaded
 
@@ -70,6 +71,29 @@ def fit(
     return fit_examples(
         pipeline, examples, class_names=class_names, integers=integers, skipped=skipped
     )
+
+
+def layout_of_clips(clips: Sequence[AnyClip]) -> str:
+    """Return the layout of the joints beside clips; empty if none has joints.
+
+    Raises:
+        DataError: Two clips have joints of different layouts, or joints cannot be read.
+    """
+    first, layout = "", ""
+    for clip in clips:
+        track = None if isinstance(clip, FeatureClip) else clip.joint_track()
+        if track is None or track.layout == layout:
+            continue
+        if layout:
+            raise DataError(
+                "the clips have joints of different layouts",
+                where=clip.display_name,
+                got=track.layout,
+                expected=f"{layout}, as {first}",
+                hint="Compute the joints of all clips in the same way.",
+            )
+        first, layout = clip.display_name, track.layout
+    return layout
 
 
 def encode_examples(

@@ -27,7 +27,7 @@ from fewact.classifier.names import (
     existing_class,
     label_array,
 )
-from fewact.classifier.pipeline import IMAGE_EMBEDDING, AnyBackbone, Pipeline
+from fewact.classifier.pipeline import IMAGE_EMBEDDING, AnyBackbone, Pipeline, Pose
 from fewact.classifier.prediction import Skipped
 from fewact.classifier.same_recording import are_sought, groups_of
 from fewact.classifier.unknown import (
@@ -191,9 +191,9 @@ class Fitted:
         """Whether class names are used as text prompts."""
         return self.class_names is not None
 
-    def trimmed(self, trim: TrimMode) -> "Fitted":
-        """Return the same, with new clips read as ``trim`` says; refuse an unknown mode."""
-        return replace(self, pipeline=replace(self.pipeline, trim=check_trim(trim)))
+    def reading(self, trim: TrimMode, pose: Pose) -> "Fitted":
+        """Return the same, with new clips read as ``trim`` and ``pose`` say."""
+        return replace(self, pipeline=replace(self.pipeline, trim=check_trim(trim), pose=pose))
 
     @property
     def labels(self) -> tuple[Label, ...]:

@@ -1,8 +1,8 @@
 """The backbone and the method of a classifier: chosen by a user, they turn clips into nodes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fewact import methods, networks
 from fewact.classifier.examples import Nodes, as_float32
-from fewact.core.errors import OptionError
+from fewact.core.errors import DataError, OptionError, UserError, warn
 from fewact.data.clips import AnyClip, FeatureClip
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, Features, JointRequest, Request, View
@@ -27,6 +27,16 @@ AnyBackbone: TypeAlias = Backbone | Precomputed
 
 AnyMethod: TypeAlias = Method | LabMethod
 """Method over arrays, or one of the lab."""
+
+Pose: TypeAlias = "str | PoseEstimator"
+"""Estimator of joints, or its name: ``off``, ``auto`` for the first that is installed, a name of
+``fewact.poses.names()``, or ``module:function``."""
+
+OFF: Final = "off"
+"""Name of no estimator."""
+
+AUTO: Final = "auto"
+"""Name of the first estimator that is installed."""
 
 
 TextMode = Literal["auto", "off", "on"]
@@ -49,8 +59,8 @@ class Pipeline:
         trim: Whether still ends of videos are left out.
         image_embedding: Whether class names are used: the nodes have the mean vector of a clip.
         choice: What a user chose, if it was built from that.
-        pose: Estimates the joints of clips that have none beside their frames; None to leave them
-            without.
+        pose: Estimator of the joints of clips that have none beside their frames, or its name;
+            ``off`` to leave them without.
     """
 
     backbone: AnyBackbone
@@ -58,7 +68,7 @@ class Pipeline:
     trim: TrimMode = "auto"
     image_embedding: bool = False
     choice: "Choice | None" = None
-    pose: "PoseEstimator | None" = None
+    pose: "Pose" = OFF
 
     @property
     def joints(self) -> str:
@@ -95,7 +105,7 @@ class Choice:
     """Backbone and method that a user chose, by name or as objects.
 
     Weights, precision and engine are those of a backbone that is given by name; options those of
-    such a method.
+    such a method. ``pose`` estimates the joints of clips that have none beside their frames.
     """
 
     backbone: str | Backbone
@@ -105,13 +115,20 @@ class Choice:
     precision: str
     engine: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    pose: Pose = OFF
 
-    def build(self, clip: AnyClip) -> Pipeline:
-        """Build a pipeline for clips like this one."""
+    def build(self, clip: AnyClip, joints: str = "") -> Pipeline:
+        """Build a pipeline for clips like this one.
+
+        Args:
+            clip: One of them.
+            joints: Layout of the joints beside their frames; empty if they have none.
+        """
         _check_type("backbone", self.backbone, Backbone)
         _check_type("method", self.method, Method, LabMethod)
         if isinstance(clip, FeatureClip):
             return self._for_features(clip)
+        joints = self._layout(joints)
         method = self._build_method()  # Before the network, which takes longer.
         backbone = self.backbone
         if isinstance(backbone, str):
@@ -123,8 +140,34 @@ class Choice:
                 engine=self.engine,
             )
         if isinstance(self.method, str):
-            method = methods.create(self.method, backbone.card, **self.options)
-        return Pipeline(backbone, method, choice=self)
+            name = methods.resolve(self.method, backbone.card)
+            options = dict(self.options)
+            if joints and compares_joints(name):
+                options = {"joints": joints, **options}
+            method = methods.create(name, backbone.card, **options)
+        pipeline = Pipeline(backbone, method, choice=self, pose=self.pose)
+        if joints and pipeline.joints != joints:
+            warn(
+                f"the method {name_of(method)} compares "
+                + (f"joints of the layout {pipeline.joints}" if pipeline.joints else "no joints")
+                + f": those of the clips, {joints}, are not used"
+            )
+        return pipeline
+
+    def _layout(self, joints: str) -> str:
+        """Return the layout of the joints beside the clips, or of those that are estimated."""
+        estimator = None if self.pose == OFF else find_estimator(self.pose)
+        if estimator is None or estimator.layout == joints:
+            return joints
+        if joints:
+            raise DataError(
+                "the estimator finds other joints than those beside the clips",
+                where=f"pose {estimator.name}",
+                got=estimator.layout,
+                expected=joints,
+                hint="Leave out one of them.",
+            )
+        return estimator.layout
 
     def _for_features(self, clip: FeatureClip) -> Pipeline:
         name = self.backbone if isinstance(self.backbone, str) else self.backbone.card.name
@@ -176,6 +219,49 @@ class Choice:
                 hint="Train it with `fewact train`, and pass the folder of the run as the method.",
             )
         return method
+
+
+def compares_joints(method: str) -> bool:
+    """Return whether the method of a name has an option for joints beside the picture."""
+    options = methods.REGISTRY.get(method).Options
+    return any(option.name == "joints" for option in fields(options))
+
+
+def find_estimator(pose: Pose) -> "PoseEstimator | None":
+    """Return an estimator of joints; None for ``off``, and if ``auto`` finds none installed.
+
+    Raises:
+        UserError: It is unknown, or its package or its weights are missing; the hint is the command
+            that gets them.
+    """
+    if not isinstance(pose, str):
+        return pose
+    return None if pose == OFF else _named_estimator(pose)
+
+
+@lru_cache(maxsize=8)
+def _named_estimator(name: str) -> "PoseEstimator | None":
+    from fewact import poses  # few classifiers estimate joints
+
+    return poses.find(name)
+
+
+def pose_name(pipeline: Pipeline) -> str:
+    """Return the name of the estimator whose joints are compared; ``off`` without one."""
+    pose = pipeline.pose if pipeline.joints else OFF
+    if isinstance(pose, str) and pose != AUTO:
+        return pose
+    estimator = find_estimator(pose)
+    return OFF if estimator is None else estimator.name
+
+
+def installed_estimator(pose: Pose) -> "PoseEstimator | None":
+    """Return an estimator of joints; None if it is missing, which a warning says."""
+    try:
+        return find_estimator(pose)
+    except UserError as error:
+        warn(f"joints are not estimated, and clips without them compared by the picture: {error}")
+        return None
 
 
 def name_of(method: Method) -> str:

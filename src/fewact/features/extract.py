@@ -50,7 +50,7 @@ class Timing:
     >>> with timing.stage("moments"):
     ...     pass
     >>> list(timing.seconds)
-    ['decode', 'pose', 'stabilise', 'backbone', 'moments', 'alignment']
+    ['decode', 'stabilise', 'backbone', 'moments', 'alignment']
     """
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ class Timing:
 
     @property
     def seconds(self) -> dict[Stage, float]:
-        """Seconds of each stage."""
+        """Seconds of each stage; ``pose`` is left out where no joints were read."""
         with self._lock:
-            return dict(self._seconds)
+            return {name: s for name, s in self._seconds.items() if s or name != "pose"}
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
