@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
+from fewact.core.text_table import is_printable
 from fewact.data.clips import BACKGROUND, Clip, ClipReference, as_box, is_background, is_none
 from fewact.data.images import check_dense
 from fewact.video.source import Span
@@ -132,7 +133,7 @@ def normalised(label: Label, *, integers: bool = False) -> str:
 def check_label(label: Label, *, where: str = "", integers: bool = False) -> str:
     """Return the ``normalised`` name of a class, which the clip ``where`` has as its label."""
     name = normalised(label, integers=integers)
-    if not name or not name.isprintable():
+    if not name or not is_printable(name):
         raise DataError(
             "not a class name",
             where=where,

@@ -29,13 +29,6 @@ SKIPPED = 3
 INTERRUPTED = 130
 """Exit code after Ctrl+C."""
 
-# A terminal would obey them.
-_ESCAPES = {
-    code: chr(code).encode("unicode_escape").decode()
-    for code in (*range(0x20), *range(0x7F, 0xA0))
-    if chr(code) not in "\t\n"
-}
-
 ERRORS_OF_THE_MACHINE = {
     errno.ENOSPC,
     errno.EFBIG,
@@ -79,8 +72,8 @@ def guarded(command: Callable[[], T]) -> T:
 
 
 def say(text: str) -> None:
-    """Write lines to stderr; control characters, which names of files may have, as escapes."""
-    print(text.translate(_ESCAPES), file=sys.stderr, flush=True)
+    """Write lines to stderr; controls, which names of files may have, as escapes."""
+    print(printable(text, "\t\n"), file=sys.stderr, flush=True)
 
 
 @contextmanager

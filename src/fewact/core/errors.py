@@ -7,11 +7,14 @@ expected and how to fix it. Any other exception that escapes is a bug in fewact.
 import difflib
 import os
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from fewact.core.text_table import printable
 
 
 class FewactError(Exception):
@@ -34,7 +37,8 @@ class UserError(FewactError, ValueError):
     ) -> None:
         self.what, self.where, self.got = what, where, got
         self.expected, self.hint = expected, hint
-        where, got = (text.replace("\n", "\\n") for text in (where, got))  # of a file's name
+        where, got = printable(where), printable(got)  # they may have the name of a file
+        what, expected, hint = (printable(text, "\n") for text in (what, expected, hint))
         message = f"{where}: {what}" if where else what
         # The fault may be the text of another error, which may end with a sentence.
         message = f"{_clause(message)} (got {got})" if got else message
@@ -196,13 +200,23 @@ def invalid_value(message: str) -> tuple[str, str]:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return "Did you mean …?" with the known name that was probably meant; "" if none is similar.
 
+    Names are compared without case, and in Unicode normal form C. A name that looks like the given
+    one is never proposed.
+
     >>> did_you_mean("a2m3", ["a2m2", "protonet"])
     'Did you mean "a2m2"?'
     >>> did_you_mean("throw", ["THROW", "wave"])
     'Did you mean "THROW"?'
+    >>> did_you_mean("wave", ["wave"])
+    ''
     """
-    folded = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    given = unicodedata.normalize("NFC", name)
+    folded = {
+        unicodedata.normalize("NFC", candidate).lower(): candidate
+        for candidate in names
+        if unicodedata.normalize("NFC", candidate) != given
+    }
+    near = difflib.get_close_matches(given.lower(), folded, n=1)
     return f'Did you mean "{folded[near[0]]}"?' if near else ""
 
 

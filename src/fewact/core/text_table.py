@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 WIDTH = 100
@@ -15,6 +16,9 @@ READABLE = range(12, 21)
 
 TIED = "\ue000"
 """Replaces a space where no line may break: around ±."""
+
+JOINERS = re.compile(r"(?<=[^\s\u200c\u200d])[\u200c\u200d](?=[^\s\u200c\u200d])")
+"""Joiners and non-joiners between other characters, as in Persian words and in emoji."""
 
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 """Characters with a meaning in Markdown, escaped."""
@@ -92,9 +96,32 @@ def csv_line(cells: Iterable[object]) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def printable(text: str) -> str:
-    """Return a text on one line, with line breaks and control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def is_printable(text: str) -> bool:
+    r"""Return whether all characters are printable, or join others as in Persian words and emoji.
+
+    >>> is_printable("می\u200cخورد"), is_printable("\u200cwave"), is_printable("a\u202eb")
+    (True, False, False)
+    """
+    return text.isprintable() or JOINERS.sub("", text).isprintable()
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text on one line, with line breaks, controls and bidirectional marks escaped.
+
+    Args:
+        text: Text, such as the name of a file.
+        keep: Characters that stay as they are.
+
+    >>> printable("a\n\u202eb"), printable("می\u200cخورد") == "می\u200cخورد"
+    ('a\\n\\u202eb', True)
+    """
+    if text.isprintable():
+        return text
+    joiners = {match.start() for match in JOINERS.finditer(text)}
+    return "".join(
+        c if c.isprintable() or i in joiners or c in keep else c.encode("unicode_escape").decode()
+        for i, c in enumerate(text)
+    )
 
 
 def markdown_text(text: str) -> str:

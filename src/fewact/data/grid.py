@@ -17,6 +17,8 @@ TIMED_COLUMNS: Final = ("start", "end", "duration", "time")
 STARTS: Final = frozenset(("start", "start_frame", "first_frame"))
 ENDS: Final = frozenset(("end", "duration", "end_frame", "frames_long", "last_frame"))
 
+FRAMES: Final = frozenset(("start_frame", "first_frame"))
+
 DURATION_TOLERANCE: Final = 0.6
 """Seconds by which an end may differ from start and duration, which may be rounded."""
 
@@ -82,6 +84,16 @@ class Grid:
             if len(filled) > 1 and (column := self.schema.column(filled[0].rstrip(":"))) in FACTS:
                 found[column] = filled[1]
         return found
+
+    @cached_property
+    def has_rate(self) -> bool:
+        """Whether the table says a frame rate."""
+        return "rate" in self.named or "rate" in self.facts
+
+    @cached_property
+    def has_frames(self) -> bool:
+        """Whether the table has columns of numbers of frames."""
+        return bool(self.named & FRAMES)
 
     def raw_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line and the cells of each row below the header."""
@@ -178,7 +190,7 @@ def mapped_times(grid: Grid, row: Mapping[str, str], *, start: str = "start") ->
         TimeFault: The cells are no times, or do not fit together.
     """
     reader, units = grid.time_cells, grid.all_units
-    rate = declared_rate(grid, row)
+    rate = declared_rate(grid, row) if grid.has_rate else 0.0
     needs_rate = False
 
     def fps() -> float:
@@ -190,11 +202,11 @@ def mapped_times(grid: Grid, row: Mapping[str, str], *, start: str = "start") ->
         text = row.get(name, "")
         return None if is_missing(text) else reader.seconds(text, units.get(name, ""), of)
 
-    columns = (start, "end", "duration")
-    begin, end, duration = map(value, columns)
+    begin, end, duration = value(start), value("end"), value("duration")
     if needs_rate:
+        columns = (start, "end", "duration")
         return {"by_rate": lambda fps_: _segment(*(value(c, lambda: fps_) for c in columns))}
-    if begin is None and (span := frames_of_row(row)):
+    if begin is None and grid.has_frames and (span := frames_of_row(row)):
         return {"span": span, "fps": rate or VIDEO_RATE}
     return _segment(begin, end, duration)
 
@@ -207,8 +219,9 @@ def _segment(start: float | None, end: float | None, duration: float | None) -> 
             end = round(start + duration, 9)
         elif abs(start + duration - end) > DURATION_TOLERANCE + 0.01 * duration:
             raise TimeFault(f"from {start:g} to {end:g} s is not its duration, {duration:g} s")
-    times = {"start": start, "end": end}
-    return {name: time for name, time in times.items() if time is not None}
+    if start is not None and end is not None:
+        return {"start": start, "end": end}
+    return {"start": start} if start is not None else {"end": end} if end is not None else {}
 
 
 def declared_rate(grid: Grid, row: Mapping[str, str]) -> float:

@@ -11,6 +11,7 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.core.paths import user_path
 from fewact.core.registry import Registry
+from fewact.core.text_table import is_printable
 from fewact.data.cells import number
 from fewact.data.clips import BACKGROUND, Clip, as_box, is_background
 from fewact.data.column_names import SUBJECTS
@@ -224,7 +225,7 @@ def _clip(grid: Grid, where: str, row: dict[str, str]) -> Clip:
         path = existing(folder / row["path"].replace("\\", "/"))
     start, end = _segment(grid, where, row, path)
     label = unicodedata.normalize("NFC", row["label"])
-    if not label.isprintable():
+    if not is_printable(label):
         raise DataError(
             "not a class name",
             where=f'{where}, column "label"',

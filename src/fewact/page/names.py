@@ -1,12 +1,12 @@
 """Names of actions and of clips: the user's own, made fit to be shown and stored."""
 
-import re
 import unicodedata
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
 from fewact.core.errors import DataError
+from fewact.core.text_table import is_printable
 from fewact.data import is_none
 from fewact.data.files import stem_and_suffix
 
@@ -14,9 +14,6 @@ LONGEST_NAME: Final = 60
 LONGEST_FILE_NAME: Final = 120
 TITLE_OF_NONE: Final = "anything else"
 """Title of the card with the clips of no action, casefolded; see ``static/texts.json``."""
-
-JOINERS: Final = re.compile(r"(?<=[^\s\u200c\u200d])[\u200c\u200d](?=[^\s\u200c\u200d])")
-"""Joiners and non-joiners between other characters, as in Persian words and in emoji."""
 
 
 def class_name(text: str) -> str:
@@ -54,15 +51,6 @@ def file_name(text: str) -> str:
     stem, suffix = stem_and_suffix(last.strip())
     name = (stem[: LONGEST_FILE_NAME - len(suffix)] + suffix).strip()
     return "" if set(name) <= {"."} else name
-
-
-def is_printable(text: str) -> bool:
-    r"""Return whether all characters are printable, or join others.
-
-    >>> is_printable("می\u200cخورد"), is_printable("\u200cwave"), is_printable("a\u202eb")
-    (True, False, False)
-    """
-    return JOINERS.sub("", text).isprintable()
 
 
 def _label(text: str) -> str:

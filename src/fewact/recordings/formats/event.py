@@ -4,12 +4,14 @@ import math
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
+from fewact.core.text_table import is_printable, printable
 from fewact.data.cells import number, seconds
 from fewact.data.column_names import LABELS, RATERS, RECORDINGS, SUBJECTS, TIMES
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
@@ -53,7 +55,7 @@ EVENT_COLUMNS: Final = Schema(
 """Columns of a table of events, and names of the fields of a document."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """An action in a recording, performed once or several times in a row.
 
@@ -93,7 +95,8 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are known, for JSON; times are rounded to milliseconds."""
-        fields = asdict(self) | {"start": round(self.start, 3), "end": round(self.end, 3)}
+        end = round(self.end, 3) if math.isfinite(self.end) else "inf"
+        fields = asdict(self) | {"start": round(self.start, 3), "end": end}
         return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -113,11 +116,11 @@ def event_of(fields: Mapping[str, Any]) -> Event:
     """
     if fault := fields.get("fault"):
         raise ValueError(fault)
-    label = unicodedata.normalize("NFC", _text(fields.get("label")))
+    label = _name(_text(fields.get("label")))
     if not label:
         raise ValueError("it has no class")
-    if not label.isprintable():
-        raise ValueError(f"the class {label!r} is not printable")
+    if not is_printable(label):
+        raise ValueError(f"the class {printable(label)} is not printable")
     begin, end = (_time(name, fields.get(name)) for name in ("start", "end"))
     if begin is None and end is None:
         if "start" in fields or "end" in fields:
@@ -133,13 +136,19 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         end,
         _number("confidence", fields.get("confidence"), float),
         _number("repetitions", fields.get("repetitions"), int) or 1,
-        _text(fields.get("recording")),
-        _text(fields.get("subject")),
+        _name(_text(fields.get("recording"))),
+        _name(_text(fields.get("subject"))),
         fields.get("frames"),
         str(fields.get("clock") or ""),
         _box(fields),
         mark=_text(fields.get("mark")).casefold(),
     )
+
+
+@lru_cache(maxsize=4096)
+def _name(text: str) -> str:
+    """Return a name in Unicode normal form C; equal names of a table are one string."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _text(value: Any) -> str:
@@ -148,6 +157,8 @@ def _text(value: Any) -> str:
 
 
 def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    if "w" not in fields:
+        return None
     x, y, w, h = (_number(side, fields.get(side), float) for side in SIDES)
     if None in (x, y, w, h):
         return None
@@ -158,6 +169,8 @@ def _box(fields: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
 
 def _time(name: str, value: Any) -> float | None:
     """Return the seconds of a cell; None if it is empty."""
+    if type(value) is float and 0.0 <= value < math.inf:
+        return value
     if value is None or value in ("", "NA"):
         return None
     if name == "end" and str(value).strip() == "inf":
@@ -175,7 +188,7 @@ def _time(name: str, value: Any) -> float | None:
 
 
 def _number(name: str, value: Any, type_: type) -> Any:
-    if value is None or value in ("", "NA"):
+    if value is None or value == "" or value == "NA":
         return None
     parsed = number(str(value))
     if parsed is None or (issubclass(type_, int) and (parsed < 0 or parsed % 1)):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,21 +42,19 @@ class Resolver:
     options: EventOptions
     notes: list[str] = field(default_factory=list)
 
-    def chosen(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows of the chosen rater and tier.
+    def chosen(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows of the chosen rater and tier.
 
         Raises:
             DataError: There is no such rater or tier, or several raters and none is chosen.
         """
-        if self.options.tier is None:
-            rows = [row for row in rows if not row[1].get("gives_times")]
-        rows = self._of(rows, "tier", self.options.tier)
         raters: dict[str, set[str]] = {}
-        for _, fields in rows:
-            if "fault" not in fields:
-                raters.setdefault(_recording(fields), set()).add(str(fields.get("rater") or ""))
+        for row in self._of(self._of(rows, "tier", self.options.tier), "rater", self.options.rater):
+            if "fault" not in row[1]:
+                raters.setdefault(_recording(row[1]), set()).add(str(row[1].get("rater") or ""))
+            yield row
         several = [names for names in raters.values() if len(names) > 1]
-        if several and self.options.rater is None:
+        if several:
             raise DataError(
                 "several people scored the same recording",
                 where=str(self.path),
@@ -64,29 +62,32 @@ class Resolver:
                 expected="the events of one person",
                 hint="Choose one: --rater NAME.",
             )
-        return self._of(rows, "rater", self.options.rater)
 
-    def _of(self, rows: Sequence[Row], name: str, chosen: str | None) -> list[Row]:
+    def _of(self, rows: Iterable[Row], name: str, chosen: str | None) -> Iterator[Row]:
+        """Yield the rows with a value, in normal form C of Unicode; all for None."""
         if chosen is None:
-            return list(rows)
-        kept = [row for row in rows if str(row[1].get(name) or "") == chosen]
-        names = sorted({str(fields.get(name) or "") for _, fields in rows})
-        if names == [""]:
-            self.notes.append(f"it names no {name}: --{name} chooses nothing")
-            return list(rows)
-        if not kept:
+            yield from rows
+            return
+        wanted, names, left = unicodedata.normalize("NFC", chosen), set[str](), 0
+        for row in rows:
+            value = unicodedata.normalize("NFC", str(row[1].get(name) or ""))
+            if "fault" not in row[1]:
+                names.add(value)
+            if value == wanted or "fault" in row[1]:
+                yield row
+            else:
+                left += 1
+        if wanted not in names:
             raise DataError(
                 f"there is no such {name}",
                 where=f"{self.path}, --{name}",
                 got=repr(chosen),
-                expected=first_few(map(repr, names)),
+                expected=first_few(map(repr, sorted(names))),
                 hint=did_you_mean(chosen, names),
             )
-        others = [other for other in names if other != chosen]
-        if others:
-            left = len(rows) - len(kept)
-            self.notes.append(f"{name} {chosen}: left out, {left} rows of {first_few(others)}")
-        return kept
+        if left:
+            others = first_few(sorted(names - {wanted}))
+            self.notes.append(f"{name} {chosen}: left out, {left} rows of {others}")
 
     def resolved(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the fields of a row with its recording, and its frames as times.
@@ -97,7 +98,8 @@ class Resolver:
         """
         if "fault" in fields:
             return fields
-        complete = {**fields, "recording": self._named(_recording(fields))}
+        recording = self._named(_recording(fields))
+        complete = {**fields, "recording": recording}
         if "span" in fields:
             complete |= self._times(complete)
         if "by_rate" in fields:

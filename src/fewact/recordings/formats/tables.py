@@ -95,16 +95,16 @@ def _states(grid: Grid) -> Iterator[Row]:
                 raise TimeFault("it has no start")
             if timed and not times:
                 times = {"start": None}
-            status = status_of(row.get("status", ""))
+            status = status_of(row["status"]) if "status" in row else ""
             if status == "POINT" and "start" in times:
                 times["end"] = times["start"]
             elif status in ("START", "STOP"):
                 raise TimeFault(f"it is a {status}, in a table with starts and ends")
-            frames = _whole_frames(row)
+            frames = _whole_frames(row) if "last_frame" in row else {}
         except TimeFault as fault:
             yield where, {"fault": str(fault)}
         else:
-            yield where, {**fields, **frames, **times}
+            yield where, fields | frames | times
 
 
 def _whole_frames(row: Mapping[str, str]) -> dict[str, Any]:
