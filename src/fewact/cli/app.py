@@ -59,6 +59,10 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "recordings.commands.scored:budget",
             "Count how often and how long each class was performed in each recording.",
         ),
+        "convert-events": (
+            "recordings.commands.convert:convert_events",
+            "Convert events of one program, such as BORIS or ELAN, into the format of another.",
+        ),
         "total": (
             "recordings.commands.total:total",
             "Estimate counts and durations with intervals, from a sample that you check.",

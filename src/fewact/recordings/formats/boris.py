@@ -5,7 +5,7 @@ time offset on.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -140,14 +140,18 @@ def _media(observation: Mapping[str, Any]) -> Media:
 
 
 def write_project(events: Sequence[Event], folder: Path) -> str:
-    """Return a project of BORIS with one observation a recording; classes are state events."""
+    """Return a project of BORIS with one observation a recording.
+
+    A class is a point event if all its events are; else a state event.
+    """
     classes = sorted({str(event.label) for event in events})
+    states = {str(event.label) for event in events if not event.is_point}
     subjects = sorted({event.subject for event in events} - {""})
     observations: dict[str, Any] = {}
     for recording, listed in by_recording(events).items():
         name, taken = Path(recording).stem or "recording", len(observations)
         observations[name if name not in observations else f"{name} ({taken})"] = _observation(
-            recording, listed, folder
+            recording, listed, folder, states
         )
     project = {
         "time_format": "hh:mm:ss",
@@ -158,7 +162,9 @@ def write_project(events: Sequence[Event], folder: Path) -> str:
         "subjects_conf": {
             str(i): {"key": "", "name": name, "description": ""} for i, name in enumerate(subjects)
         },
-        "behaviors_conf": {str(i): _behaviour(name) for i, name in enumerate(classes)},
+        "behaviors_conf": {
+            str(i): _behaviour(name, state=name in states) for i, name in enumerate(classes)
+        },
         "observations": observations,
         "behavioral_categories": [],
         "independent_variables": {},
@@ -169,9 +175,14 @@ def write_project(events: Sequence[Event], folder: Path) -> str:
     return json.dumps(project, indent=1, ensure_ascii=False) + "\n"
 
 
-def _behaviour(name: str) -> dict[str, Any]:
+def _behaviour(name: str, *, state: bool) -> dict[str, Any]:
     texts = dict.fromkeys(("key", "description", "category", "excluded", "coding map"), "")
-    return {"type": "State event", "code": name, "modifiers": {}, **texts}
+    return {
+        "type": "State event" if state else "Point event",
+        "code": name,
+        "modifiers": {},
+        **texts,
+    }
 
 
 def _states(events: Sequence[Event]) -> list[Event]:
@@ -193,12 +204,18 @@ def _states(events: Sequence[Event]) -> list[Event]:
     return states
 
 
-def _observation(recording: str, events: Sequence[Event], folder: Path) -> dict[str, Any]:
+def _observation(
+    recording: str, events: Sequence[Event], folder: Path, state_classes: Collection[str]
+) -> dict[str, Any]:
     """Return an observation; its length is the end of the last event if the file is not here."""
     timeline = timeline_or_none(find_recording(folder, recording))
     length = timeline.end if timeline else max(event.end for event in events)
     rows: list[list[Any]] = []
-    for event in _states(events):
+    points = [event for event in events if str(event.label) not in state_classes]
+    for event in points:
+        frame = event.frames[0] if event.frames else "NA"
+        rows.append([round(event.start, 3), event.subject, str(event.label), "", "", frame])
+    for event in _states([event for event in events if str(event.label) in state_classes]):
         (first, last), who = event.frames or ("NA", "NA"), [event.subject, str(event.label), "", ""]
         rows += [[round(event.start, 3), *who, first], [round(event.end, 3), *who, last]]
     rows.sort(key=lambda row: row[0])  # of equal ones, one ends before the next one starts
