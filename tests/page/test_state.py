@@ -173,7 +173,7 @@ def test_who_is_meant_is_said_taught_and_undone() -> None:
     story.move("box", A, box=BOX)
     assert (story.clips[A].box, story.state.changes) == (BOX, 1)
     assert story.state.last_step.what == "box"
-    assert not story.state.is_taught(A)
+    assert not story.state.is_in_model(A)
     # A command changed something else: the model's clip, without the box, is the same one.
     story.find(WAVE, example(f"throw/{B}.mp4", "jump"))
     assert {id: (c.label, c.box) for id, c in story.clips.items()} == {

@@ -122,7 +122,7 @@ def larger_of(cost: Any, *, soft: bool) -> Callable[..., Any]:
 
 
 NOTHING = -104.0
-"""Logarithm of a number that is zero in float32; it stands for −∞ − (−∞), too."""
+"""Logarithm of a number that is zero in float32; it replaces −∞ − (−∞), too."""
 
 
 def _log_add_exp(first: NDArray[Any], second: NDArray[Any], *, out: NDArray[Any]) -> NDArray[Any]:

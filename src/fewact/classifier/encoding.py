@@ -18,7 +18,7 @@ from fewact.features.extract import Extracted, Timing, extract, stage
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import CameraRequest, Features, Request
 from fewact.methods.encode import encode_each, workers
-from fewact.methods.protocols import Explained
+from fewact.methods.protocols import Explains
 from fewact.networks import Backbone, Card
 from fewact.video import warn_of_video
 from fewact.video.cleaning.correction import Fault
@@ -127,7 +127,7 @@ def explaining_features(pipeline: Pipeline, encoded: EncodedClip) -> Features:
     backbone, method = pipeline.backbone, pipeline.method
     if encoded.source is None or not isinstance(backbone, Backbone):
         return {}
-    requests = method.explaining_requests(backbone.card) if isinstance(method, Explained) else ()
+    requests = method.explaining_requests(backbone.card) if isinstance(method, Explains) else ()
     if not requests:
         return {}
     part = used_part(encoded.source, encoded.active)

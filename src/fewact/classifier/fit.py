@@ -118,7 +118,7 @@ def encode_examples(
     if fitted is None:
         encoded = encode(sources, pipeline, timing)
     else:
-        encoded = encode_actions(sources, fitted, timing, taught=True)
+        encoded = encode_actions(sources, fitted, timing, training=True)
     for done, ((_, name), used) in enumerate(zip(clips, encoded, strict=True), start=1):
         used.warn()
         if isinstance(used.nodes, VideoError):

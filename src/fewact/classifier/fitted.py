@@ -329,9 +329,9 @@ def score(fitted: Fitted, nodes: Nodes, *, enlarged: bool = False) -> tuple[Scor
     Args:
         fitted: What the classifier learned.
         nodes: Nodes of the clips.
-        enlarged: Whether they are parts of pictures. Behind a person who is small is another,
-            enlarged part of the room: for the known score, the appearance of such a clip counts as
-            much as if it were as like the training clips as these are like each other.
+        enlarged: Whether the clips are crops. A crop around a small person shows a different,
+            magnified part of the background. So in the known score, its appearance term is replaced
+            by the mean appearance similarity among the training clips.
 
     Returns:
         Logits (q n), whose softmax are the probabilities; similarities (q s) with the training

@@ -55,7 +55,7 @@ CLIP_EXPECTED = "a path, Clip, Frames, bytes of a video file, an open file, or f
 
 
 class TrainingClip(NamedTuple):
-    """A clip with its label, and its name relative to what it was taught from."""
+    """A clip with its label, and its name relative to the training clips' source."""
 
     clip: AnyClip
     name: str

@@ -55,18 +55,18 @@ def encode_actions(
     fitted: Fitted,
     timing: Timing | None = None,
     *,
-    taught: bool = False,
+    training: bool = False,
 ) -> Iterator[EncodedClip]:
     """Return each clip with the nodes of the part that shows an action, see ``encode``.
 
-    Of clips that are ``taught``, the part that is most like their class is used; clips of a new
+    Of ``training`` clips, the part that is most like their class is used; clips of a new
     class or of none are not searched.
     """
     keep = frames_to_search(fitted)
 
     def used(clip: EncodedClip) -> EncodedClip:
-        label = clip.clip.label if taught else None
-        if taught and label not in fitted.classes:
+        label = clip.clip.label if training else None
+        if training and label not in fitted.classes:
             return clip._replace(kept=None)
         return find_action(clip, fitted, timing, label)
 

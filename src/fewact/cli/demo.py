@@ -27,7 +27,7 @@ COMPARED_METHODS = {
 }
 """Methods to compare with, the first that is installed, and what each makes of the order."""
 
-TAUGHT_CLIPS = 3
+TRAINING_CLIPS = 3
 """Clips of each class to teach."""
 
 NEW_CLIPS = 4
@@ -101,7 +101,7 @@ def demo(
 
 @dataclass(frozen=True)
 class Trial:
-    """A taught method, and what it predicts of the clips that can be read."""
+    """A method with training clips, and what it predicts of the clips that can be read."""
 
     name: str
     classifier: "FewShotClassifier"
@@ -183,7 +183,7 @@ def _hold_out(clips: "Sequence[Clip]", folder: Path) -> "tuple[list[Clip], list[
     examples: list[Clip] = []
     for label, count in Counter(clip.label for clip in clips).items():
         of_class = [clip for clip in clips if clip.label == label]
-        examples += limit_per_class(of_class, max(1, min(TAUGHT_CLIPS, count - 1)))
+        examples += limit_per_class(of_class, max(1, min(TRAINING_CLIPS, count - 1)))
         if count == 1:
             say(f'The class "{label}" has only one clip: it is used for training, not predicted.')
     new = limit_per_class([clip for clip in clips if clip not in examples], NEW_CLIPS)
@@ -203,7 +203,7 @@ def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
     from fewact.synthetic.benchmark import FPS
     from fewact.video import write_video
 
-    benchmark = motions(videos=TAUGHT_CLIPS + NEW_CLIPS)
+    benchmark = motions(videos=TRAINING_CLIPS + NEW_CLIPS)
     numbers: Counter[str] = Counter()
     parts: dict[str, list[Clip]] = {"training": [], "new": []}
     videos = [video for video in benchmark.videos.videos if video.label in DEMO_CLASSES]
@@ -211,7 +211,7 @@ def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
         for done, video in enumerate(videos, start=1):
             numbers[video.label] += 1
             number = numbers[video.label]
-            part = "training" if number <= TAUGHT_CLIPS else "new"
+            part = "training" if number <= TRAINING_CLIPS else "new"
             path = folder / part / video.label / f"{number}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fewact.core.bounded import KIB, MIB, FileType, reason_of, size_text
 
 BFLOAT16 = "BF16"
-"""Type of safetensors that NumPy lacks: the first half of a float32."""
+"""Type of safetensors that NumPy does not have: the first half of a float32."""
 
 NUMBER_TYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),

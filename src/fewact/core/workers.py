@@ -148,7 +148,7 @@ class _Blas:
                 openblas[1](self._before)
 
     def forget(self) -> None:
-        """Forget all users: a forked child has none, and its lock may be held by nobody."""
+        """Forget all users and the lock: in a forked child, no thread may be left to release it."""
         self._lock, self._users = Lock(), 0
 
 

@@ -247,7 +247,7 @@ class MatchesFrames(Protocol):
 
 
 @runtime_checkable
-class Explained(Protocol):
+class Explains(Protocol):
     """A method that reads features of a video again to explain a score."""
 
     def explaining_requests(self, card: Card) -> tuple[Request, ...]:
@@ -255,7 +255,7 @@ class Explained(Protocol):
 
 
 @runtime_checkable
-class MatchesCells(Explained, Protocol):
+class MatchesCells(Explains, Protocol):
     """A method that compares cells of the frames."""
 
     def match_cells(
@@ -280,7 +280,7 @@ class MatchesCells(Explained, Protocol):
 
 
 @runtime_checkable
-class AttendsFrames(Explained, Protocol):
+class AttendsFrames(Explains, Protocol):
     """A method whose frames attend to each other."""
 
     def attend_frames(self, features: Mapping[Request, Array]) -> FrameMatch | None:

@@ -131,7 +131,7 @@ def _parts(
             "sums of eight-bit products saturate on this processor, which has no VNNI",
             where="precision",
             got=precision,
-            hint='Use precision "auto"; a model that was taught in int8 must be taught again.',
+            hint='Use precision "auto"; teach a model of int8 again.',
         )
     of_graphs = {PREFIX + name: x for name, x in folded(tensors, network.norms).items()}
     for graph in graphs:

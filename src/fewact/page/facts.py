@@ -45,7 +45,7 @@ class ClipFacts(TypedDict):
     binned: bool
     source: str | None
     model_label: str | None
-    taught: bool
+    in_model: bool
     recording: bool
     faults: list[str]
 

@@ -315,7 +315,7 @@ class PageSession:
             new = [
                 id
                 for id, clip in clips.items()
-                if clip.file and (id not in state.model_labels or not state.is_taught(id))
+                if clip.file and (id not in state.model_labels or not state.is_in_model(id))
             ]
             total = len(new) + 2
             yield 1, total
@@ -463,7 +463,7 @@ class PageSession:
             "binned": clip.binned,
             "source": None if clip.file is None else PurePosixPath(clip.file).stem,
             "model_label": self.state.model_labels.get(id),
-            "taught": self.state.is_taught(id),
+            "in_model": self.state.is_in_model(id),
             "recording": clip.is_recording,
             "faults": self._faults.get(id, []),
         }

@@ -188,10 +188,10 @@ class PageState(PageValue):
     @property
     def changes(self) -> int:
         """Number of clips that the model does not have as the page has them."""
-        differ = sum(not self.is_taught(id) for id in self.clips)
+        differ = sum(not self.is_in_model(id) for id in self.clips)
         return differ + len(self.model_labels.keys() - self.clips.keys())
 
-    def is_taught(self, id: str) -> bool:
+    def is_in_model(self, id: str) -> bool:
         """Return whether the model has a clip as the page has it; or neither has it."""
         clip = self.clips[id]
         has_box = clip.training_label is None or clip.box == self.model_boxes.get(id)
@@ -311,7 +311,7 @@ class ModelFound(JournalEntry):
 
 
 class ModelTaught(JournalEntry):
-    """The page taught the model: the identity of the new one, label and box of each clip."""
+    """The model has learned the clips: the identity of the new one, label and box of each clip."""
 
     what: Literal["teach"] = "teach"
     model: str

@@ -119,7 +119,7 @@ function update(element, card) {
   element.className = card.name === NONE ? "card else" : `card ${hueOf(shown, card.name)}`;
   element.classList.toggle("filled", card.clips.length > 0);
   sync(element.querySelector(".clips"), card.clips, keyOf, clipItem, (item, clip) => {
-    item.classList.toggle("pending", !clip.taught);
+    item.classList.toggle("pending", !clip.in_model);
   });
   showFold(element);
   const faults = [...new Set(card.clips.flatMap((clip) => clip.faults))].map((fault) => ({

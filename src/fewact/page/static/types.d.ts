@@ -26,7 +26,7 @@ export interface ClipFacts {
   binned: boolean;
   source: string | null;
   model_label: string | null;
-  taught: boolean;
+  in_model: boolean;
   recording: boolean;
   faults: string[];
 }

@@ -229,7 +229,7 @@ LEAST_RANGE = 60.0
 """Smallest distance between the darkest and the brightest level of a video with enough contrast."""
 
 MOST_GAIN = 8.0
-"""Largest gain of a contrast stretch: a larger gain would turn noise into motion."""
+"""Largest gain of contrast stretching: a larger gain would turn noise into motion."""
 
 STRETCHED_MEAN = 0.4
 """Mean luma, from 0 to 1, to which a gamma lifts a stretched video that is darker."""
