@@ -34,7 +34,7 @@ def is_poses(path: str | Path) -> bool:
     A pattern has poses if all files and folders that it matches have.
     """
     named = matching(Path(path))
-    return bool(named) and all(_has_poses(p) if p.is_dir() else _is_pose_file(p) for p in named)
+    return bool(named) and all(_has_poses(p) if p.is_dir() else is_pose_file(p) for p in named)
 
 
 def _has_poses(folder: Path, levels: int = FOLDER_LEVELS) -> bool | None:
@@ -45,17 +45,19 @@ def _has_poses(folder: Path, levels: int = FOLDER_LEVELS) -> bool | None:
         return False
     if any(e.suffix.lower() in VIDEO_SUFFIXES or is_image_file(e) for e in inside):
         return False
-    if _frames(inside) or any(_is_pose_file(entry) for entry in inside):
+    if frames_of_openpose(inside) or any(is_pose_file(entry) for entry in inside):
         return True
     below = (_has_poses(entry, levels - 1) for entry in inside if levels and entry.is_dir())
     return next((decided for decided in below if decided is not None), None)
 
 
-def _frames(inside: list[Path]) -> list[Path]:
+def frames_of_openpose(inside: list[Path]) -> list[Path]:
+    """Return the frames of OpenPose among the entries of a folder."""
     return [entry for entry in inside if entry.name.endswith(documents.FRAME_END)]
 
 
-def _is_pose_file(path: Path) -> bool:
+def is_pose_file(path: Path) -> bool:
+    """Return whether a file has poses of a known program, by its beginning."""
     suffix = path.suffix.lower()
     if suffix not in POSE_SUFFIXES or not path.is_file():
         return False
@@ -93,7 +95,7 @@ def _read_pose(path: Path, subject: str | None) -> tuple[Poses, Choice]:
 def _bodies(path: Path) -> tuple[list[Body], str]:
     """Return the bodies of a file or folder, and the skeleton of all."""
     if path.is_dir():
-        return documents.read_openpose(_frames(entries(path)))
+        return documents.read_openpose(frames_of_openpose(entries(path)))
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         return hdf5.read_sleap(path)
@@ -119,7 +121,7 @@ def _clips_below(folder: Path, levels: int = FOLDER_LEVELS) -> Iterator[Path]:
     An HDF5 file beside the table of the same name is no clip.
     """
     inside = entries(folder)
-    if _frames(inside):
+    if frames_of_openpose(inside):
         yield folder
         return
     tabled = {entry.stem for entry in inside if entry.suffix.lower() == ".csv"}

@@ -23,7 +23,7 @@ from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import DataError
 from fewact.data.cells import seconds
 from fewact.data.columns import Column, Schema
-from fewact.data.files import first_few
+from fewact.data.files import first_few, timeline_or_none
 from fewact.data.joints import JointTrack
 from fewact.data.poses import read_pose
 
@@ -140,12 +140,20 @@ def _read_tracks(path: Path, changed: int, size: int) -> dict[Source, JointTrack
     for source, values in zip(sources, stored, strict=True):
         if source in tracks:
             raise DataError("the same clip twice", where=str(table), got=source.file)
-        own = times
-        if own is None and source.end is not None:  # even over the segment
-            start = source.start or 0.0
-            own = start + (np.arange(len(values)) + 0.5) * ((source.end - start) / len(values))
-        tracks[source] = JointTrack(values, layout, own, of_picture)
+        track = JointTrack(values, layout, times, of_picture)
+        tracks[source] = track if source[1:] == (None, None) else _of_segment(track, source)
     return tracks
+
+
+def _of_segment(track: JointTrack, source: Source) -> JointTrack:
+    """Return the joints of a segment with times from the start of its file."""
+    start, end = source.start or 0.0, source.end
+    if end is None and track.times is None:
+        timeline = timeline_or_none(Path(source.file))
+        if timeline is None:  # the reader of the video says why
+            return track
+        end = timeline.end
+    return track.since(-start, (end or 0.0) - start)
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], str, NDArray[Any] | None, bool]:
