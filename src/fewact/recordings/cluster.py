@@ -115,5 +115,5 @@ def _on_ray(
             continue
         watched = Watched.model_validate(outcome["watched"])
         for event in watched.events:
-            recordings.write(Event(**event))
+            recordings.write(Event.from_dict(event))
         yield path, watched

@@ -213,7 +213,7 @@ class Recordings:
 
     def _events(self, path: Path) -> list[Event]:
         entry = self.finished.recordings.get(self.names[path])
-        return [Event(**event) for event in entry.events] if entry else []
+        return [Event.from_dict(event) for event in entry.events] if entry else []
 
 
 Shown = Callable[[Path, float], None]

@@ -59,7 +59,7 @@ def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> I
         columns = EVENT_COLUMNS.of([*row])
         twice = [column for column, n in Counter(columns).items() if column and n > 1]
         unknown = [key for key, column in zip(row, columns, strict=True) if not column]
-        account.check(name, unknown, "box frames", "id")
+        account.check(name, unknown, "box frames", "id repetition_times")
         if twice:
             yield f"{name} {number}", {"fault": f"it has two values of {twice[0]}"}
             continue

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
@@ -17,6 +17,7 @@ from fewact.data.column_names import LABELS, RATERS, RECORDINGS, SUBJECTS, TIMES
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.files import natural_key
 from fewact.data.tables import SIDES
+from fewact.recordings.formats.repetition import Repetition
 
 EVENTS = FileType(
     "file of events",
@@ -74,6 +75,7 @@ class Event:
         clock: Date and time of the start, ISO 8601; empty if they are not known.
         box: Where the subject is: left, top, width and height in pixels; None if it is not known.
         mark: Whether a person found it ``right`` or ``wrong``; ``?`` where that is not known yet.
+        repetition_times: Each repetition; empty where they are not known.
     """
 
     label: str | int
@@ -87,6 +89,7 @@ class Event:
     clock: str = ""
     box: tuple[float, float, float, float] | None = None
     mark: str = ""
+    repetition_times: tuple[Repetition, ...] = ()
 
     @property
     def is_point(self) -> bool:
@@ -97,7 +100,14 @@ class Event:
         """Return the fields that are known, for JSON; times are rounded to milliseconds."""
         end = round(self.end, 3) if math.isfinite(self.end) else "inf"
         fields = asdict(self) | {"start": round(self.start, 3), "end": end}
-        return {name: value for name, value in fields.items() if value not in ("", None)}
+        fields["repetition_times"] = [each.to_dict() for each in self.repetition_times]
+        return {name: value for name, value in fields.items() if value not in ("", None, [])}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the event of the fields of ``to_dict``, read from JSON."""
+        times = tuple(Repetition(**each) for each in fields.get("repetition_times", ()))
+        return cls(**{**fields, "repetition_times": times})
 
 
 Row = tuple[str, Mapping[str, Any]]
