@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import math
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -147,7 +148,11 @@ def test_events_end_with_the_recording(quick: FewShotClassifier, actions: Path) 
     for end in ("close", "gap"):
         stream = Stream.of(quick, fps=50)
         events = [event for frame in frames for event in stream.push(frame)]
-        events += stream.close() if end == "close" else stream.push(frames[0], 500.0)
+        if end == "close":
+            events += stream.close()
+        else:
+            events += stream.push(frames[0], 500.0, after_gap=True)
+            assert len(stream._ring) == 1
         # Of the last windows, the one from 1 s to 2 s is the best.
         assert events[-1].end == pytest.approx(len(frames) / 50)
 
@@ -290,7 +295,40 @@ def test_times_are_checked_and_gaps_begin_again(taught: FewShotClassifier) -> No
     stream.push(torch.zeros((3, 48, 64), dtype=torch.uint8), 2.0)
     assert not stream.needs(1.01)
     stream.push(frame, 500.0)
-    assert len(stream._ring) == 1
+    kept = math.ceil(2 * stream.lengths[-1] * stream.rate)
+    assert 1 < len(stream._ring) <= kept
+
+
+@pytest.mark.parametrize("still", [1.5, 8.0, 500.0])
+def test_a_frame_lasts_until_the_next_one(
+    taught: FewShotClassifier, recording: list[tuple[str, np.ndarray]], still: float
+) -> None:
+    """Events do not depend on whether a still part is stored as copies of its frame."""
+    found: list[list[Event]] = []
+    states = []
+    first, second = recording[0][1], recording[2][1]
+    for copies in (True, False):
+        stream = Stream.of(taught)
+        events: list[Event] = []
+        time = 0.0
+        for clip in (first, second):
+            for frame in clip:
+                events += stream.push(frame, time)
+                time += 1 / 12
+            if clip is first:
+                time += still
+                last = time - still - 1 / 12
+                for k in range(1, round(12 * still) + 1) if copies and still < 100 else ():
+                    events += stream.push(clip[-1], last + k / 12)
+        states.append(stream.state)
+        found.append(events + stream.close(time + 1))
+    with_copies, held = found
+    if still < 100:
+        for one, other in zip(held, with_copies, strict=True):
+            assert (one.label, one.start) == (other.label, pytest.approx(other.start))
+            assert one.confidence == pytest.approx(other.confidence, abs=0.03)
+    assert len(held) == 2
+    assert held[1].start == pytest.approx(still + len(first) / 12, abs=1.0)
 
 
 @pytest.mark.parametrize("end", ["3", float("nan"), float("inf")])

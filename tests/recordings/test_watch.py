@@ -39,7 +39,7 @@ class SlowStream:
     def needs(self, time: float) -> bool:
         return True
 
-    def push(self, frame: np.ndarray, at: float) -> list[Event]:
+    def push(self, frame: np.ndarray, at: float, *, after_gap: bool = False) -> list[Event]:
         assert frame.shape == (24, 32, 3)
         self.times.append(at)
         time.sleep(self.seconds)
@@ -62,9 +62,9 @@ class BusyStream(SlowStream):
         super().__init__()
         self.camera_ended = threading.Event()
 
-    def push(self, frame: np.ndarray, at: float) -> list[Event]:
+    def push(self, frame: np.ndarray, at: float, *, after_gap: bool = False) -> list[Event]:
         assert self.camera_ended.wait(20)
-        return super().push(frame, at)
+        return super().push(frame, at, after_gap=after_gap)
 
 
 def camera(count: int | None = None, step: float = 0.1) -> Iterator[tuple[float, VideoFrame]]:

@@ -12,7 +12,7 @@ correction.
 from bisect import bisect_left
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -164,6 +164,11 @@ class FeatureRing:
         self._added += 1
         self._size = height, width = frame.shape[:2]
         self._aspect = width / height if aspect is None else aspect
+
+    def repeat(self, time: float) -> None:
+        """Keep the last frame once more, at a later time: a frame lasts until the next one."""
+        self._samples.append(replace(self._samples[-1], number=self._added, time=time))
+        self._added += 1
 
     def forget(self, before: float) -> None:
         """Forget frames that were shown before a time."""

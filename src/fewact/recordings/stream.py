@@ -29,6 +29,14 @@ from fewact.video.cleaning.correction import STILL
 PARTIAL_WINDOW = 0.5
 """Fraction of a window that a recording must last to be scored."""
 
+HOLD_AFTER = 0.5
+"""Seconds without a frame after which the last frame is shown again. Between frames that are nearer
+to each other, a window takes the nearest frame."""
+
+LONGEST_HOLD = 60.0
+"""Seconds that a frame is shown at most. Of a longer time without frames, the first half minute and
+the last one are searched: nothing happens between."""
+
 LARGEST_TIME = 1e11
 """Largest time of a frame, in seconds; sums of larger ones and of windows would not grow."""
 
@@ -227,13 +235,16 @@ class Stream:
         """Return whether a frame of this time would be looked at; others need not be converted."""
         return self._pace.needs(time)
 
-    def push(self, frame: Any, time: float | None = None) -> list[Event]:
-        """Look at the next frame.
+    def push(
+        self, frame: Any, time: float | None = None, *, after_gap: bool = False
+    ) -> list[Event]:
+        """Look at the next frame. The last frame lasts until this one.
 
         Args:
             frame: Image (h w 3), RGB, uint8: an array or a tensor, also (3 h w), or a PIL image. It
                 is not referred to afterwards.
             time: Time of the frame, in seconds, later than the last frame; None as ``fps`` says.
+            after_gap: Whether nothing was recorded before this frame: the search begins again.
 
         Returns:
             Events that are complete now, in the order of their starts. An event is complete
@@ -249,22 +260,19 @@ class Stream:
             frame = as_image(frame, f"frame {self._pushed}")
             time = self._time(time)
             self._pushed += 1
-            # No window may contain a gap.
-            windows = self._windows if time - self._last <= self.lengths[0] else None
-            if windows is not None:
-                self._step = min(time - self._last, 1 / self.rate)
-            if not self.needs(time):
-                self._last = time
-                return []
             events: list[Event] = []
-            if windows is None:
-                events, windows = self._end(), self._restart(time)
+            if self._windows is not None and not after_gap:
+                events += self._hold(time)
+                self._step = min(time - self._last, 1 / self.rate)
+            if not self.needs(time) and not after_gap:
+                self._last = time
+                return self._requested(events)
+            if self._windows is None or after_gap:
+                events += self._end()
+                self._restart(time)
             self._ring.add(time, frame)
-            self._last = time
-            self._pace.take(time)
-            self._running.append((self._begin(windows.complete(time)), time))
-            self._ring.forget(windows.needed_from)
-            return self._requested(events + self._collect(self._ahead))
+            events += self._take(time)
+            return self._requested(events)
 
     def close(self, end: float | None = None) -> list[Event]:
         """End the recording; return the events that were not complete. Later calls return none.
@@ -284,11 +292,12 @@ class Stream:
             if self._closed:
                 return []
             self._closed = True
-            if end is not None:
-                remaining = end - self._last
-                self._step = min(remaining, 1 / self.rate) if remaining > 0 else 0.0
             try:
-                return self._requested(self._end(end))
+                held = [] if end is None or self._windows is None else self._hold(end)
+                if end is not None:
+                    remaining = end - self._last
+                    self._step = min(remaining, 1 / self.rate) if remaining > 0 else 0.0
+                return self._requested(held + self._end(end))
             finally:
                 self._release()
 
@@ -330,13 +339,46 @@ class Stream:
             )
         return float(time)
 
-    def _restart(self, time: float) -> SlidingWindows:
-        """Begin at a time, after the start or a gap."""
-        self._ring.forget(math.inf)
+    def _take(self, time: float) -> list[Event]:
+        """Look at the windows that a frame completes, which was added to the ring."""
+        if self._windows is None:
+            raise RuntimeError("no recording was begun")
+        self._last = time
+        self._pace.take(time)
+        self._running.append((self._begin(self._windows.complete(time)), time))
+        self._ring.forget(self._windows.needed_from)
+        return self._collect(self._ahead)
+
+    def _hold(self, time: float) -> list[Event]:
+        """Show the last frame until a time; return the events that are complete then.
+
+        The middle of a part without frames that is longer than ``LONGEST_HOLD`` is left out.
+        """
+        if time - self._last <= max(HOLD_AFTER, 2 / self.rate):
+            return []
+        if time - self._last <= LONGEST_HOLD:
+            return self._repeat(time)
+        until, begin = self._last + LONGEST_HOLD / 2, time - LONGEST_HOLD / 2
+        events = self._repeat(until) + self._end(until)
+        self._restart(begin, repeat=True)
+        return [*events, *self._take(begin), *self._repeat(time)]
+
+    def _repeat(self, until: float) -> list[Event]:
+        """Show the last frame at the stream's rate before a time."""
+        events: list[Event] = []
+        while (due := max(self._pace.due, self._last + 0.5 / self.rate)) < until - 0.5 / self.rate:
+            self._ring.repeat(due)
+            events += self._take(due)
+        return events
+
+    def _restart(self, time: float, *, repeat: bool = False) -> None:
+        """Begin at a time, after the start or a gap; ``repeat`` shows the last frame from then."""
+        if repeat:
+            self._ring.repeat(time)
+        self._ring.forget(time if repeat else math.inf)
         self._latest.clear()
         self._pace = Pace(self.rate)
         self._windows = SlidingWindows(self.lengths, self._frames, time)
-        return self._windows
 
     def _end(self, recording_end: float | None = None) -> list[Event]:
         """Score the last windows; return the events of the recording, or of what is before a gap.

@@ -83,6 +83,7 @@ class SubjectStreams:
         self._pace = Pace(self._streams[0].rate)
         self._last = -math.inf
         self._shown: dict[int, tuple[Box | None, RGBImage]] = {}
+        self._shown_last: set[int] = set()
         self.lengths, self.rate = self._streams[0].lengths, self._streams[0].rate
         self.delay = self._streams[0].delay
 
@@ -95,12 +96,12 @@ class SubjectStreams:
         """Return whether a frame of this time would be looked at."""
         return self._pace.needs(time)
 
-    def push(self, frame: RGBImage, time: float) -> list[Event]:
-        """Look at the next frame (h w 3); return the events that are complete."""
+    def push(self, frame: RGBImage, time: float, *, after_gap: bool = False) -> list[Event]:
+        """Look at the next frame (h w 3), see ``Stream.push``; return events that are complete."""
         self._pace.take(time)
         self._last = time
         if not self._tracks:
-            return self._streams[0].push(frame, time)
+            return self._streams[0].push(frame, time, after_gap=after_gap)
         numbers = [i for i in range(len(self._tracks)) if self._is_watched(i, time)]
         boxes = [self._box(i, time) for i in numbers]
         size = frame.shape[0], frame.shape[1]
@@ -112,7 +113,9 @@ class SubjectStreams:
             part, before = self._shown.get(i, (None, None))
             image = picture.of(frame, view, before if part == picture.part else None)
             self._shown[i] = picture.part, image
-            events += self._named(i, self._streams[i].push(image, time))
+            gap = after_gap or i not in self._shown_last
+            events += self._named(i, self._streams[i].push(image, time, after_gap=gap))
+        self._shown_last = set(numbers)
         return events
 
     def close(self, end: float | None = None) -> list[Event]:

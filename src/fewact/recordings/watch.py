@@ -59,6 +59,7 @@ class Watch:
         self.stream, self.recording, self._spans = stream, recording, spans
         self.time, self.looked_at, self.dropped = 0.0, 0, 0
         self._end: float | None = None
+        self._after_gap = False
         self._stop = stop or threading.Event()
 
     @property
@@ -99,7 +100,8 @@ class Watch:
         """
         frames = self._live() if self.recording.live else self._needed()
         for time, frame in frames:
-            events = self.stream.push(frame, time)
+            after_gap, self._after_gap = self._after_gap, False
+            events = self.stream.push(frame, time, after_gap=after_gap)
             self.looked_at += 1
             yield time, frame, events
 
@@ -111,7 +113,9 @@ class Watch:
             # The last frame is shown as long as the one before it.
             self._end = time + (time - self.time if self._end is not None else 0.0)
             self.time = time
-            if self._is_watched(time) and self.stream.needs(time):
+            if not self._is_watched(time):
+                self._after_gap = True
+            elif self._after_gap or self.stream.needs(time):
                 yield time, self.recording.convert(frame)
 
     def _is_watched(self, time: float) -> bool:

@@ -137,6 +137,11 @@ class Pace:
         """Return whether a frame of this time is due; rounding of times does not matter."""
         return time >= self._next - FRAME_SLACK * self._step
 
+    @property
+    def due(self) -> float:
+        """Time from which a frame is due, in seconds."""
+        return self._next
+
     def take(self, time: float) -> None:
         """Take a frame. The next ones stay on a grid, so that the rate does not fall."""
         self._next = max(self._next + self._step, time + self._step / 2)
