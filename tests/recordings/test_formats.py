@@ -109,10 +109,10 @@ def test_a_workbook_of_excel_is_read_as_it_is_shown(tmp_path: Path) -> None:
     book.active["D4"].number_format = "[h]:mm:ss"
     book.save(path)
     table = read_events(path)
-    assert [(e.start, e.end) for e in table.events] == [(1.5, 3.0), (62.0, 3750.0)]
-    assert [row.split(", ")[-2:] for row in table.skipped] == [
-        ["line 5: a point event", "which has no duration"]
-    ]
+    times = [(1.5, 3.0), (62.0, 3750.0), (5.0, 5.0)]
+    assert [(e.start, e.end) for e in table.events] == times
+    assert table.events[-1].is_point
+    assert table.skipped == ()
     path.write_bytes(b"PK no workbook")
     with pytest.raises(DataError, match="not a workbook"):
         read_events(path)
@@ -165,8 +165,12 @@ def project(*events: list[object], **observation: object) -> str:
             "\ufeffFile_Name;Behavior;Start;Stop;Probability\r\na.mp4;wave;0:01,25;0:01:02,5;0,5\r\n"
             "a.mp4;;1;2;\r\na.mp4;wave;3;2;\r\na.mp4;wave;3;3;\r\na.mp4;wave;3;;\r\n"
             "a.mp4;wave;soon;4;\r\n",
-            [Event("wave", 1.25, 62.5, 0.5, recording="a.mp4")],
-            {3: "no class", 4: "before it starts", 5: "point", 6: "point", 7: "no time: 'soon'"},
+            [
+                Event("wave", 1.25, 62.5, 0.5, recording="a.mp4"),
+                Event("wave", 3.0, 3.0, recording="a.mp4"),
+                Event("wave", 3.0, 3.0, recording="a.mp4"),
+            ],
+            {3: "no class", 4: "before it starts", 7: "no time: 'soon'"},
         ),
         (
             "odd.csv",
@@ -216,8 +220,9 @@ def project(*events: list[object], **observation: object) -> str:
             [
                 Event("wave", 1.0, 2.0, recording="a.mp4", frames=(25, 50)),
                 Event("wave", 2.0, 3.5, recording="b.mp4", subject="rat"),
+                Event("nod", 2.0, 2.0, recording="b.mp4", subject="rat"),
             ],
-            {4: "goes on in the file after a.mp4", 5: "point event"},
+            {4: "goes on in the file after a.mp4"},
         ),
         (
             "old.tsv",
@@ -253,8 +258,9 @@ def project(*events: list[object], **observation: object) -> str:
             [
                 Event("wave", 1.5, 3.0, recording="a.mp4", subject="rat", frames=(15, 30)),
                 Event("wave", 2.0, 4.0, recording="a.mp4", subject="dog", frames=(20, 40)),
+                Event("nod", 6.0, 6.0, recording="a.mp4", subject="rat", frames=(60, 60)),
             ],
-            {6: "STOP before START", 7: "point event", 8: "START without STOP"},
+            {6: "STOP before START", 8: "START without STOP"},
         ),
         (
             "p.boris",
@@ -269,9 +275,10 @@ def project(*events: list[object], **observation: object) -> str:
             ),
             [
                 Event("wave", 1.0, 4.0, recording="a.mp4", frames=(10, 40)),
+                Event("nod", 5.0, 5.0, recording="a.mp4", frames=(50, 50)),
                 Event("wave", 2.0, 3.0, recording="b.mp4", subject="rat"),
             ],
-            {"event 3": "point", "event 4": "ethogram", "event 7": "START without STOP"},
+            {"event 4": "ethogram", "event 7": "START without STOP"},
         ),
         (
             "live.boris",
@@ -284,8 +291,11 @@ def project(*events: list[object], **observation: object) -> str:
             VIA + '"1_a","[""a.mp4""]",0,"[1.25,2.5]","[]","{""1"":""0""}"\n'
             '"1_b","[""a.mp4""]",0,"[3]","[]","{""1"":""0""}"\n'
             '"1_c","[""a.mp4""]",0,"[3]","[2,1,1,5,5]","{""1"":""0""}"\n',
-            [Event("wave", 1.25, 2.5, recording="a.mp4")],
-            {4: "point", 5: "region"},
+            [
+                Event("wave", 1.25, 2.5, recording="a.mp4"),
+                Event("wave", 3.0, 3.0, recording="a.mp4"),
+            ],
+            {5: "region"},
         ),
         (
             "e.eaf",
@@ -347,8 +357,9 @@ def test_files_of_other_programs_are_read_and_unusable_rows_named(
         ("e.eaf", "<ANNOTATION_DOCUMENT>"),
         ("e.json", '{"database": [1]}'),
         ("e.json", "[[1]]"),
-        ("e.json", '[{"data": {}}]'),
-        ("e.json", '{"events": [{"label": "a", "frames": [1e999, 1]}]}'),
+        ("e.json", '[{"data": 1}]'),
+        ("e.json", '[{"data": {"video": "a.mp4"}, "annotations": 3}]'),
+        ("e.json", '{"events": [{"label": "a", "start_of_it": 1}]}'),
         ("e.boris", '{"observations": {"a": 1}, "behaviors_conf": {}}'),
         ("e.csv", "video,file,label\na,b,c\n"),
         ("e.csv", "x,y\n1,2\n"),
