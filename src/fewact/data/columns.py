@@ -348,7 +348,7 @@ def spellings(cell: str) -> tuple[str, ...]:
     >>> spellings("startTime")
     ('starttime', 'start_time')
     """
-    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", cell)
+    words = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z][a-z])", "_", cell)
     return (plain(cell),) if words == cell else (plain(cell), plain(words))
 
 

@@ -68,7 +68,21 @@ class Grid:
             DataError: The header is refused, see ``Schema.checked``.
         """
         line = f", line {self._numbered[-1][0]}" if self._numbered else ""
-        return self.schema.checked(f"{self.path}{line}", self.header)
+        columns = self.schema.checked(f"{self.path}{line}", self.header)
+        self._refuse_mixed(frozenset(columns))
+        return columns
+
+    def _refuse_mixed(self, named: frozenset[str]) -> None:
+        """Refuse a start in seconds whose end is in frames, or the other way round."""
+        start, end = "start" in named, bool(named & {"end", "duration"})
+        first, last = "start_frame" in named, bool(named & {"end_frame", "frames_long"})
+        if (start or end) and (first or last) and not (start and end and first == last):
+            raise DataError(
+                "the start and the end are not in the same unit",
+                where=str(self.path),
+                got=first_few(self.header),
+                expected="both in seconds, or both in frames",
+            )
 
     @cached_property
     def named(self) -> frozenset[str]:

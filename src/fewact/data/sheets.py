@@ -127,7 +127,7 @@ def decoded(content: bytes, path: Path, type: FileType) -> tuple[str, str]:
 def _without_mark(sample: bytes) -> str:
     """Return the encoding of UTF-16 without a mark; empty if it is another one."""
     for name, zeros, others in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
-        if sample[zeros::2].count(0) > len(sample) // 5 and 0 not in sample[others::2]:
+        if sample[zeros::2].count(0) > len(sample) // 10 > 4 * sample[others::2].count(0):
             return name
     return ""
 
