@@ -10,7 +10,7 @@ from fewact.data.files import first_few
 from fewact.recordings.formats.event import EVENTS, Row
 
 MEANINGFUL: Final = re.compile(
-    r"time|dur|start|stop|begin|end|onset|offset|frame|fps|rate|sec|millis|subject|actor|animal"
+    r"tim[ei]|dur|start|stop|begin|end|onset|offset|frame|fps|rate|sec|millis|subject|actor|animal"
     r"|individual|person|track|label|class|behav|action|event|rater|observer|annotator",
     re.IGNORECASE,
 )

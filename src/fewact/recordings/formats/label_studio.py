@@ -113,14 +113,14 @@ def _of_regions(
     common: Mapping[str, Any],
     fps: float | None,
 ) -> Iterator[Row]:
-    timed = {region.get("id") for region in regions if _has_times(region.get("value"))}
+    timed = {region.get("id") for region in regions if _has_times(region.get("value"))} - {None}
     for position, region in enumerate(regions, start=1):
         account.check("region", region, "id type value from_name to_name", REGION_IGNORED)
         value = region.get("value")
         place = f"{where}, region {position}"
         if not isinstance(value, Mapping):
             yield place, {"fault": "it has no value"}
-        elif not _has_times(value) and region.get("id") in timed:
+        elif region.get("id") in timed and not _has_times(value):
             account.ignore("region", "further values of a segment")
         else:
             for row in _of_value(account, value, fps):
@@ -191,7 +191,7 @@ def _rate(path: Path, data: Mapping[str, Any]) -> float | None:
     named = [name for name in data if RATE_NAME.fullmatch(name)]
     others = [name for name in data if LIKE_RATE.search(name) and name not in named]
     rates = {number(str(data[name])) for name in named if data[name] not in (None, "")}
-    if others or None in rates or len(rates) > 1 or any(rate <= 0 for rate in rates if rate):
+    if others or None in rates or len(rates) > 1 or any(r is not None and r <= 0 for r in rates):
         raise DataError(
             "the frame rate of a task is not understood",
             where=str(path),

@@ -48,13 +48,15 @@ class Resolver:
         Raises:
             DataError: There is no such rater or tier, or several raters and none is chosen.
         """
+        if self.options.tier is None:  # a tier that gives others their times is read if it is named
+            rows = (row for row in rows if not row[1].get("gives_times"))
         raters: dict[str, set[str]] = {}
         for row in self._of(self._of(rows, "tier", self.options.tier), "rater", self.options.rater):
             if "fault" not in row[1]:
                 raters.setdefault(_recording(row[1]), set()).add(str(row[1].get("rater") or ""))
             yield row
         several = [names for names in raters.values() if len(names) > 1]
-        if several:
+        if several and self.options.rater is None:
             raise DataError(
                 "several people scored the same recording",
                 where=str(self.path),
@@ -73,11 +75,13 @@ class Resolver:
             value = unicodedata.normalize("NFC", str(row[1].get(name) or ""))
             if "fault" not in row[1]:
                 names.add(value)
-            if value == wanted or "fault" in row[1]:
+            if value == wanted or "fault" in row[1] or (name == "rater" and not value):
                 yield row
             else:
                 left += 1
-        if wanted not in names:
+        if name == "rater" and "" in names:
+            self.notes.append(f"rows that name no rater are read, too (--rater {chosen})")
+        elif wanted not in names:
             raise DataError(
                 f"there is no such {name}",
                 where=f"{self.path}, --{name}",
