@@ -9,6 +9,7 @@ After Bazarevsky et al., "BlazePose: On-device Real-time Body Pose tracking" (20
 constants of MediaPipe's graphs. Its filter over time is left out: it slows fast movements.
 """
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -63,6 +64,12 @@ SAME_REGION = 0.5
 
 DETECTION_STEP = 8
 """Frames between two searches for further people."""
+
+TILE_SIDE = 0.6
+"""Side of the square tiles of a frame in which small people are searched, in its smaller side."""
+
+TILE_STEP = 0.7
+"""Largest distance of neighbouring tiles, in sides of a tile."""
 
 Floats = NDArray[np.float32]
 
@@ -161,6 +168,15 @@ class BlazePose:
         points = (found[:, 2:4] - (left, top)) / (columns, rows) * (width, height)
         return [Region.of(complex(*hips), complex(*above)) for hips, above in points]
 
+    def _all_regions(self, frame: NDArray[np.uint8]) -> list[Region]:
+        """Return the regions of the bodies in a frame and in its tiles, where small ones are larger."""
+        found = self.regions(frame)
+        for top, left, side in _tiles(*frame.shape[:2]):
+            part = frame[top : top + side, left : left + side]
+            shift = complex(left, top)
+            found += [Region(middle + shift, up) for middle, up in self.regions(part)]
+        return found
+
     def _body(self, frame: NDArray[np.uint8], region: Region) -> Body | None:
         """Return the body in a region; None if there is none."""
         if region.half < 1:
@@ -205,7 +221,7 @@ class BlazePose:
             known = [*followed.values()]
             regions += [
                 (None, region)
-                for region in self.regions(frame)
+                for region in self._all_regions(frame)
                 if not any(region.near(other) for other in known)
             ]
         after: dict[int, Region] = {}
@@ -233,6 +249,17 @@ def create(file: str = "") -> BlazePose:
     """
     check_extra("the pose estimator of MediaPipe", "pose", "ai_edge_litert")
     return BlazePose(read_networks(file), f"{NAME}:{file}" if file else NAME)
+
+
+def _tiles(height: int, width: int) -> list[tuple[int, int, int]]:
+    """Return top, left and side of square tiles that cover a frame."""
+    side = max(1, round(TILE_SIDE * min(height, width)))
+
+    def starts(length: int) -> list[int]:
+        count = 1 + math.ceil((length - side) / (TILE_STEP * side))
+        return [round(start) for start in np.linspace(0, length - side, count).tolist()]
+
+    return [(top, left, side) for top in starts(height) for left in starts(width)]
 
 
 def _anchors() -> NDArray[np.float32]:
