@@ -169,7 +169,7 @@ class BlazePose:
         return [Region.of(complex(*hips), complex(*above)) for hips, above in points]
 
     def _all_regions(self, frame: NDArray[np.uint8]) -> list[Region]:
-        """Return the regions of the bodies in a frame and in its tiles, where small ones are larger."""
+        """Return the regions of bodies in a frame, and of small ones in its tiles."""
         found = self.regions(frame)
         for top, left, side in _tiles(*frame.shape[:2]):
             part = frame[top : top + side, left : left + side]
