@@ -29,6 +29,10 @@ MARKS: Final = (
 SAMPLE_BYTES: Final = 4096
 """Bytes in which zeros show UTF-16 without a byte order mark."""
 
+NUL: Final = re.compile("\0")
+CONTROLS: Final = re.compile("[\0-\x08\x0e-\x1f]")
+"""Characters that no text in UTF-16 has: they show bytes that are no text."""
+
 WESTERN: Final = re.compile("[A-Za-zÀ-ÖØ-öø-ÿŒœŠšŽžŸ–—‘’“”„…€°²³µ·½«»©®´¿¡§ª\xa0]")
 """Characters of Western European text beyond ASCII, and letters of ASCII."""
 
@@ -116,7 +120,7 @@ def decoded(content: bytes, path: Path, type: FileType) -> tuple[str, str]:
         encoding = _without_mark(content[:SAMPLE_BYTES])
     try:
         text = content.decode(encoding or "utf-8")
-        if "\0" not in text:
+        if not (CONTROLS if encoding else NUL).search(text):
             return text, encoding or "utf-8"
     except UnicodeError:
         if not encoding and (western := _western(content)):

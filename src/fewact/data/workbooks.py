@@ -19,7 +19,13 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.text_table import csv_line
 
 PART_BYTES: Final = 256 * MIB
-"""Largest size of a part of a workbook, and of a sheet as text."""
+"""Largest size of a part of a workbook."""
+
+SHEET_CHARACTERS: Final = 128 * MIB
+"""Largest size of a sheet as text: many cells may share one string."""
+
+CELL_CHARACTERS: Final = 32_767
+"""Limit of Excel."""
 
 LARGE_PART: Final = 4 * MIB
 MOST_COMPRESSED: Final = 100
@@ -331,7 +337,10 @@ class _Sheet:
         if name in ("v", "f", "t"):
             self._into = None
         elif name == "c" and self._parts:
-            if text := self._cell():
+            text = self._cell()
+            if len(text) > CELL_CHARACTERS:
+                self._book._refuse(f"a cell of the workbook has {len(text)} characters")
+            if text:
                 self._cells[self._column] = text
         elif name == "row":
             self._end_row()
@@ -381,7 +390,7 @@ class _Sheet:
         self._merged.fill(self._row, self._cells)
         width = max(self._cells, default=0)
         self.out.write(csv_line([self._cells.get(i, "") for i in range(1, width + 1)]))
-        if self.out.tell() > PART_BYTES:
+        if self.out.tell() > SHEET_CHARACTERS:
             self._book._refuse("the sheet is too large")
 
 
