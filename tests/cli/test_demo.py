@@ -74,3 +74,15 @@ def test_clips_that_are_too_few_and_folders_with_other_files_are_refused(
     assert not (tmp_path / "out").exists()
     assert run("demo", "--clips", tmp_path / "nowhere", "-o", tmp_path / "out").code == 2
     assert "other files" in run("demo", "-o", clips).err
+
+
+@pytest.mark.slow
+def test_the_picture_shows_what_the_demo_prints(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / ".ci"))
+    from demo_picture import PICTURE, picture
+
+    monkeypatch.chdir(tmp_path)
+    printed = picture(run("demo", "--quiet").out)
+    assert printed == PICTURE.read_text(encoding="utf-8"), "run: python .ci/demo_picture.py"

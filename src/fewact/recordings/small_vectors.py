@@ -245,7 +245,7 @@ def motion_at(rows: Array, starts: Array, lengths: Array | float) -> Array:
     """Return the vectors of learned motion of windows (w t d), of length 1."""
     at = starts[:, None] + np.reshape(lengths, (-1, 1)) * POSITIONS["motion"]
     motion = rows[(at * INDEX_TRACKS["motion"].rate).astype(np.int64).clip(0, len(rows) - 1)]
-    return normalised(motion - motion.mean(1, keepdims=True))
+    return np.asarray(normalised(motion - motion.mean(1, keepdims=True)))
 
 
 def aligned_similarities(windows: Array, examples: Array) -> Array:
