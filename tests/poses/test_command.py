@@ -8,10 +8,8 @@ import pytest
 from PIL import Image
 
 from fewact.cli import main
-from fewact.data import Clip
 from fewact.data.poses.file import read_track
-from fewact.poses import create
-from fewact.poses.command import CHUNK_FRAMES, track_of
+from fewact.poses.reading import CHUNK_FRAMES
 from fewact.video import probe, write_video
 
 ESTIMATOR = "tests.poses.made_up:brightest"
@@ -58,14 +56,6 @@ def test_joints_of_videos_are_written(
         drawn = probe(stem.with_suffix(".poses.mp4"))
         assert (drawn.width, drawn.height) == (SIDE, SIDE)
         assert drawn.duration == pytest.approx(SECONDS, abs=0.2)
-
-
-def test_frames_in_chunks_are_those_of_the_clip(videos: Path) -> None:
-    clip = Clip(videos / "jump" / "1.mp4")
-    track = track_of(clip, create(ESTIMATOR))
-    frames = clip.read([lambda timeline: np.arange(0, timeline.n, 2)]).frames[0]
-    expected = create(ESTIMATOR).estimate(frames, np.arange(len(frames)))
-    np.testing.assert_array_equal(track.values, expected)
 
 
 def test_a_damaged_file_is_skipped(

@@ -15,8 +15,8 @@ from fewact.core.errors import DataError, VideoError
 from fewact.data.joints import JointTrack
 from fewact.features.request import JointRequest, Request
 from fewact.poses.base import HIGHEST_RATE, PoseEstimator
-from fewact.video.resizing import resized
-from fewact.video.samplers import Array, Floats, Ints, Timeline
+from fewact.poses.reading import at_most, reduced
+from fewact.video.samplers import Floats
 from fewact.video.source import (
     Clean,
     KeepFrames,
@@ -26,12 +26,6 @@ from fewact.video.source import (
     Trim,
     VideoSource,
 )
-
-LONGEST_SIDE = 960
-"""Longest side of a frame, in pixels, that joints are estimated in; larger frames are reduced."""
-
-ROUNDING = 1e-6
-"""Seconds by which times that are equal may differ."""
 
 JointsAt = Mapping[int, NDArray[np.float32]]
 """Joints (t d) by the number of decoded frames of a view."""
@@ -151,26 +145,3 @@ def without_changes(source: VideoSource, reading: Reading) -> VideoSource:
     if trimmed and reading.active is not None:
         steps.append(Part(reading.active))
     return ProcessedVideo(source.source, tuple(steps))
-
-
-def at_most(rate: float, timeline: Timeline, indices: Ints) -> Ints:
-    """Return the first of positions (t) in a timeline and those after it, at most so many a second.
-
-    >>> at_most(4.0, Timeline(np.arange(9) / 8, 9 / 8), np.arange(9)).tolist()
-    [0, 2, 4, 6, 8]
-    """
-    chosen: list[int] = []
-    for index in np.unique(indices).tolist():
-        time = timeline.times[index]
-        if not chosen or time - timeline.times[chosen[-1]] >= 1 / rate - ROUNDING:
-            chosen.append(index)
-    return np.array(chosen, np.int64)
-
-
-def reduced(frame: NDArray[np.uint8]) -> Array:
-    """Return a frame (h w 3) whose longest side is at most ``LONGEST_SIDE``."""
-    height, width = frame.shape[:2]
-    factor = LONGEST_SIDE / max(height, width)
-    if factor >= 1:
-        return frame
-    return resized(frame, (max(1, round(factor * height)), max(1, round(factor * width))))

@@ -1,7 +1,5 @@
 """``fewact poses``: joints of the bodies in videos, as files that ``fewact teach`` reads."""
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,17 +15,14 @@ from fewact.data.clips import Clip
 from fewact.data.files import expand_paths
 from fewact.data.joints import JointTrack
 from fewact.data.poses.file import TRACK_END, write_track
-from fewact.features.joints import at_most, reduced
-from fewact.poses import AUTO, HIGHEST_RATE, PoseEstimator, create
+from fewact.poses import AUTO, HIGHEST_RATE, create
 from fewact.poses.drawing import SHEET_COLUMNS, SHEET_ROWS, drawn, sheet
+from fewact.poses.reading import frames_of, reduced, track_of
 from fewact.video.reading import timeline_of
-from fewact.video.samplers import Ints, RGBImage, Segments, Timeline
+from fewact.video.samplers import Segments
 from fewact.video.writing import timed_video
 
 PICTURE_END, VIDEO_END = ".poses.png", ".poses.mp4"
-
-CHUNK_FRAMES = 64
-"""Frames of a video that are in memory together."""
 
 
 def poses(
@@ -95,7 +90,7 @@ def poses(
             show(done, len(targets))
             clip = Clip(path)
             try:
-                track = track_of(clip, estimator)
+                track = track_of(clip, timeline_of(path), estimator)
                 file = target.with_name(target.name + TRACK_END)
                 write_track(file, track)
                 if picture:
@@ -109,30 +104,6 @@ def poses(
             found = float(track.present.any(1).mean())
             table.print(path, len(track.values), f"{found:.0%}", file)
     exit_skipped(skipped)
-
-
-def track_of(clip: Clip, estimator: PoseEstimator) -> JointTrack:
-    """Return the joints of a clip of a file, at most ``HIGHEST_RATE`` times a second.
-
-    Memory does not depend on the length of the clip.
-
-    Raises:
-        VideoError: The clip cannot be read.
-    """
-    timeline = timeline_of(clip.path)
-    indices = at_most(HIGHEST_RATE, timeline, np.arange(timeline.n))
-    times = timeline.times[indices]
-    return JointTrack(estimator.estimate(_frames(clip, indices), times), estimator.layout, times)
-
-
-def _frames(clip: Clip, indices: Ints) -> Iterator[RGBImage]:
-    """Yield frames of a clip, few of which are in memory together."""
-    for i in range(0, len(indices), CHUNK_FRAMES):
-        yield from clip.read([partial(_chosen, indices, i)], transform=reduced).frames[0]
-
-
-def _chosen(indices: Ints, first: int, timeline: Timeline) -> Ints:
-    return indices[first : first + CHUNK_FRAMES]
 
 
 def _targets(videos: list[str], output: Path) -> dict[Path, Path]:
@@ -172,6 +143,6 @@ def _write_video(path: Path, clip: Clip, track: JointTrack) -> None:
     timeline = timeline_of(clip.path)
     indices = timeline.at(track.times_in(timeline.end))
     with timed_video(path, HIGHEST_RATE) as video:
-        for frame, joints, i in zip(_frames(clip, indices), track.values, indices, strict=True):
+        for frame, joints, i in zip(frames_of(clip, indices), track.values, indices, strict=True):
             image = np.asarray(drawn(frame, joints, track.layout))
             video.write(image, float(timeline.times[i]))
