@@ -23,6 +23,12 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 MAX_DEPTH = 64
 """Number of levels to which objects and lists may be nested."""
 
+MOST_CONTAINERS = 4_000_000
+"""Largest number of objects and lists of a JSON file: each takes 56 to 400 bytes of memory."""
+
+MOST_VALUES = 24_000_000
+"""Largest number of values of a JSON file: a number takes about 32 bytes of memory."""
+
 UPGRADE = "Upgrade fewact: pip install --upgrade fewact"
 """Hint for a file that a newer version of fewact wrote."""
 
@@ -130,8 +136,14 @@ class FileType:
         """Return the content of JSON text.
 
         Names must be unique, integers must fit into 64 bits, and objects and lists may be nested
-        to a depth of ``MAX_DEPTH``.
+        to a depth of ``MAX_DEPTH``. Their number is limited, and the number of values.
         """
+        for count, most in (
+            (text.count("[") + text.count("{"), MOST_CONTAINERS),
+            (text.count(","), MOST_VALUES),
+        ):
+            if count > most:
+                self.refuse(where, f"the {self.name} has too many parts", f"{count}, not {most}")
         integer = _integer if _LONG_INTEGER.search(text) else None
         try:
             content = json.loads(text, object_pairs_hook=_unique_names, parse_int=integer)

@@ -55,13 +55,18 @@ def _program(content: Any) -> str | None:
 
 def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
     """Yield the fields of objects whose names are columns of a table of events."""
+    known: dict[tuple[str, ...], tuple[list[str], str]] = {}
     for number, row in enumerate(rows, start=1):
-        columns = EVENT_COLUMNS.of([*row])
-        twice = [column for column, n in Counter(columns).items() if column and n > 1]
-        unknown = [key for key, column in zip(row, columns, strict=True) if not column]
-        account.check(name, unknown, "box frames", "id repetition_times")
-        if twice:
-            yield f"{name} {number}", {"fault": f"it has two values of {twice[0]}"}
+        names = tuple(row)
+        if names not in known:
+            columns = EVENT_COLUMNS.of(names)
+            twice = [column for column, n in Counter(columns).items() if column and n > 1]
+            unknown = [key for key, column in zip(names, columns, strict=True) if not column]
+            account.check(name, unknown, "box frames", "id repetition_times")
+            known[names] = columns, twice[0] if twice else ""
+        columns, repeated = known[names]
+        if repeated:
+            yield f"{name} {number}", {"fault": f"it has two values of {repeated}"}
             continue
         fields: dict[str, Any] = {c: v for c, v in zip(columns, row.values(), strict=True) if c}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
