@@ -11,7 +11,7 @@ from fewact.core.errors import DataError
 from fewact.data.cells import table_rows
 from fewact.data.columns import SAMPLED_ROWS, Schema, has_extra
 from fewact.data.files import first_few
-from fewact.data.times import VIDEO_RATE, TimeCells, TimeFault, is_missing
+from fewact.data.times import VIDEO_RATE, TimeCells, TimeFault, is_missing, looks_like_time
 
 TIMED_COLUMNS: Final = ("start", "end", "duration", "time")
 STARTS: Final = frozenset(("start", "start_frame", "first_frame"))
@@ -132,7 +132,7 @@ class Grid:
             name = self.schema.column(filled[0].rstrip(":"))
             if name in self.facts and len(filled) > 1:
                 continue
-            if len(filled) == 2 and filled[1][:1].isdigit():
+            if len(filled) == 2 and looks_like_time(filled[1]):
                 self._check_fact(*filled)
             titles.append(" ".join(filled)[:40])
         said = []
@@ -145,6 +145,13 @@ class Grid:
     def _check_fact(self, name: str, value: str) -> None:
         """Refuse a line above the header that looks like a time or a rate."""
         self.schema.left_out(str(self.path), [name], [[value]], timed=True)
+        if self.schema.column(name.rstrip(":")):
+            raise DataError(
+                f'the line "{name[:40]}" above the header is not understood',
+                where=str(self.path),
+                got=value[:40],
+                expected="a column of this name, with a value in each row",
+            )
 
     @cached_property
     def time_cells(self) -> TimeCells:

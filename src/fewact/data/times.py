@@ -120,9 +120,9 @@ class TimeCells:
                 if "." in cell or cell.count(",") > 1:
                     thousands = cell
                 else:
-                    either = cell
+                    either = either or cell
             else:
-                decimal = cell
+                decimal = decimal or cell
         if decimal and thousands:
             raise TimeFault(f"a comma means decimals in {decimal!r} and thousands in {thousands!r}")
         if either and not (decimal or thousands):

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from fewact.data.grid import DURATION_TOLERANCE
 from fewact.recordings.formats.event import Row
 
 STATUSES: Final = {
@@ -23,7 +24,7 @@ STATUSES: Final = {
 Timed = tuple[str, Hashable, str, Mapping[str, Any], Mapping[str, Any]]
 """Place, what a START and its STOP have in common, status, times of the row, further fields.
 
-Times are ``start`` in seconds, or ``span`` and ``fps``.
+Times are ``start`` in seconds, and ``end`` if the row has a duration; or ``span`` and ``fps``.
 """
 
 
@@ -39,7 +40,7 @@ def status_of(text: str) -> str:
 def paired(rows: Iterable[Timed]) -> Iterator[Row]:
     """Yield an event for each START and its STOP, and for each point event.
 
-    A START without a STOP lasts for the ``duration`` of its times, if it has one.
+    A START without a STOP has the ``end`` of its times, if there is one.
     """
     begun: dict[Hashable, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {}
     for where, key, status, times, fields in rows:
@@ -59,9 +60,8 @@ def paired(rows: Iterable[Timed]) -> Iterator[Row]:
             }
             yield where, {"fault": faults.get(status, f"neither START nor STOP: {status!r}")}
     for where, times, fields in begun.values():
-        if times.get("duration"):
-            end = round(times["start"] + times["duration"], 9)
-            yield where, {**fields, "start": times["start"], "end": end}
+        if "end" in times:
+            yield where, {**fields, "start": times["start"], "end": times["end"]}
         else:
             yield where, {"fault": "START without STOP"}
 
@@ -71,6 +71,9 @@ def _until(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
     times: dict[str, Any] = {}
     if "start" in first and "start" in last:
         times = {"start": first["start"], "end": last["start"]}
+        stated = first.get("end", times["end"])
+        if first is not last and abs(stated - times["end"]) > DURATION_TOLERANCE:
+            return {"fault": f"its STOP is at {times['end']:g} s, its duration says {stated:g} s"}
     elif "span" in first and "span" in last:
         times = {"span": (first["span"][0], last["span"][0]), "fps": first.get("fps")}
     elif "by_rate" in first or "by_rate" in last:

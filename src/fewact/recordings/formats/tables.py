@@ -125,7 +125,8 @@ class Who:
 
     def __init__(self, grid: Grid) -> None:
         self._names = [name for name in FURTHER if name in grid.named or name in grid.facts]
-        self._recording = "recording" if "recording" in grid.named else "observation"
+        is_named = "recording" in grid.named or "recording" in grid.facts
+        self._recording = "recording" if is_named else "observation"
         at = grid.columns.index(self._recording) if self._recording in grid.columns else -1
         cells = (row[at] for row in grid.sample if at < len(row)) if at >= 0 else ()
         self._is_named = any(not is_missing(cell) for cell in cells)
