@@ -76,6 +76,11 @@ class EncodedClip(NamedTuple):
         """The clip as a video; None for features."""
         return None if isinstance(self.clip, FeatureClip) else self.clip
 
+    @property
+    def has_joints(self) -> bool:
+        """Whether joints of a body are known of the clip."""
+        return self.joints is not None and bool(self.joints.present.any())
+
     def warn(self) -> None:
         """Warn that the clip is damaged. A clip may be read several times, but warns once."""
         for text in self.warnings:

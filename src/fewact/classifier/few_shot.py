@@ -131,6 +131,7 @@ class FewShotClassifier:
         labels: ClipLabels | None = None,
         *,
         none: Source | None = None,
+        joints: str | Path | None = None,
         progress: Progress | None = None,
         timing: Timing | None = None,
     ) -> Self:
@@ -146,6 +147,10 @@ class FewShotClassifier:
             labels: Class of each clip of a list; None if each ``Clip`` has a label. Integers stay
                 integers in ``classes_`` and in predictions, as in scikit-learn.
             none: More clips that show none of the classes, as for ``add_class``.
+            joints: Joints of the body in the clips, which are compared beside the picture: a folder
+                with a file of poses for each clip, of the same stem; or an .npz file with a table
+                of its clips, see ``fewact.data.poses.file``. ``off`` for none. By default a path's
+                are in the file of poses of the same stem beside it, if there is one.
             progress: Called after each clip with the number of finished clips and of all clips.
             timing: Adds up the time of each stage.
 
@@ -158,7 +163,7 @@ class FewShotClassifier:
         check_rate(self.false_alarms)
         check_set_rate(self.sets)
         source, texts, integers = text_source(clips, labels)
-        clips_with_names = labelled(source, texts, none)
+        clips_with_names = labelled(source, texts, none, joints)
         with self._changing:
             started = time.perf_counter()
             self._state = fitted = fit(

@@ -156,6 +156,7 @@ def _example(name: str, encoded: EncodedClip, nodes: Nodes) -> Examples:
         aspect=encoded.aspect,
         faults=tuple(map(str, encoded.faults)),
         box=clip.box if isinstance(clip, Clip) else None,
+        joints=encoded.has_joints,
     )
     if isinstance(clip, FeatureClip):
         return Examples((example,), nodes, (None,))

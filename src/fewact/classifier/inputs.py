@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, TypeAlias
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class TensorLike(Protocol):
     def detach(self) -> Any:
         """Return the tensor without gradients."""
 
+
+C = TypeVar("C", bound=AnyClip)
 
 FileLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | IO[bytes]
 ClipLike: TypeAlias = FileLike | AnyClip | NDArray[np.uint8] | TensorLike
@@ -100,7 +102,7 @@ def as_clip(value: ClipLike) -> AnyClip:
         return value
     check_dense(value, "clip", CLIP_EXPECTED)
     if isinstance(value, str | os.PathLike):
-        return Clip(user_path(value, DataError))
+        return _beside(Clip(user_path(value, DataError)))
     if isinstance(value, bytes | bytearray | memoryview):
         return VideoBytes(bytes(value))
     if hasattr(value, "read"):
@@ -151,8 +153,8 @@ def _expanded(value: ClipLike) -> tuple[list[AnyClip], bool]:
     else:
         holds_clips = glob.has_magic(str(path)) and not path.exists()
     if holds_clips:
-        return [Clip(clip) for clip in expand_paths([path])], False
-    return [Clip(path)], True
+        return [_beside(Clip(clip)) for clip in expand_paths([path])], False
+    return [_beside(Clip(path))], True
 
 
 def _read(file: Any) -> VideoBytes:
@@ -200,13 +202,23 @@ def _no_clip(value: Any) -> DataError:
     return DataError("not a clip", got=_shown(value), expected=CLIP_EXPECTED, hint=hint)
 
 
+def _beside(clip: C) -> C:
+    """Return a clip with the joints in the file of poses beside it, if there is one."""
+    from fewact.data.poses.beside import with_file_beside  # clips on the command line have them
+
+    return with_file_beside(clip)
+
+
 def _shown(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return type(value).__name__ + (f" {tuple(shape)}" if shape is not None else "")
 
 
 def labelled(
-    source: LabelledSource, labels: Sequence[str] | None, none: Source | None = None
+    source: LabelledSource,
+    labels: Sequence[str] | None,
+    none: Source | None = None,
+    joints: str | os.PathLike[str] | None = None,
 ) -> list[TrainingClip]:
     """Return training clips in the order of the source, then clips of ``none``.
 
@@ -214,13 +226,14 @@ def labelled(
         source: Clips of several classes.
         labels: Class of each clip of a list; None if the source has the classes.
         none: More clips of no class, as for ``of_class``; their label is ``none``.
+        joints: Where the joints of the clips are, see ``data.poses.beside.with_joints``.
     """
     root = None
     if isinstance(source, Mapping | str | os.PathLike) and labels is not None:
         raise DataError("a folder, table, file or dictionary has its own labels", where="labels")
     if isinstance(source, Mapping):
         parts = [clip for label, clips in source.items() for clip in of_class(clips, str(label))]
-        return _with_none(parts, none)
+        return _with_none(parts, none, joints)
     if isinstance(source, str | os.PathLike):
         clips, root = _stored(user_path(source, DataError))
     else:
@@ -235,15 +248,22 @@ def labelled(
     if labels is not None:
         clips = [replace(clip, label=label) for clip, label in zip(clips, labels, strict=True)]
     clips = [_without_class(c) if is_background(c.label or "") else c for c in clips]
-    return _with_none(_named(clips, root), none)
+    return _with_none(_named(clips, root), none, joints)
 
 
-def _with_none(clips: list[TrainingClip], none: Source | None) -> list[TrainingClip]:
-    """Return the clips, then those of no class; refuse a clip that appears twice."""
+def _with_none(
+    clips: list[TrainingClip], none: Source | None, joints: str | os.PathLike[str] | None
+) -> list[TrainingClip]:
+    """Return the clips, then those of no class, with joints; refuse a clip that appears twice."""
     outside = [] if none is None else as_list(none)[0]
     together = [*clips, *(of_class(outside, BACKGROUND) if outside else ())]
     _refuse_repeats(together)
-    return together
+    if joints is None:
+        return together
+    from fewact.data.poses.beside import with_joints  # not to predict
+
+    found = with_joints([clip for clip, _ in together], joints)
+    return [TrainingClip(c, name) for c, (_, name) in zip(found, together, strict=True)]
 
 
 def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
@@ -251,13 +271,17 @@ def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
     if is_features(path):
         examples = data.labelled_features(path)
         return [*examples, *data.labelled_features(path, background=True)], None
+    clips: list[Clip]
     if path.is_file():
-        return [*data.read_table(path), *data.read_table(path, background=True)], path.parent
-    examples_of_folder = data.list_clips(path)
-    return [*examples_of_folder, *map(_without_class, data.list_background(path))], path
+        clips = [*data.read_table(path), *data.read_table(path, background=True)]
+        root = path.parent
+    else:
+        clips = [*data.list_clips(path), *map(_without_class, data.list_background(path))]
+        root = path
+    return [*map(_beside, clips)], root
 
 
-def _without_class(clip: AnyClip) -> AnyClip:
+def _without_class(clip: C) -> C:
     return replace(clip, label=BACKGROUND)
 
 
@@ -301,13 +325,14 @@ def _of_path(path: Path, label: str) -> Sequence[AnyClip]:
         ]
         if not rows:
             raise DataError("no row has this label", where=str(path), got=repr(label))
-        return rows
+        return [*map(_beside, rows)]
     if label == BACKGROUND and path.is_dir():
         outside = data.clips_of_no_class(path)
         if not outside:
             raise no_clips([str(path)])
-        return outside
-    return [Clip(clip) for clip in expand_paths([path], may_be_missing=True)]
+        return [*map(_beside, outside)]
+    paths = expand_paths([path], may_be_missing=True)
+    return [_beside(Clip(clip)) for clip in paths]
 
 
 def _named(clips: Sequence[AnyClip], root: Path | None, below: str = "") -> list[TrainingClip]:

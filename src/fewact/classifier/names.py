@@ -228,6 +228,7 @@ class Example(ClipReference):
             light".
         box: Left, top, width and height around who is meant, in pixels; None if all of the picture
             is.
+        joints: Whether joints were compared beside its picture.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -241,6 +242,7 @@ class Example(ClipReference):
     stored_file: Annotated[str, Field(pattern=STORED_FILE.pattern)] | None = None
     faults: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     box: Sides | None = None
+    joints: bool = False
 
     def clip(self, path: Path) -> Clip:
         """Return the clip, whose file is here."""

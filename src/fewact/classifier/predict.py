@@ -46,11 +46,25 @@ def predict(
     decision = fitted.open_set.decision(false_alarms)
     check_set_rate(sets)
     lowest = None if sets is None else fitted.calibration.set_threshold(sets)
-    encoded = encode_actions(clips, fitted, timing)
+    encoded = warning_of_joints(encode_actions(clips, fitted, timing), fitted)
     return (
         _answer(fitted, decision, clip, timing, lowest, movers=movers, enlarged=part)
         for clip, part in zip(encoded, enlarged, strict=False)
     )
+
+
+def warning_of_joints(clips: Iterable[EncodedClip], fitted: Fitted) -> Iterator[EncodedClip]:
+    """Yield clips; warn of the first without joints if the training clips have joints."""
+    compared = fitted.pipeline.joints != "" and any(clip.joints for clip in fitted.clips)
+    for clip in clips:
+        if compared and clip.joints is None and not isinstance(clip.nodes, VideoError):
+            compared = False
+            warn(
+                f"{clip.clip.display_name} has no joints ({fitted.pipeline.joints}), so its "
+                "picture alone is compared, as of other clips without them. Pass files of poses, "
+                "in Python Clip(path, joints=…), or an estimator"
+            )
+        yield clip
 
 
 def _answer(

@@ -29,7 +29,8 @@ SIDES: Final = ("x", "y", "w", "h")
 """Columns of a box: left, top, width and height, in pixels."""
 
 CLIPS_EXPECTED = (
-    "a header with path and label; optional: start, end, group, subject, and box, or x, y, w and h"
+    "a header with path and label; optional: start, end, group, joints (a file of poses), subject, "
+    "and box, or x, y, w and h"
 )
 TIMES_EXPECTED = "seconds, mm:ss or hh:mm:ss; or in a column with a unit, as in end (ms)"
 BOX_CELL_EXPECTED = (
@@ -52,6 +53,7 @@ CLIP_COLUMNS: Final = Schema(
         Column("subject", SUBJECTS, distinctive=False),
         # Others may begin with names as common as these.
         *(Column(name, distinctive=False) for name in SIDES),
+        Column("joints", "joints poses pose_file", distinctive=False),
     ),
     CLIPS_EXPECTED,
     refuses_misspelt=True,
@@ -233,8 +235,21 @@ def _clip(grid: Grid, where: str, row: dict[str, str]) -> Clip:
             expected="printable text",
             hint=f'Use "{BACKGROUND}" for clips of no class.',
         )
-    clip = Clip(path, label, start, end, row["group"] or None)
+    joints = _joints(folder, where, row["joints"])
+    clip = Clip(path, label, start, end, row["group"] or None, joints=joints)
     return replace(clip, box=_box(folder, where, row, clip))
+
+
+def _joints(folder: Path, where: str, cell: str) -> Path | None:
+    """Return the file of poses of a row; None without."""
+    if not cell:
+        return None
+    file = existing(folder / user_path(cell, DataError))
+    if not file.exists():
+        raise DataError(
+            "there is no such file of poses", where=f'{where}, column "joints"', got=str(file)[-80:]
+        )
+    return file
 
 
 def _box(folder: Path, where: str, row: dict[str, str], clip: Clip) -> "Box | None":
