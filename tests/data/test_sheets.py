@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.data.sheets import file_and_sheet, sheets_of
+from fewact.core.paths import file_and_sheet
+from fewact.data.sheets import sheets_of
 from fewact.data.tables import CLIP_TABLE
 
 TEXT = "vidéo;comportement\nÜbung.mp4;se lève – vite\n"

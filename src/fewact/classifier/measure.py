@@ -1,5 +1,6 @@
 """Measure a classifier on labelled clips: accuracy with interval, confusions, each class."""
 
+import difflib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from fewact.classifier.names import NONE, Example
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.core.errors import DataError
 from fewact.data.clips import BACKGROUND, AnyClip
+from fewact.data.columns import plain
+from fewact.data.files import first_few
 
 MISTAKE = "path", "true", "predicted", "best", "probability"
 """Columns of the wrong predictions."""
@@ -85,6 +88,24 @@ class Tested:
         return {**asdict(self), "accuracy": self.accuracy, **lists}
 
 
+def _spelt_like(labels: Sequence[str], classes: Sequence[str]) -> str:
+    """Return which class each label is probably meant to be; empty if none is similar.
+
+    >>> _spelt_like(["playing_guitar"], ["playing guitar", "abseiling"])
+    '"playing_guitar" is spelt like the class "playing guitar": rename one of them.'
+    """
+    class_of = {plain(name): name for name in classes}
+    found = {
+        label: class_of[near[0]]
+        for label in labels
+        if (near := difflib.get_close_matches(plain(label), class_of, n=1, cutoff=0.8))
+    }
+    pairs = first_few(
+        f'"{label}" is spelt like the class "{name}"' for label, name in found.items()
+    )
+    return f"{pairs}: rename one of them." if found else ""
+
+
 def measure(
     classifier: FewShotClassifier,
     clips: LabelledSource,
@@ -104,7 +125,8 @@ def measure(
             "the model does not have these classes",
             got=", ".join(strange),
             expected=", ".join(classes),
-            hint='Put clips of other actions into the folder "none".',
+            hint=_spelt_like(strange, classes)
+            or 'Put clips of other actions into the folder "none".',
         )
     examples: defaultdict[str, list[Example]] = defaultdict(list)
     for example in classifier.fitted_.all_clips:

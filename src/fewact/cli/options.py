@@ -24,7 +24,7 @@ from fewact.core.errors import (
     did_you_mean,
 )
 from fewact.core.extras import check_extra
-from fewact.core.paths import similar_name, user_path
+from fewact.core.paths import file_and_sheet, similar_name, user_path
 from fewact.data.files import SAVED_MODEL, is_saved_model
 from fewact.networks import BackboneSpec
 
@@ -59,7 +59,7 @@ def check_method(name: str) -> str:
 
 def check_training_clips(path: Path) -> Path:
     """Check that there are training clips: a folder, a table or a file of features."""
-    folder = user_path(path, DataError)
+    folder, _ = file_and_sheet(user_path(path, DataError))
     if not folder.exists():
         what, hint = "no such folder or table", similar_name(folder)
     elif is_saved_model(folder):

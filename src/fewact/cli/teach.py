@@ -249,7 +249,7 @@ def _clips(path: Path, limit: int | None) -> "Path | Sequence[AnyClip]":
         raise DataError("this is one video", where=str(path), expected=TRAINING_CLIPS)
     if limit is None:
         return path
-    if path.is_file():
+    if data.is_table(path) and not path.is_dir():
         listed, none = data.read_table(path), data.read_table(path, background=True)
     else:
         listed = data.list_clips(path)

@@ -4,11 +4,15 @@ import errno
 import itertools
 import os
 from pathlib import Path
+from typing import Final
 
 from fewact.core.errors import DataError, UserError, did_you_mean
 
 MOST_NAMES = 10_000
 """Number of names that are compared."""
+
+WORKBOOK_SUFFIXES: Final = (".xlsx", ".xlsm", ".xltx")
+"""Extensions of workbooks."""
 
 IN_MEMORY = (
     "A clip in memory is fewact.data.Frames(frames) or fewact.data.VideoBytes(content); its method "
@@ -57,6 +61,18 @@ def user_path(
             "there is no home folder", where=path, hint="Write the path without ~."
         ) from None
     return expanded
+
+
+def file_and_sheet(path: Path) -> tuple[Path, str]:
+    """Return the file and the sheet of ``FILE.xlsx#Sheet``; an existing file comes first.
+
+    >>> file_and_sheet(Path("a/scores.xlsx#Day 2"))
+    (PosixPath('a/scores.xlsx'), 'Day 2')
+    """
+    file, mark, sheet = str(path).rpartition("#")
+    if mark and not os.path.exists(path) and file.lower().endswith(WORKBOOK_SUFFIXES):
+        return Path(file), sheet
+    return path, ""
 
 
 def clip_path(path: str | os.PathLike[str]) -> Path:

@@ -365,12 +365,13 @@ def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
     for name in spellings(cell):
         bracket = re.fullmatch(r"(.*?)_?[\(\[\{<]_?(?:in_)?([^\(\[\{]*?)_?[\)\]\}>]", name)
         words = name.split("_")
-        pairs = [bracket.groups()] if bracket else []
+        pairs = [(bracket[1], bracket[2])] if bracket else []
         if len(words) > 1:
             inner = words[:-2] if words[-2] == "in" and len(words) > 2 else words[:-1]
             pairs += [("_".join(inner), words[-1]), ("_".join(words[1:]), words[0])]
         if "," in name or "/" in name:
-            pairs += [re.split(r"_?[,/]_?(?:in_)?", name, maxsplit=1)]
+            before, after = re.split(r"_?[,/]_?(?:in_)?", name, maxsplit=1)
+            pairs.append((before, after))
         for base, unit in pairs:
             kind = FRAME if unit in FRAMES else CLOCK if unit in CLOCKS else unit
             if kind in (FRAME, CLOCK) or kind in SECONDS_OF:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fewact.core.bounded import FileType
+from fewact.core.paths import WORKBOOK_SUFFIXES, file_and_sheet
 from fewact.core.text_table import printable
 from fewact.data.files import first_few
 from fewact.data.workbooks import OLE_SIGNATURE, ZIP_SIGNATURE, Workbook
-
-WORKBOOK_SUFFIXES: Final = (".xlsx", ".xlsm", ".xltx")
 
 MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -52,18 +51,6 @@ class Sheet(NamedTuple):
     name: str
     text: str
     note: str = ""
-
-
-def file_and_sheet(path: Path) -> tuple[Path, str]:
-    """Return the file and the sheet of ``FILE.xlsx#Sheet``; an existing file comes first.
-
-    >>> file_and_sheet(Path("a/scores.xlsx#Day 2"))
-    (PosixPath('a/scores.xlsx'), 'Day 2')
-    """
-    file, mark, sheet = str(path).rpartition("#")
-    if mark and not os.path.exists(path) and file.lower().endswith(WORKBOOK_SUFFIXES):
-        return Path(file), sheet
-    return path, ""
 
 
 def sheets_of(path: Path, type: FileType) -> list[Sheet]:

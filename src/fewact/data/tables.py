@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, SkippedWarning, warn
-from fewact.core.paths import user_path
+from fewact.core.paths import file_and_sheet, user_path
 from fewact.core.registry import Registry
 from fewact.core.text_table import is_printable
 from fewact.data.cells import number
@@ -19,7 +19,7 @@ from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, existing, first_few, timeline_or_none
 from fewact.data.grid import ENDS, STARTS, Grid, mapped_times
-from fewact.data.sheets import file_and_sheet, sheets_of
+from fewact.data.sheets import sheets_of
 from fewact.data.times import VIDEO_RATE, TimeFault, is_missing
 
 if TYPE_CHECKING:

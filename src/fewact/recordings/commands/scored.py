@@ -18,12 +18,13 @@ from fewact.cli.output import OutputFormat, print_json, print_line, print_result
 from fewact.cli.run import exit_skipped
 from fewact.core.atomic import write_text
 from fewact.core.errors import DataError
-from fewact.core.paths import similar_name
+from fewact.core.paths import file_and_sheet, similar_name
 
 
 def _check_events(path: Path) -> Path:
-    if not path.exists():
-        raise DataError("no such file", where=str(path), hint=similar_name(path))
+    file, _ = file_and_sheet(path)
+    if not file.exists():
+        raise DataError("no such file", where=str(path), hint=similar_name(file))
     return path
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fewact.core.errors import DataError, UserError
-from fewact.core.paths import user_path
+from fewact.core.paths import file_and_sheet, user_path
 from fewact.core.text_table import printable
 from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, find_recording, first_few, timeline_or_none
-from fewact.data.sheets import file_and_sheet, sheets_of
+from fewact.data.sheets import sheets_of
 from fewact.recordings.formats import (
     ava,
     boris,
