@@ -187,6 +187,12 @@ class EventFinder:
         return min([self._decided, *(event.start for event in self._open)])
 
     @property
+    def needed_from(self) -> float:
+        """Time before which no event begins that is not complete, in seconds."""
+        begun = self._run.starts[: len(self._run.windows)]
+        return min([self.decided, *begun]) - 2 * self._longest
+
+    @property
     def going_on(self) -> list[Event]:
         """Events that are known so far but not complete: more performances may follow."""
         runs = [self._event(run) for run in self._runs(self._kept) if self._is_probable(run)]

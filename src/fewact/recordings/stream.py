@@ -21,6 +21,7 @@ from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
 from fewact.recordings.events import EventFinder, WindowScore
 from fewact.recordings.formats import Event
+from fewact.recordings.repetitions import RepetitionCounter
 from fewact.recordings.scoring import WindowScorer
 from fewact.recordings.stages import Stages
 from fewact.recordings.windows import CutWindow, Pace, SlidingWindows, check_watchable
@@ -131,6 +132,7 @@ class Stream:
         self.timing = Timing()
         self.scorer = WindowScorer(fitted, self.lengths, false_alarms, self.timing)
         self._ring = FeatureRing(backbone, requests, self.timing, static=static)
+        self._counter = RepetitionCounter(self.lengths[-1])
         self._merge_gap = merge_gap
         self._finder = EventFinder(
             self.scorer.threshold,
@@ -260,6 +262,7 @@ class Stream:
             frame = as_image(frame, f"frame {self._pushed}")
             time = self._time(time)
             self._pushed += 1
+            self._counter.forget(self._finder.needed_from)
             events: list[Event] = []
             if self._windows is not None and not after_gap:
                 events += self._hold(time)
@@ -271,6 +274,7 @@ class Stream:
                 events += self._end()
                 self._restart(time)
             self._ring.add(time, frame)
+            self._counter.add(time, frame)
             events += self._take(time)
             return self._requested(events)
 
@@ -311,9 +315,11 @@ class Stream:
         """End the threads, and free frames: cycles of references would keep them for a while."""
         self._stages.close()
         self._ring.clear()
+        self._counter.clear()
 
     def _requested(self, events: list[Event]) -> list[Event]:
-        return [event for event in events if self._is_requested(event.label)]
+        """Return the requested ones of these events, with their repetitions."""
+        return [self._counter.count(event) for event in events if self._is_requested(event.label)]
 
     def _is_requested(self, label: Label) -> bool:
         return self._only is None or str(label) in self._only
@@ -368,6 +374,7 @@ class Stream:
         events: list[Event] = []
         while (due := max(self._pace.due, self._last + 0.5 / self.rate)) < until - 0.5 / self.rate:
             self._ring.repeat(due)
+            self._counter.repeat(due)
             events += self._take(due)
         return events
 
@@ -375,6 +382,7 @@ class Stream:
         """Begin at a time, after the start or a gap; ``repeat`` shows the last frame from then."""
         if repeat:
             self._ring.repeat(time)
+            self._counter.repeat(time)
         self._ring.forget(time if repeat else math.inf)
         self._latest.clear()
         self._pace = Pace(self.rate)
