@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fewact.data.clips import Clip
 from fewact.networks import Backbone, Card, Level
+from fewact.networks.backbone import normalised
 from fewact.networks.card import EngineName
-from fewact.networks.transform import normalised
 from fewact.video import write_video
 
 CARD = Card(

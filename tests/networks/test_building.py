@@ -8,7 +8,7 @@ from fewact import networks
 from fewact.core import extras
 from fewact.core.errors import ExtraError, OptionError
 from fewact.networks import Backbone, building, onnx_engine
-from fewact.networks.choices import Device
+from fewact.networks.card import Device
 
 
 def create(name: str = "auto", *, device: Device = "cpu", **options: Any) -> Backbone:

@@ -7,8 +7,7 @@ import numpy as np
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, FeatureClip, usable_features
 from fewact.features.request import FeatureRequest, Features, Request, View
-from fewact.networks.card import Card
-from fewact.networks.choices import Device, check_device_name
+from fewact.networks.card import Card, Device, check_device_name
 
 PRECOMPUTED = "precomputed"
 """Name on the card of precomputed features; no backbone has this name."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.errors import OptionError
@@ -13,6 +14,8 @@ from fewact.video.camera import Stabilise as Stabilise  # methods do not import 
 
 if TYPE_CHECKING:
     from fewact.features.views import Views
+
+Floats = NDArray[np.float32]
 
 MAX_FRAMES = 4096
 """Largest number of frames of a view: all frames of a video are in memory at once."""
@@ -124,7 +127,7 @@ class FeatureRequest(_ViewRequest):
 
 @dataclass(frozen=True, order=True)
 class MovingRequest(FeatureRequest):
-    """Vectors (t d) of the part of the frames that moves, see ``fewact.features.moving``.
+    """Vectors (t d) of the part of the frames that moves, see ``fewact.features.request``.
 
     Args:
         level: The maps whose cells are averaged, each weighted by how much it changes.
@@ -151,8 +154,6 @@ class MovingRequest(FeatureRequest):
 
     def reduced(self, features: NDArray[Any]) -> NDArray[Any]:
         """Return the vectors (t d) of maps (t d h w)."""
-        from fewact.features.moving import moving_vectors
-
         return moving_vectors(features)
 
 
@@ -323,3 +324,47 @@ Request = (
 
 Features = Mapping[Request, NDArray[Any]]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
+
+
+def motion_beyond_median(changes: Floats) -> Floats:
+    """Return how much more each cell moves than the median cell: by the norms of their changes.
+
+    Args:
+        changes: A video's maps minus their mean over time (… t c h w).
+
+    Returns:
+        (… h w), at least 0.
+    """
+    length = np.sqrt(np.square(changes).sum((-4, -3)))  # (… h w)
+    *leading, h, w = length.shape
+    cells = np.sort(length.reshape(*leading, h * w))  # the lower median, as torch's
+    median = cells[..., (h * w - 1) // 2][..., None, None]
+    return np.asarray(np.maximum(length - median, 0))
+
+
+def motion_weights(maps: Floats) -> Floats:
+    """Return the weights of the cells of a video's maps: how much each changes over time.
+
+    A weight is proportional to the cell's ``motion_beyond_median``; the weights of a video sum to
+    1. If no cell changes more than the median cell, all weights are equal.
+
+    Args:
+        maps: (… t c h w).
+
+    Returns:
+        (… h w).
+    """
+    changes = maps - maps[..., :1, :, :, :]  # so that equal maps do not change by rounding
+    changes -= changes.mean(-4, keepdims=True)
+    moving = motion_beyond_median(changes)
+    total = moving.sum((-2, -1), keepdims=True)
+    even = np.full_like(moving, 1 / (maps.shape[-2] * maps.shape[-1]))
+    np.divide(moving, total, out=even, where=total > 0)
+    return even
+
+
+def moving_vectors(maps: Floats) -> Floats:
+    """Return the weighted means of a video's maps: (… t c h w) → (… t c), see motion_weights."""
+    *leading, t, c, h, w = maps.shape
+    weights = motion_weights(maps).reshape(*leading, 1, h * w, 1)
+    return np.asarray((maps.reshape(*leading, t, c, h * w) @ weights)[..., 0])

@@ -9,7 +9,7 @@ from typing import Any
 
 from fewact.core.extras import import_lab
 from fewact.networks.backbone import Backbone
-from fewact.networks.card import Card, Level, Resize
+from fewact.networks.card import Card, Device, Level, Resize
 from fewact.networks.catalogue import (
     AUTO,
     Description,
@@ -19,7 +19,6 @@ from fewact.networks.catalogue import (
     text_names,
     text_of,
 )
-from fewact.networks.choices import Device
 from fewact.networks.spec import BackboneSpec, TextSpec
 
 __all__ = [

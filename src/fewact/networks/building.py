@@ -15,8 +15,7 @@ from fewact.core.errors import OptionError
 from fewact.core.extras import import_lab
 from fewact.core.options import make_options
 from fewact.networks.backbone import Backbone, make_card
-from fewact.networks.card import Card
-from fewact.networks.choices import Device, check_engine, device_type
+from fewact.networks.card import Card, Device, check_engine, device_type
 from fewact.networks.onnx_engine import (
     PREFIX,
     Graph,

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import OptionError, WeightsError
 from fewact.core.workers import side_by_side
-from fewact.networks.card import Card, EngineName, Level
-from fewact.networks.choices import Device
+from fewact.networks.backbone import normalised
+from fewact.networks.card import Card, Device, EngineName, Level
 from fewact.networks.packaged import GRAPHS_FOLDER
-from fewact.networks.transform import normalised
 
 RUNTIME = "onnxruntime"
 CPU_PROVIDER, CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"

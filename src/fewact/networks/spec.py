@@ -11,7 +11,14 @@ from fewact.core.options import Flag, Spec
 from fewact.core.workers import on_one_core
 from fewact.networks.backbone import Backbone
 from fewact.networks.building import build
-from fewact.networks.card import Resize
+from fewact.networks.card import (
+    ENGINES,
+    PRECISIONS,
+    Resize,
+    check_device_name,
+    check_engine,
+    check_name,
+)
 from fewact.networks.catalogue import (
     AUTO,
     AUTO_SIZE,
@@ -19,13 +26,6 @@ from fewact.networks.catalogue import (
     describe,
     text_names,
     text_of,
-)
-from fewact.networks.choices import (
-    ENGINES,
-    PRECISIONS,
-    check_device_name,
-    check_engine,
-    check_name,
 )
 from fewact.video.samplers import SEGMENTS, sampler_of
 

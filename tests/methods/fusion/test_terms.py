@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.features.moving import motion_weights, moving_vectors
+from fewact.features.request import motion_weights, moving_vectors
 from fewact.features.request import FeatureRequest, View
 from fewact.methods.fusion.terms import AppearanceTerm, MomentsTerm, MotionTerm
 from fewact.moments import multi_scale_moments

@@ -17,7 +17,7 @@ from fewact.core.extras import check_extra
 from fewact.lab.commands.options import DATA, Text, check_data
 from fewact.lab.evaluation.spec import DataSpec
 from fewact.networks import TextSpec
-from fewact.networks.choices import check_device_name
+from fewact.networks.card import check_device_name
 
 if TYPE_CHECKING:
     from fewact.lab.training import Recipe, TrainingData

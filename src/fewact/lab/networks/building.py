@@ -15,8 +15,7 @@ from fewact.lab.networks.torch_engine import TorchEngine, normalise
 from fewact.lab.networks.torch_weights import as_arrays, randomise, tensors_of
 from fewact.networks import backbone, catalogue
 from fewact.networks.backbone import Backbone
-from fewact.networks.card import Card, Level
-from fewact.networks.choices import Device
+from fewact.networks.card import Card, Device, Level
 from fewact.networks.weights import RANDOM_SEED, Weights, read
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from fewact.core.errors import OptionError
-from fewact.networks.choices import (
+from fewact.networks.card import (
     DEVICES,
     PRECISIONS,
     Device,

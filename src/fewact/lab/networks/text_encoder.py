@@ -32,8 +32,8 @@ from fewact.lab.networks.hf import (
 )
 from fewact.lab.networks.torch_engine import torch_side_by_side
 from fewact.lab.networks.torch_weights import digest, put, tensors_of
+from fewact.networks.card import Device
 from fewact.networks.catalogue import TEXT_NETWORKS
-from fewact.networks.choices import Device
 from fewact.networks.weights import Arrays, Weights, folder_of, read
 
 # Each row is a complete tokenizer.

@@ -21,11 +21,10 @@ from fewact.lab.networks.devices import exact_convolutions
 from fewact.lab.networks.network import Network
 from fewact.lab.networks.torch_weights import as_arrays, as_tensors, tensors_of
 from fewact.lab.workers import torch_threads
-from fewact.networks.card import Card, EngineName, Level
-from fewact.networks.choices import Device
+from fewact.networks.backbone import mean_and_std
+from fewact.networks.card import Card, Device, EngineName, Level
 from fewact.networks.packaged import Norm
 from fewact.networks.packaged import folded as folded_arrays
-from fewact.networks.transform import mean_and_std
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.features.moving import motion_beyond_median
+from fewact.features.request import motion_beyond_median
 
 Values = NDArray[np.floating[Any]]
 

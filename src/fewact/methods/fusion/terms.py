@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from fewact.align import otam
 from fewact.core.workers import side_by_side
-from fewact.features.moving import motion_weights, moving_vectors
 from fewact.features.request import (
     CameraRequest,
     DifferenceImageRequest,
@@ -28,6 +27,8 @@ from fewact.features.request import (
     Features,
     Request,
     SmallFrameRequest,
+    motion_weights,
+    moving_vectors,
 )
 from fewact.methods.base import Labels, Nodes
 from fewact.methods.common.kernel import Compare, PairTable, leave_one_out

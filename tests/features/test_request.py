@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.features.moving import motion_weights, moving_vectors
-from fewact.features.request import MovingRequest, View
+from fewact.features.request import MovingRequest, View, motion_weights, moving_vectors
 
 
 def maps(seed: int = 0) -> NDArray[np.float64]:
