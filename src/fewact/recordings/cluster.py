@@ -14,6 +14,7 @@ from fewact.core.cluster import map_on_ray
 from fewact.core.text_table import printable
 from fewact.networks import BackboneSpec
 from fewact.recordings.formats import Event
+from fewact.recordings.joins import Source
 from fewact.recordings.many import (
     UNREADABLE,
     Recordings,
@@ -97,14 +98,15 @@ def watch_on_ray(
 
 def _on_ray(
     recordings: Recordings,
-    unfinished: Sequence[Path],
+    unfinished: Sequence[Source],
     shown: Shown,
     *,
     work: RemoteWatch,
     address: str,
-) -> Iterator[tuple[Path, Watched | str]]:
+) -> Iterator[tuple[Source, Watched | str]]:
     """Yield what is found on workers, which reach the model and the recordings by their paths."""
-    absolute = {str(path.absolute()): path for path in unfinished}
+    files = [source for source in unfinished if isinstance(source, Path)]  # none are joined here
+    absolute = {str(path.absolute()): path for path in files}
     items = [(file, recordings.names[path]) for file, path in absolute.items()]
     for outcome in map_on_ray(work, items, address=address):
         for text in (*outcome["warnings"], *outcome.get("faults", ())):

@@ -8,6 +8,7 @@ from typing import Any
 
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.core.errors import VideoError
+from fewact.recordings.joins import Source
 from fewact.recordings.watch import Watch, watching
 from fewact.video.source import Span
 
@@ -32,7 +33,7 @@ def stopped_by_ctrl_c() -> Iterator[threading.Event]:
 @contextmanager
 def opened(
     classifier: FewShotClassifier,
-    source: str,
+    source: str | Source,
     stop: threading.Event,
     spans: Mapping[str, Sequence[Span]] | None = None,
     **options: Any,
@@ -41,7 +42,7 @@ def opened(
 
     Args:
         classifier: Classifier whose actions are found.
-        source: Recording.
+        source: Recording, or files that are one.
         stop: Event that ends the recording when it is set.
         spans: Spans that are watched of each recording; None for all of it.
         **options: Further arguments of ``watching``.
@@ -49,7 +50,9 @@ def opened(
     with ExitStack() as stack:
         try:
             watch = stack.enter_context(
-                watching(classifier, source, stop=stop, spans=(spans or {}).get(source), **options)
+                watching(
+                    classifier, source, stop=stop, spans=(spans or {}).get(str(source)), **options
+                )
             )
         except VideoError:
             if stop.is_set():

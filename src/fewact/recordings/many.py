@@ -10,7 +10,6 @@ import time as clock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -29,8 +28,10 @@ from fewact.core.text_table import printable
 from fewact.recordings.event_text import clock_time, counts, events_text
 from fewact.recordings.formats import Event
 from fewact.recordings.interruption import opened, stopped_by_ctrl_c
+from fewact.recordings.joins import Source
 from fewact.recordings.outputs import recording_name
 from fewact.recordings.watch import Watch
+from fewact.video.joined import JoinedFiles
 from fewact.video.recording import open_recording
 
 FINISHED_FILE = FileType(
@@ -85,26 +86,26 @@ class Recordings:
     """Recordings to watch.
 
     Args:
-        paths: Files and folders of images.
+        paths: Files, folders of images, and files that are one recording.
         output: File for the events of all; None for none.
         job: What the events depend on, beside the recordings, see ``job_of``.
         write: Writes an event to stdout.
         overwrite: Whether finished recordings are watched again.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[Source]
     output: Path | None
     job: str
     write: Callable[[Event], None]
     overwrite: bool = False
     finished: _Finished = field(init=False)
     skipped: int = field(init=False, default=0)
-    names: dict[Path, str] = field(init=False)
+    names: dict[Source, str] = field(init=False)
     _written: tuple[int, int] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.finished = _Finished(job=self.job)
-        self.names = {path: recording_name(path, self.output) for path in self.paths}
+        self.names = {path: recording_name(str(path), self.output) for path in self.paths}
         if self.output is None:
             return
         file = finished_file(self.output)
@@ -172,7 +173,7 @@ class Recordings:
         total, before, number = sum(durations.values()), 0.0, 1
         with progress("Watching", quiet=quiet) as show:
 
-            def shown(path: Path, time: float) -> None:
+            def shown(path: Source, time: float) -> None:
                 label = f"{number}/{len(unfinished)} {printable(path.name)}"
                 show(int(before + time), int(max(total, before + time)), label)
 
@@ -202,24 +203,23 @@ class Recordings:
         self._written = _identity(file)
         write_text(self.output, text)
 
-    def _is_finished(self, path: Path) -> bool:
+    def _is_finished(self, path: Source) -> bool:
         entry = self.finished.recordings.get(self.names[path])
         with suppress(OSError):
-            status = path.stat()
-            if entry and (entry.size, entry.modified) == (status.st_size, status.st_mtime_ns):
+            if entry and (entry.size, entry.modified) == _size_and_time(path):
                 return True
         self.finished.recordings.pop(self.names[path], None)
         return False
 
-    def _events(self, path: Path) -> list[Event]:
+    def _events(self, path: Source) -> list[Event]:
         entry = self.finished.recordings.get(self.names[path])
         return [Event.from_dict(event) for event in entry.events] if entry else []
 
 
-Shown = Callable[[Path, float], None]
+Shown = Callable[[Source, float], None]
 """Shows the time up to which a recording was watched, in seconds."""
 
-WatchEach = Callable[[Recordings, Sequence[Path], Shown], Iterator[tuple[Path, Watched | str]]]
+WatchEach = Callable[[Recordings, Sequence[Source], Shown], Iterator[tuple[Source, Watched | str]]]
 """Watches recordings; yields what was found in each, or why it is skipped."""
 
 UNREADABLE = (VideoError, DataError, OSError)
@@ -228,16 +228,16 @@ UNREADABLE = (VideoError, DataError, OSError)
 
 def _one_by_one(
     recordings: Recordings,
-    unfinished: Sequence[Path],
+    unfinished: Sequence[Source],
     shown: Shown,
     *,
-    open_one: Callable[[str, threading.Event], AbstractContextManager[Watch]],
+    open_one: Callable[[Source, threading.Event], AbstractContextManager[Watch]],
     stop: threading.Event,
-) -> Iterator[tuple[Path, Watched | str]]:
+) -> Iterator[tuple[Source, Watched | str]]:
     """Watch recordings here, until ``stop`` is set; events are written when they are complete."""
     for path in unfinished:
         try:
-            with open_one(str(path), stop) as watch:
+            with open_one(path, stop) as watch:
                 watched = watch_to_end(
                     watch, path, recordings.names[path], recordings.write, partial(shown, path)
                 )
@@ -254,17 +254,17 @@ def _one_by_one(
 
 def watch_to_end(
     watch: Watch,
-    path: Path,
+    path: Source,
     name: str,
     write: Callable[[Event], None] = lambda event: None,
     shown: Callable[[float], None] = lambda time: None,
 ) -> Watched:
     """Watch a recording to its end, or until it is stopped."""
-    status, events = path.stat(), list[Event]()
+    (size, modified), events = _size_and_time(path), list[Event]()
 
     def add(complete: Sequence[Event]) -> None:
         for event in complete:
-            events.append(replace(event, recording=name, clock=_clock(watch, event)))
+            events.append(replace(event, recording=name, clock=watch.clock(event)))
             write(events[-1])
 
     for time, _, complete in watch.moments():
@@ -273,23 +273,24 @@ def watch_to_end(
     if not watch.stopped:
         add(watch.close())
     return Watched(
-        size=status.st_size,
-        modified=status.st_mtime_ns,
+        size=size,
+        modified=modified,
         seconds=round(watch.time, 3),
         events=[event.to_dict() for event in events],
     )
 
 
-def _clock(watch: Watch, event: Event) -> str:
-    """Return date and time of an event's start, where the file says when it was recorded."""
-    begun = watch.recording.begun
-    if begun is None:
-        return ""
-    return (begun + timedelta(seconds=event.start)).isoformat(timespec="milliseconds")
+def _size_and_time(source: Source) -> tuple[int, int]:
+    """Return the size in bytes, and the latest time of change in nanoseconds, of all files."""
+    files = [part.path for part in source.parts] if isinstance(source, JoinedFiles) else [source]
+    found = [file.stat() for file in files]
+    return sum(one.st_size for one in found), max(one.st_mtime_ns for one in found)
 
 
-def _duration(path: Path) -> float:
+def _duration(path: Source) -> float:
     """Return the duration of a recording in seconds; 0 if it is not known."""
+    if isinstance(path, JoinedFiles):
+        return path.seconds
     with suppress(VideoError, DataError, OSError), open_recording(path) as recording:
         return recording.duration or 0.0
     return 0.0

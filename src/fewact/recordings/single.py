@@ -20,6 +20,7 @@ from fewact.core.errors import OptionError
 from fewact.recordings.event_text import clock_time, counts, events_text
 from fewact.recordings.formats import Event
 from fewact.recordings.interruption import opened, stopped_by_ctrl_c
+from fewact.recordings.joins import Source
 from fewact.recordings.outputs import EventFormat, event_writer, recording_name
 from fewact.recordings.stream import PARTIAL_WINDOW, Stream
 from fewact.recordings.watch import Watch
@@ -46,13 +47,16 @@ class Outputs:
 
 
 def watch_one(
-    classifier: FewShotClassifier, source: str, outputs: Outputs, options: Mapping[str, Any]
+    classifier: FewShotClassifier,
+    source: str | Source,
+    outputs: Outputs,
+    options: Mapping[str, Any],
 ) -> None:
     """Watch one recording, camera or stream, and say what was found.
 
     Args:
         classifier: Classifier whose actions are found.
-        source: Recording.
+        source: Recording, or files that are one.
         outputs: Outputs of its events.
         options: Options of ``interruption.opened``.
     """
@@ -63,11 +67,11 @@ def watch_one(
         if video is not None and watch.recording.again:
             from fewact.recordings.annotated import check_drawable
 
-            check_drawable(video, source)
+            check_drawable(video, str(source))
         write = event_writer(
             outputs.format, classifier.classes_.tolist(), by_subject=watch.by_subject
         )
-        save = _saver(outputs.file, source, classifier, watch)
+        save = _saver(outputs.file, str(source), classifier, watch)
         save(events)
         with _delayed(video, watch, classifier) as delayed:
             for event in _events(watch, delayed, quiet=outputs.quiet):
@@ -172,7 +176,9 @@ def _saver(
             }
             delay = watch.recording.delay
             ordered = sorted(events, key=attrgetter("start"))
-            named = [replace(event, recording=recording) for event in ordered]
+            named = [
+                replace(event, recording=recording, clock=watch.clock(event)) for event in ordered
+            ]
             write_text(output, events_text(output, named, facts, delay=delay))
 
     return save

@@ -21,6 +21,7 @@ from fewact.recordings.stream import Stream
 from fewact.recordings.subjects import SubjectStreams, tracks_of_recording
 from fewact.recordings.windows import Pace, check_watchable
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
+from fewact.video.joined import JoinedFiles, open_joined
 from fewact.video.recording import Recording, open_recording
 from fewact.video.regions import RegionFinder
 from fewact.video.samplers import RGBImage
@@ -84,6 +85,11 @@ class Watch:
             yield from events
         yield from self.close()
 
+    def clock(self, event: Event) -> str:
+        """Return date and time of an event's start; empty if the recording does not say them."""
+        time = self.recording.clock(event.start)
+        return "" if time is None else time.isoformat(timespec="milliseconds")
+
     def close(self) -> list[Event]:
         """End the stream where the recording ends; return the events that were not complete.
 
@@ -113,6 +119,7 @@ class Watch:
             # The last frame is shown as long as the one before it.
             self._end = time + (time - self.time if self._end is not None else 0.0)
             self.time = time
+            self._after_gap |= self.recording.after_gap
             if not self._is_watched(time):
                 self._after_gap = True
             elif self._after_gap or self.stream.needs(time):
@@ -190,7 +197,7 @@ class Watch:
 @contextmanager
 def watching(
     classifier: FewShotClassifier,
-    source: str | Path,
+    source: str | Path | JoinedFiles,
     *,
     stop: threading.Event | None = None,
     only: Label | Collection[Label] | None = None,
@@ -203,7 +210,7 @@ def watching(
 
     Args:
         classifier: Classifier whose actions are found.
-        source: Recording, see ``fewact.video.recording``.
+        source: Recording, see ``fewact.video.recording``; or files that are one recording.
         stop: Ends the recording when it is set.
         only: Classes whose events are found, see ``Stream``; None for all classes.
         merge_gap: Largest time between two events of one class that are one, in seconds.
@@ -223,7 +230,7 @@ def watching(
     if only is not None:
         existing_classes(only, fitted.classes, integers=fitted.integers)
     subjects = _subjects(source, regions, stop)
-    with open_recording(source, stop=stop) as recording:
+    with _opened(source, stop) as recording:
         # A pipe may wait as long as it likes, and events must not wait for its next frame.
         ahead = WINDOWS_AHEAD if recording.again or recording.live else 0
         begin = partial(
@@ -247,19 +254,34 @@ def watching(
             stream.stop()
 
 
+@contextmanager
+def _opened(source: str | Path | JoinedFiles, stop: threading.Event | None) -> Iterator[Recording]:
+    opening = (
+        open_joined(source)
+        if isinstance(source, JoinedFiles)
+        else open_recording(source, stop=stop)
+    )
+    with opening as recording:
+        yield recording
+
+
 def _subjects(
-    source: str | Path, regions: bool | RegionFinder | str | Path, stop: threading.Event | None
+    source: str | Path | JoinedFiles,
+    regions: bool | RegionFinder | str | Path,
+    stop: threading.Event | None,
 ) -> tuple[list[Track], CameraPath | None] | None:
     """Return the subjects and the camera of a recording; None if all of the picture is watched."""
     if regions is False:
         return None
-    if not Path(source).is_file():
+    if isinstance(source, JoinedFiles) or not Path(source).is_file():
         raise OptionError(
             "subjects are followed through the recording before they are watched",
             where="regions",
             got=str(source),
             expected="a video file",
-            hint="Record the camera or the stream first.",
+            hint="Watch the files one by one: --join off."
+            if isinstance(source, JoinedFiles)
+            else "Record the camera or the stream first.",
         )
     return tracks_of_recording(source, RegionFinder() if regions is True else regions, stop)
 

@@ -84,10 +84,14 @@ class Recording:
         delay: Time from the start of the file to the first frame, in seconds, if sound begins
             earlier.
         begun: Date and time of the first frame, if the file stores its time of recording.
+        size: Width and height in pixels as stored; None if they are not known.
 
     Attributes:
         not_later: Number of frames that were left out, because they are not later than the last.
+        after_gap: Whether nothing was recorded before the frame that was yielded last.
     """
+
+    after_gap = False
 
     def __init__(
         self,
@@ -101,8 +105,9 @@ class Recording:
         damage: Damage | None = None,
         delay: float = 0.0,
         begun: datetime | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
-        self.name, self.live, self.duration, self.fps = name, live, duration, fps
+        self.name, self.live, self.duration, self.fps, self.size = name, live, duration, fps, size
         self.again, self.delay, self.begun = again, delay, begun
         self.damage = damage or Damage()
         self.not_later = 0
@@ -139,6 +144,10 @@ class Recording:
         if none:
             hint = "Copy, record or convert it again." if self.again or self.live else PIPE_HINT
             raise VideoError(self.name, "no frame can be decoded", hint=hint)
+
+    def clock(self, time: float) -> datetime | None:
+        """Return date and time of a time of the recording, in seconds; None if unknown."""
+        return None if self.begun is None else self.begun + timedelta(seconds=time)
 
     def assume_rate(self, fps: float, frames: int) -> None:
         """Number the frames of a file at a constant rate, because all have the same time."""
@@ -183,6 +192,7 @@ def recording_of(name: str, video: OpenVideo, *, cut_short: bool = False) -> Rec
         damage=damage,
         delay=_delay(video),
         begun=_begun(video),
+        size=(stream.width, stream.height),
     )
 
 

@@ -273,7 +273,7 @@ def test_frames_that_no_encoder_takes_are_refused_before_the_work(
         feeder.start()
     pushed: list[float] = []
     push = Stream.push
-    monkeypatch.setattr(Stream, "push", lambda *a: (pushed.append(a[2]), push(*a))[1])
+    monkeypatch.setattr(Stream, "push", lambda *a, **gap: (pushed.append(a[2]), push(*a, **gap))[1])
     out, drawn = tmp_path / "events.json", tmp_path / "drawn.mp4"
     capsys.readouterr()
     assert main(["watch", str(model), str(source), "-o", str(out), "--video", str(drawn)]) == 2
@@ -387,3 +387,27 @@ def test_ctrl_c_ends_a_pipe_that_gives_nothing(
     done.set()
     writer.join()
     assert "Error" not in capsys.readouterr().err
+
+
+def test_chapters_of_a_camera_are_watched_as_one(
+    model: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An action on the border of two files is found once, with the times of one timeline."""
+    frames = read_frames(recording, EveryNth(1))
+    border = len(frames) // 2 + 4  # within the third action
+    folder = tmp_path / "card"
+    folder.mkdir()
+    for name, part in (("GX010007.MP4", frames[:border]), ("GX020007.MP4", frames[border:])):
+        write_video(folder / name, part, 12)
+    shown = []
+    for source in (recording, folder):
+        capsys.readouterr()
+        assert main(["watch", str(model), str(source), "--format", "csv", "-q"]) == 0
+        shown.append(capsys.readouterr())
+    whole, joined = (list(csv.DictReader(io.StringIO(one.out))) for one in shown)
+    assert "Joined 2 files" in shown[1].err
+    assert [row["label"] for row in joined] == [row["label"] for row in whole]
+    for row, expected in zip(joined, whole, strict=True):
+        assert float(row["start"]) == pytest.approx(float(expected["start"]), abs=0.2)
+    assert main(["watch", str(model), str(folder), "-q", "--join", "off"]) == 0
+    assert "Joined" not in capsys.readouterr().err

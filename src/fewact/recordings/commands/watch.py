@@ -26,6 +26,7 @@ from fewact.cli.options import (
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
 from fewact.core.extras import check_extra
+from fewact.recordings.commands.join import Join, joined
 from fewact.recordings.outputs import EventFormat, is_of_one_recording, one_recording_error
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def watch(
             callback=_check_video,
         ),
     ] = None,
+    join: Join = "auto",
     overwrite: Overwrite = False,
     format: Annotated[
         EventFormat, typer.Option("--format", help="Format of the events on stdout.")
@@ -150,7 +152,8 @@ def watch(
     from fewact.recordings.single import Outputs, watch_one
 
     sources = sources or _indexed(index)
-    is_many = len(sources) > 1
+    files = joined(sources, "off" if ray or index else join)
+    is_many = len(files) > 1
     resumes = is_many and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     _check_number(is_many, output, video, boxes, ray)
@@ -167,11 +170,12 @@ def watch(
             raise OptionError("cannot be used with --ray or --regions", where="--index")
         options["spans"] = _spans(index, classifier, sources, part)
     if not is_many:
-        watch_one(classifier, sources[0], Outputs(output, video, format, quiet), options)
+        source = files[0] if len(sources) > 1 else sources[0]
+        watch_one(classifier, source, Outputs(output, video, format, quiet), options)
         return
     classes = classifier.classes_.tolist()
     write = event_writer(format, classes, sources, by_subject="regions" in options)
-    recordings = Recordings([*map(Path, sources)], output, job, write, overwrite)
+    recordings = Recordings(files, output, job, write, overwrite)
     if ray is None:
         watch_many(recordings, classifier, options, quiet=quiet)
     else:
