@@ -4,7 +4,7 @@ import pytest
 
 from fewact.core.errors import DataError, VideoError
 from fewact.data import Clip, expand_paths, is_clip, natural_key
-from fewact.data.files import check_one_clip, clips_below
+from fewact.data.files import check_one_clip, clips_below, find_recording
 from fewact.video import Segments
 from tests.refused import refused
 
@@ -121,3 +121,25 @@ def test_natural_order() -> None:
     ordered = sorted(listed, key=natural_key)
     numbers, texts = ["009", "9", "10", long], ["a1", "a1b", "a2", "A10", "b", "xxx"]
     assert ordered == [*numbers, *texts, "e\u0301", "é"]
+
+
+def test_names_with_brackets_that_exist_are_names(folder: Path) -> None:
+    (folder / "day [1]").mkdir()
+    (folder / "day 1").mkdir()
+    for name in ("day [1]/a [2].mp4", "day [1]/b.mp4", "day 1/c.mp4"):
+        (folder / name).touch()
+    assert names("day [1]") == ["day [1]/a [2].mp4", "day [1]/b.mp4"]
+    assert names("day [1]/*.mp4") == ["day [1]/a [2].mp4", "day [1]/b.mp4"]
+    assert names("day [1]/a [2].mp4") == ["day [1]/a [2].mp4"]
+    assert names("day [12]/*.mp4") == ["day 1/c.mp4"]
+
+
+def test_names_are_found_in_the_other_form_of_unicode(folder: Path) -> None:
+    for name in ("U\u0308bung/a\u0301.mp4", "\u00c9t\u00e9.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert names("\u00dcbung/\u00e1.mp4") == ["U\u0308bung/a\u0301.mp4"]
+    assert names("E\u0301te\u0301.mp4") == ["\u00c9t\u00e9.mp4"]
+    found = find_recording(folder, "x/\u00dcbung/\u00e1.mp4")
+    assert found == folder / "x/\u00dcbung/\u00e1.mp4"
+    assert find_recording(folder / "U\u0308bung", "\u00e1") == folder / "U\u0308bung/a\u0301.mp4"

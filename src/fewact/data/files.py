@@ -175,7 +175,7 @@ def expand_paths(
     folders: dict[Path, str] = {}
     named = list(arguments)
     for argument in named:
-        path = user_path(argument, DataError)
+        path = existing(user_path(argument, DataError))
         clips = list(_expand(path, ignored))
         if not clips:
             unmatched.append(str(argument))
@@ -211,7 +211,19 @@ def matching(path: Path) -> list[Path]:
     """Return the files and folders that match a pattern, in natural order; else the path itself."""
     if os.path.exists(path) or not glob.has_magic(str(path)):
         return [path]
-    return [Path(name) for name in sorted(set(_matches(str(path))), key=natural_key)]
+    pattern = _with_names(path)
+    return [Path(name) for name in sorted(set(_matches(pattern)), key=natural_key)]
+
+
+def _with_names(path: Path) -> str:
+    """Return a pattern in which names of existing folders are escaped, such as ``clips [1]``."""
+    named, parts = Path(), list(path.parts)
+    for i, part in enumerate(path.parts):
+        named = named / part
+        if not os.path.lexists(named):
+            break
+        parts[i] = glob.escape(part)
+    return str(Path(*parts))
 
 
 def _expand(path: Path, ignored: list[Path]) -> Iterator[Path]:
@@ -372,7 +384,12 @@ def find_recording(folder: Path, name: str) -> Path:
     local = name.replace("\\", "/")
     paths = [folder / name, folder / local, folder / Path(local).name]
     if not stem_and_suffix(local)[1] and folder.is_dir():
-        beside = [e for e in entries(folder) if stem_and_suffix(e.name)[0] == Path(local).name]
+        stem = unicodedata.normalize("NFC", Path(local).name)
+        beside = [
+            entry
+            for entry in entries(folder)
+            if unicodedata.normalize("NFC", stem_and_suffix(entry.name)[0]) == stem
+        ]
         paths += beside if len(beside) == 1 else []
     named = (path for path in map(existing, paths) if os.path.isfile(path))
     return next(named, paths[0])
