@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fewact.core.array_api import (
     Array,
+    check_array,
     namespace,
     namespace_of_type,
     widened,
@@ -21,7 +22,6 @@ from fewact.core.array_api import (
     without_gradient,
 )
 from fewact.core.errors import OptionError, ShapeError, check_choice
-from fewact.core.shapes import check_array
 
 __all__ = [
     "Descriptor",

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from fewact.core.array_api import (
     Array,
+    all_finite,
     as_numpy,
+    check_array,
     is_tensor,
     namespace,
     needs_gradient,
@@ -19,7 +21,6 @@ from fewact.core.array_api import (
     without_gradient,
 )
 from fewact.core.errors import AlignmentError, OptionError
-from fewact.core.shapes import all_finite, check_array
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fewact.align.transport import NOT_COMPILED, engine
 from fewact.core.array_api import (
     Array,
     as_numpy,
+    check_array,
     in_order,
     is_tensor,
     namespace,
@@ -22,7 +23,6 @@ from fewact.core.array_api import (
 )
 from fewact.core.errors import OptionError, ShapeError
 from fewact.core.machine import load_library
-from fewact.core.shapes import check_array
 
 ZERO_LENGTH = 1e-12
 """Vectors up to this length have no direction."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.names import INTEGER, Example
+from fewact.core.array_api import all_finite
 from fewact.core.errors import DataError, ModelError
-from fewact.core.shapes import all_finite
 from fewact.data.clips import BACKGROUND, Clip
 from fewact.data.files import natural_key, numbered, without_number
 from fewact.methods.base import rows

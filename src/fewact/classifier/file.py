@@ -25,6 +25,7 @@ from fewact.classifier.pictures import thumbnail
 from fewact.classifier.pipeline import IMAGE_EMBEDDING, OFF, pose_name
 from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.classifier.unknown import OpenSet, describe
+from fewact.core.array_api import all_finite
 from fewact.core.arrays import (
     copy_tensors,
     parse_tensors,
@@ -43,7 +44,6 @@ from fewact.core.errors import (
     warn,
 )
 from fewact.core.paths import user_path
-from fewact.core.shapes import all_finite
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data.clips import BACKGROUND, VideoClip

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import DataError, OptionError, ShapeError, VideoError
 from fewact.core.paths import clip_path
-from fewact.core.shapes import check_shape
 from fewact.data.files import check_one_clip, is_image_file, natural_key, timeline_or_none
 from fewact.data.images import as_frames, check_vectors_are_numpy
 from fewact.data.joints import JointTrack

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import OptionError, ShapeError
-from fewact.core.shapes import check_shape
 from fewact.networks.card import Card, Device, EngineName, Level
 from fewact.networks.catalogue import Description
 from fewact.networks.weights import Weights, digest, header_facts

@@ -16,12 +16,12 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import all_finite
 from fewact.core.arrays import read_tensors
 from fewact.core.bounded import GIB, MIB, FileType
 from fewact.core.errors import WeightsError
 from fewact.core.machine import cache_folder
 from fewact.core.paths import user_path
-from fewact.core.shapes import all_finite
 from fewact.networks.hub import download, hub_client
 from fewact.video.resizing import Interpolation
 

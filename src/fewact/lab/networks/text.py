@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from fewact.core.array_api import check_shape
 from fewact.core.arrays import read_tensors, save_tensors
 from fewact.core.atomic import write_bytes
 from fewact.core.bounded import GIB, FileType
@@ -24,7 +25,6 @@ from fewact.core.errors import (
     did_you_mean,
 )
 from fewact.core.paths import user_path
-from fewact.core.shapes import check_shape
 from fewact.lab.networks.torch_weights import as_arrays, as_tensors
 from fewact.networks.card import TextFacts
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import DataError, ShapeError, VideoError
-from fewact.core.shapes import check_shape
 from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
 from fewact.data.files import first_few
 from fewact.data.images import check_vectors_are_numpy

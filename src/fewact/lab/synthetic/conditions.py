@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
-from fewact.core.shapes import check_shape
 from fewact.data.videos import Video, VideoList
 from fewact.lab.synthetic.simulated_cameras import seed_of
 from fewact.video.cleaning.light import LUMA_WEIGHTS

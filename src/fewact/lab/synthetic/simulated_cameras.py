@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import OptionError, ShapeError, did_you_mean
-from fewact.core.shapes import check_shape
 from fewact.data.videos import VideoList
 from fewact.video.camera.registration import Similarity, warp
 from fewact.video.resizing import channels_last, planes

@@ -12,8 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import OptionError, ShapeError, check_choice
-from fewact.core.shapes import check_shape
 from fewact.video.camera import Stabilise, _native
 from fewact.video.camera.registration import (
     Keypoints,

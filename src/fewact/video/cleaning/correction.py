@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import ShapeError
-from fewact.core.shapes import check_shape
 from fewact.video.cleaning.details import find_blur, find_grain, remove_blur, remove_grain
 from fewact.video.cleaning.framing import (
     NO_BARS,

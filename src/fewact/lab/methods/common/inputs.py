@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from fewact.core.array_api import check_shape
 from fewact.core.errors import OptionError, ShapeError
-from fewact.core.shapes import check_shape
 from fewact.features.request import FeatureRequest, View
 from fewact.lab.methods.base import Features, promoted
 from fewact.networks.card import Card

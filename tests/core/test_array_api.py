@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fewact import align, moments
+from fewact.core.array_api import all_finite
 from fewact.core.errors import ShapeError
-from fewact.core.shapes import all_finite
 from tests.refused import refused
 
 TENSORS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
