@@ -192,8 +192,7 @@ def _of_videos(
     timing: Timing | None,
 ) -> Iterator[EncodedClip]:
     requests = encoder.pipeline.requests
-    pipeline = encoder.pipeline
-    pose = installed_estimator(pipeline.pose) if pipeline.joints else None
+    pose = installed_estimator(encoder.pipeline)
     extracted = extract(clips, backbone, requests, source=as_read, timing=timing, pose=pose)
     # The features are not kept for clips whose nodes wait for those of others.
     read = (((replace(c, features=None), is_static(c.features)), c.result) for c in extracted)

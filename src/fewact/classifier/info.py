@@ -11,6 +11,7 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
+from fewact.classifier.pipeline import OFF
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.data.clips import BACKGROUND
 
@@ -36,6 +37,8 @@ class ModelInfo:
         bytes: Size of the file of the model.
         fewact: Version of fewact that saved it.
         size: Requested height and width of frames; 0 means the network's own.
+        joints: Layout of the joints that are compared beside the picture; empty if none are.
+        pose: Name of the estimator of joints that the clips were taught with; ``off`` without one.
     """
 
     folder: str
@@ -60,12 +63,29 @@ class ModelInfo:
     bytes: int
     fewact: str
     size: int = 0
+    joints: str = ""
+    pose: str = OFF
+
+    @property
+    def joints_line(self) -> str:
+        """Which clips have joints, and which estimator found them; empty without joints."""
+        return joints_line(self.joints, self.clips, self.pose)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         facts = asdict(self)
         facts["clips"] = [{**asdict(clip), "title": clip.title} for clip in self.clips]
         return facts
+
+
+def joints_line(layout: str, clips: Sequence[Example], pose: str) -> str:
+    """Return which clips have joints, and which estimator found them; empty without joints."""
+    if not layout:
+        return ""
+    number = sum(clip.joints for clip in clips)
+    return f"{number} of {len(clips)} clips ({layout})" + (
+        "" if pose == OFF else f", estimated by {pose} where no file has them"
+    )
 
 
 def in_short(calibration: Calibration, scores: OpenSet, false_alarms: float | None = None) -> str:
@@ -122,6 +142,8 @@ def model_info(folder: str | Path) -> ModelInfo:
         versions=len(versions(file.parent)),
         bytes=file.stat().st_size,
         fewact=header.fewact,
+        joints=str(header.method.options.get("joints", "")),
+        pose=header.pose,
     )
 
 

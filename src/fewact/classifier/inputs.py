@@ -272,7 +272,7 @@ def _stored(path: Path) -> tuple[list[AnyClip], Path | None]:
         examples = data.labelled_features(path)
         return [*examples, *data.labelled_features(path, background=True)], None
     clips: list[Clip]
-    if path.is_file():
+    if path.is_file() or (data.is_table(path) and not path.is_dir()):
         clips = [*data.read_table(path), *data.read_table(path, background=True)]
         root = path.parent
     else:

@@ -4,7 +4,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from fewact.classifier.calibration import wilson_interval
@@ -111,13 +111,14 @@ def measure(
     clips: LabelledSource,
     labels: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    joints: str | Path | None = None,
 ) -> Tested:
-    """Predict labelled clips and count; labels and progress are as for ``FewShotClassifier.fit``.
+    """Predict labelled clips and count; labels, progress and joints are as for ``fit``.
 
     Clips of no class are right if they are answered ``(none)``; they are in the confusion table,
     not in the accuracy.
     """
-    tested = labelled(clips, labels)
+    tested = labelled(clips, labels, joints=joints)
     classes = classifier.fitted_.classes
     names = [_name(clip.label) for clip, _ in tested]
     if strange := [name for name in dict.fromkeys(names) if name not in (*classes, NONE)]:

@@ -255,13 +255,27 @@ def pose_name(pipeline: Pipeline) -> str:
     return OFF if estimator is None else estimator.name
 
 
-def installed_estimator(pose: Pose) -> "PoseEstimator | None":
-    """Return an estimator of joints; None if it is missing, which a warning says."""
+def installed_estimator(pipeline: Pipeline) -> "PoseEstimator | None":
+    """Return the estimator of joints; None without, or if it is missing, which a warning says.
+
+    Raises:
+        OptionError: It finds other joints than those that are compared.
+    """
+    if not pipeline.joints:
+        return None
     try:
-        return find_estimator(pose)
+        estimator = find_estimator(pipeline.pose)
     except UserError as error:
         warn(f"joints are not estimated, and clips without them compared by the picture: {error}")
         return None
+    if estimator is not None and estimator.layout != pipeline.joints:
+        raise OptionError(
+            "the estimator finds other joints than those of the training clips",
+            where=f"pose {estimator.name}",
+            got=estimator.layout,
+            expected=pipeline.joints,
+        )
+    return estimator
 
 
 def name_of(method: Method) -> str:

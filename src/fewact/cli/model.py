@@ -16,10 +16,13 @@ from fewact.cli.options import (
     MethodOption,
     Model,
     Overwrite,
+    PoseAsTaught,
+    Poses,
     Quiet,
     check_dataset,
     check_output_files,
     check_training_clips,
+    choose_pose,
     false_alarms,
     named_clips,
     output_option,
@@ -78,6 +81,7 @@ def _lines_of(info: Any) -> dict[str, str]:
         "Backbone": f"{info.backbone}, {info.precision}"
         + (f", frames of {info.size} pixels" if info.size else "")
         + f", weights {info.weights}",
+        **({"Joints": info.joints_line} if info.joints else {}),
         "Thumbnails": "yes" if info.thumbnails else "no",
         "Size": size_text(info.bytes),
         "Former versions": f"{info.versions} (fewact undo)",
@@ -99,6 +103,8 @@ def measure_clips(
     load: Load,
     dataset: Dataset = None,
     false_alarms: Annotated[float | None, false_alarms("as in teaching.")] = None,
+    poses: Poses = None,
+    pose: PoseAsTaught = None,
     format: Annotated[
         Literal["table", "json", "csv"],
         typer.Option("--format", help="Format of the result; CSV has the confusions."),
@@ -119,8 +125,9 @@ def measure_clips(
     classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
+    choose_pose(classifier, pose)
     with progress("Testing", quiet=quiet) as show:
-        tested = measure(classifier, labelled, progress=show)
+        tested = measure(classifier, labelled, progress=show, joints=poses)
     for path, reason in tested.skipped:
         say(printable(f"Skipped: {path}: {reason}"))
     if tested.training_clips:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fewact.cli.command import SpecOptions
+from fewact.cli.run import say
 from fewact.core.atomic import REPLACE, check_output_file
 from fewact.core.errors import (
     DataError,
@@ -29,8 +30,12 @@ from fewact.data.files import SAVED_MODEL, is_saved_model
 from fewact.networks import BackboneSpec
 
 if TYPE_CHECKING:
+    from fewact.classifier.few_shot import FewShotClassifier
     from fewact.data import AnyClip
     from fewact.data.event_options import EventOptions
+
+OFF = "off"
+"""Value of an option that is turned off."""
 
 FORMER_VERSIONS = "history/*.safetensors"
 """Pattern of the former versions of a model in its folder."""
@@ -189,6 +194,78 @@ Boxes = Annotated[
         callback=check_file,
     ),
 ]
+
+
+POSES = (
+    "Joints of the body in the clips, compared beside the picture: a folder with a file of poses "
+    "for each clip, of the same stem; or an .npz file and its .tsv with the column clip. "
+    "off: none. Default: the file of poses beside each clip, if there is one."
+)
+Poses = Annotated[
+    str | None, typer.Option("--poses", metavar="PATH", help=POSES, rich_help_panel="Joints")
+]
+"""Files of the joints of clips, see ``fewact.data.poses.beside``."""
+
+
+def pose_option(default: str) -> Any:
+    """Return the option ``--pose`` of a command with its own default, as a sentence."""
+    return typer.Option(
+        "--pose",
+        metavar="NAME",
+        help="Estimator of the joints of clips that have none: mediapipe, mediapipe:FILE, "
+        f"module:function, auto for the first that is installed, or off. Default: {default}",
+        rich_help_panel="Joints",
+    )
+
+
+WITH_JOINTS = "Teach it from clips with joints: fewact teach --poses, or --pose."
+
+PoseAsTaught = Annotated[str | None, pose_option("as in teaching.")]
+
+
+def choose_pose(classifier: "FewShotClassifier", pose: str | None) -> None:
+    """Let a classifier estimate joints by a named estimator; None for the one of its model.
+
+    Raises:
+        UserError: It is unknown or not installed, or the model compares no joints.
+    """
+    if pose is None:
+        return
+    from fewact.classifier.pipeline import find_estimator
+
+    if find_estimator(pose) is not None and not classifier.fitted_.pipeline.joints:
+        raise OptionError(
+            "the model compares no joints", where="--pose", got=pose, hint=WITH_JOINTS
+        )
+    classifier.pose = pose
+
+
+def clips_with_joints(
+    classifier: "FewShotClassifier", clips: "Sequence[AnyClip]", poses: str | None
+) -> "Sequence[AnyClip]":
+    """Return clips with their joints, where a model compares joints; say how many have some.
+
+    Raises:
+        OptionError: Joints are named, and the model compares none.
+        DataError: The joints cannot be read, or are of no clip.
+    """
+    layout = classifier.fitted_.pipeline.joints
+    if not layout:
+        if poses not in (None, OFF):
+            raise OptionError(
+                "the model compares no joints",
+                where="--poses",
+                got=str(poses),
+                hint=WITH_JOINTS,
+            )
+        return clips
+    from fewact.data.poses.beside import with_file_beside, with_joints
+
+    found = with_joints([*map(with_file_beside, clips)], poses)
+    number = sum(getattr(clip, "joints", None) is not None for clip in found)
+    if number or poses not in (None, OFF):
+        say(f"Joints of {number} of {len(found)} clips ({layout})")
+    return found
 
 
 def output_option(metavar: str, help: str, what: str = "", *extensions: str) -> Any:

@@ -18,9 +18,13 @@ from fewact.cli.options import (
     Imports,
     Load,
     Model,
+    PoseAsTaught,
+    Poses,
     Quiet,
     Regions,
     Subject,
+    choose_pose,
+    clips_with_joints,
     false_alarms,
     named_clips,
 )
@@ -97,6 +101,8 @@ def predict(
     regions: Regions = False,
     boxes: Boxes = None,
     subject: Subject = None,
+    poses: Poses = None,
+    pose: PoseAsTaught = None,
     load: Load,
     imports: Imports = None,
     dataset: Dataset = None,
@@ -125,6 +131,8 @@ def predict(
     if trim is not None:
         classifier.trim = trim
     _choose_answers(classifier, false_alarms, sets)
+    choose_pose(classifier, pose)
+    clips = clips_with_joints(classifier, clips, poses)
     if sys.stderr.isatty():
         for folder in _class_folders(videos, classifier.classes_.tolist()):
             say(

@@ -12,6 +12,7 @@ import typer
 from fewact.cli.command import complete_methods, with_specs
 from fewact.cli.options import (
     METHOD,
+    OFF,
     TRAINING_CLIPS,
     TRIM,
     AutoMode,
@@ -21,6 +22,7 @@ from fewact.cli.options import (
     Imports,
     MethodOption,
     OverwriteModel,
+    Poses,
     Quiet,
     Subject,
     check_dataset,
@@ -30,6 +32,7 @@ from fewact.cli.options import (
     false_alarms,
     output_option,
     parse_options,
+    pose_option,
 )
 from fewact.cli.output import print_line, print_table, progress
 from fewact.cli.quality import Quality, backbone_of, check_quality
@@ -129,6 +132,8 @@ def teach(
             "other people's clips of the classes."
         ),
     ] = None,
+    poses: Poses = None,
+    pose: Annotated[str, pose_option("off.")] = OFF,
     overwrite: OverwriteModel = False,
     thumbnails: Annotated[
         bool,
@@ -155,12 +160,16 @@ def teach(
     from fewact.classifier.history import check_target
 
     check_target(output)
+    if poses is None and not isinstance(source, Path):
+        from fewact.data.poses.beside import with_file_beside
+
+        source = [*map(with_file_beside, source)]
     options = {**QUALITIES[quality].options, **parse_options(option or ())}
     sample = None if isinstance(source, Path) else source[0]
     classifier = classifier_of(method, options, backbone_of(backbone, quality), text, sample)
-    classifier.false_alarms, classifier.trim = false_alarms, trim
+    classifier.false_alarms, classifier.trim, classifier.pose = false_alarms, trim, pose
     with progress("Teaching", quiet=quiet) as show, saying_warnings():
-        classifier.fit(source, progress=show)
+        classifier.fit(source, joints=poses, progress=show)
     classifier.save(output, thumbnails=thumbnails, change="taught again")
     _print_summary(classifier)
     import_words = [word for file in imports or () for word in ("--import", str(file))]
@@ -257,6 +266,16 @@ def _clips(path: Path, limit: int | None) -> "Path | Sequence[AnyClip]":
     return [*data.limit_per_class(listed, limit), *none]
 
 
+def _print_joints(classifier: "FewShotClassifier") -> None:
+    """Print how many clips have joints, and which estimator found them."""
+    from fewact.classifier.info import joints_line
+    from fewact.classifier.pipeline import pose_name
+
+    fitted = classifier.fitted_
+    if line := joints_line(fitted.pipeline.joints, fitted.all_clips, pose_name(fitted.pipeline)):
+        print(f"Joints: {line}")
+
+
 def _print_summary(classifier: "FewShotClassifier") -> None:
     """Print the number of clips per class, the held-out accuracy and what is promised."""
     from fewact.classifier import NONE
@@ -280,6 +299,7 @@ def _print_summary(classifier: "FewShotClassifier") -> None:
         print_line(line)
     if calibration.text_weight:
         print(f"Class names: {100 * calibration.text_weight:.0f} % of the score")
+    _print_joints(classifier)
     if trimmed := sum(clip.active is not None for clip in classifier.fitted_.clips):
         print(f"Trimmed clips: {trimmed} (--trim off uses each clip in full)")
     if classifier.fitted_.skipped:
