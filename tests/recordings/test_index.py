@@ -93,7 +93,8 @@ def test_a_gap_has_no_vectors(backbone: Backbone, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         module, "_sampled", lambda path, begin: ((t, images[int(10 * t) % 64]) for t in times)
     )
-    (minute,) = list(module._minutes(Path("gap"), backbone, 0, lambda time: None))
+    ((number, minute),) = module._minutes(Path("gap"), backbone, 0, lambda time: None)
+    assert number == 0
     for name, track in INDEX_TRACKS.items():
         shown = minute[name].any(1)
         assert len(shown) == 60 * track.rate
@@ -101,6 +102,24 @@ def test_a_gap_has_no_vectors(backbone: Backbone, monkeypatch: pytest.MonkeyPatc
         assert not shown[4 * track.rate : 7 * track.rate].any()
         assert shown[9 * track.rate : 11 * track.rate].all()
         assert not shown[13 * track.rate :].any()
+
+
+def test_minutes_without_frames_are_not_stored(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+
+    def numbers(*starts: float) -> list[int]:
+        times = [start + k / 10 for start in starts for k in range(30)]
+        monkeypatch.setattr(module, "_sampled", lambda path, begin: ((t, image) for t in times))
+        minutes = module._minutes(Path("gap"), backbone, 0, lambda time: None)
+        return [number for number, _ in minutes]
+
+    assert numbers(0.0, 610.0, 36_010.0) == [0, 10, 600]
+    assert numbers(130.0) == [0, 2]
+    assert numbers(0.0, 100.0) == [0, 1]
+    with pytest.raises(VideoError, match="days"):
+        numbers(0.0, 1e9)
 
 
 def test_only_what_is_new_is_read(

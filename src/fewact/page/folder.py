@@ -228,6 +228,8 @@ class Journal:
         if not path.exists():
             write_bytes(path, _line(StateSnapshot(id=new_id(), state=PageState())))
         self._entries, self._size = _read(path)
+        if not self._entries:  # appending to it would make a journal without a beginning
+            JOURNAL_FILE.refuse(path, "the journal of the page is empty")
         self._ids = {entry.id: entry for entry in self._entries}
         self.state = fold(self._entries)
 

@@ -136,7 +136,8 @@ def _groups(windows: _Windows, most: int) -> list[list[Segment]]:
 
 def _windows(archive: Archive, recordings: Sequence[IndexedRecording], length: float) -> _Windows:
     """Return the windows of recordings, farther apart where there would be too many."""
-    seconds = sum(ENTRY_SECONDS * archive.blocks(recorded.fingerprint) for recorded in recordings)
+    minutes = [len(archive.minutes(recorded.fingerprint)) for recorded in recordings]
+    seconds = ENTRY_SECONDS * sum(minutes)
     step = max(MOVEMENT_STEP * length, seconds / MOST_WINDOWS)
     of: list[IndexedRecording] = []
     starts: list[float] = []

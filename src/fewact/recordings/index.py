@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.classifier.windows import FASTEST
-from fewact.core.errors import ModelError, StoreError, UserError, warn
+from fewact.core.errors import ModelError, StoreError, UserError, VideoError, warn
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core
 from fewact.data import Clip
@@ -69,6 +70,14 @@ LARGEST_VALUE: Final = 5.0
 """Largest value that is kept, in standard deviations of a random direction."""
 
 LARGEST_INTEGER: Final = 127
+
+LONG_GAP: Final = 2.0 * ENTRY_SECONDS
+"""Seconds without a frame of which no minute is stored, but for those with frames."""
+
+MOST_MINUTES: Final = 1_000_000
+"""Number of minutes of the longest recording, about two years: what time a file declares."""
+
+TimedFrame = tuple[float, RGBImage]
 
 PART_MINUTES: Final = 60
 """Length of the parts in which a recording is searched, in minutes."""
@@ -180,16 +189,23 @@ class Archive:
     def _is_stored(self, fingerprint: str) -> bool:
         return fingerprint not in self._lost and _key(fingerprint, 0) in self.entries
 
+    def minutes(self, fingerprint: str) -> list[int]:
+        """Return the stored minutes of a recording; minutes without frames are not stored."""
+        keys = self.entries.beginning_with(f"{fingerprint}:")
+        return [int(key.rpartition(":")[2]) for key in keys]
+
     def blocks(self, fingerprint: str) -> int:
-        """Return how many minutes of a recording are stored, from its start on."""
-        number = 0
-        while _key(fingerprint, number) in self.entries:
-            number += 1
-        return number
+        """Return the number of minutes of a recording, up to the last one that is stored."""
+        return max(self.minutes(fingerprint), default=-1) + 1
 
     def rows(self, fingerprint: str, first: int, last: int) -> SmallRows:
-        """Return the rows of the minutes ``first`` to ``last`` − 1 of a recording."""
-        entries = [self.entries.read(_key(fingerprint, number)) for number in range(first, last)]
+        """Return the rows of the minutes ``first`` to ``last`` − 1 of a recording.
+
+        A minute without frames has zeros.
+        """
+        keys = [_key(fingerprint, number) for number in range(first, last)]
+        empty = _empty_minute()
+        entries = [self.entries.read(key) if key in self.entries else empty for key in keys]
         return {name: np.concatenate([entry[name] for entry in entries]) for name in INDEX_TRACKS}
 
     def add(self, path: Path, backbone: Backbone, shown: Shown = lambda time: None) -> bool:
@@ -223,7 +239,9 @@ class Archive:
     def _read(self, path: Path, fingerprint: str, backbone: Backbone, shown: Shown) -> None:
         """Write the minutes of a recording that are not stored."""
         done, waiting = self.blocks(fingerprint), dict[str, dict[str, NDArray[Any]]]()
-        for number, entry in enumerate(_minutes(path, backbone, done, shown), start=done):
+        if fingerprint in self._lost:  # any minute may be lost
+            done = 0
+        for number, entry in _minutes(path, backbone, done, shown):
             waiting[_key(fingerprint, number)] = entry
             if len(waiting) == SHARD_ENTRIES:
                 self.entries.write(waiting)
@@ -264,10 +282,12 @@ def recording_parts(
     archive: Archive, recorded: IndexedRecording
 ) -> Iterator[tuple[float, dict[str, Array]]]:
     """Yield the starts, in seconds, and rows of parts of a recording, which share a minute."""
-    count = archive.blocks(recorded.fingerprint)
-    for first in range(0, count, PART_MINUTES):
+    stored = archive.minutes(recorded.fingerprint)
+    count = max(stored, default=-1) + 1
+    firsts = {number - number % PART_MINUTES for number in stored}
+    for first in sorted(firsts):
         last = min(count, first + PART_MINUTES + 1)
-        if first == 0 or last - first > 1:
+        if last - first > 1 or first - PART_MINUTES not in firsts:
             yield (
                 float(first * ENTRY_SECONDS),
                 small_rows(archive.rows(recorded.fingerprint, first, last)),
@@ -285,18 +305,70 @@ def small_rows(rows: SmallRows) -> dict[str, Array]:
     }
 
 
+def _empty_minute() -> SmallRows:
+    return {
+        name: np.zeros((ENTRY_SECONDS * track.rate, track.width), np.int8)
+        for name, track in INDEX_TRACKS.items()
+    }
+
+
 def _key(fingerprint: str, number: int) -> str:
     return f"{fingerprint}:{number:06}"
 
 
-def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterator[SmallRows]:
-    """Yield the rows of each minute of a recording, from minute ``first`` on."""
+def _minutes(
+    path: Path, backbone: Backbone, first: int, shown: Shown
+) -> Iterator[tuple[int, SmallRows]]:
+    """Yield the number and rows of each minute of a recording that has frames, from one on.
+
+    The first minute is there in any case.
+    """
     # The last piece before a minute has the rows of its first three quarters of a second.
+    begin = max(0.0, ENTRY_SECONDS * first - PIECE_STEP)
+    is_first = True
+    for number, frames in _without_gaps(path, _sampled(path, begin), first):
+        if is_first and number > 0 == first:
+            yield 0, _empty_minute()
+        is_first = False
+        yield from enumerate(_minutes_of(frames, backbone, number, shown), start=number)
+
+
+def _without_gaps(
+    path: Path, frames: Iterator[TimedFrame], first: int
+) -> Iterator[tuple[int, Iterator[TimedFrame]]]:
+    """Yield the first minute and the frames of each part of a recording without a long gap."""
+    waiting: list[TimedFrame] = []
+    last = ENTRY_SECONDS * first
+
+    def part() -> Iterator[TimedFrame]:
+        nonlocal last
+        while waiting:
+            frame = waiting.pop()
+            last = frame[0]
+            yield frame
+            waiting.extend(islice(frames, 1))
+            if waiting and waiting[0][0] - last > LONG_GAP:
+                return
+
+    waiting.extend(islice(frames, 1))
+    number = first
+    while waiting:
+        if waiting[0][0] > ENTRY_SECONDS * MOST_MINUTES:
+            raise VideoError(path, f"its frames are up to {waiting[0][0] / 86400:.0f} days apart")
+        if waiting[0][0] - last > LONG_GAP:
+            number = int(waiting[0][0] // ENTRY_SECONDS)
+        yield number, part()
+
+
+def _minutes_of(
+    frames: Iterator[TimedFrame], backbone: Backbone, first: int, shown: Shown
+) -> Iterator[SmallRows]:
+    """Yield the rows of each minute of frames without a long gap, from minute ``first`` on."""
     begin = max(0.0, ENTRY_SECONDS * first - PIECE_STEP)
     waiting: dict[str, list[NDArray[np.int8]]] = {name: [] for name in INDEX_TRACKS}
     late = PIECE_STEP / 2 if first else 0.0  # rows that are stored
     sizes = {name: ENTRY_SECONDS * track.rate for name, track in INDEX_TRACKS.items()}
-    for rows in _pieces(path, backbone, begin, shown):
+    for rows in _pieces(frames, backbone, begin, shown):
         for name, track in INDEX_TRACKS.items():
             waiting[name].append(rows[name][round(late * track.rate) :])
         late = 0.0
@@ -316,7 +388,9 @@ def _minutes(path: Path, backbone: Backbone, first: int, shown: Shown) -> Iterat
         }
 
 
-def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Iterator[SmallRows]:
+def _pieces(
+    frames: Iterator[TimedFrame], backbone: Backbone, begin: float, shown: Shown
+) -> Iterator[SmallRows]:
     """Yield the kept rows of one piece after the other, without a gap between them."""
     ring, times = FeatureRing(backbone, index_requests()), deque[float]()
 
@@ -337,7 +411,7 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
         return {name: vectors[name][a:b] for name, (a, b) in spans.items()}
 
     start, end = begin, 0.0
-    for time, frame in _sampled(path, begin):
+    for time, frame in frames:
         while time >= start + PIECE_SECONDS:
             yield rows(start, start + PIECE_SECONDS - PIECE_STEP / 2, start + PIECE_SECONDS)
             start += PIECE_STEP
@@ -353,7 +427,7 @@ def _pieces(path: Path, backbone: Backbone, begin: float, shown: Shown) -> Itera
         start += PIECE_STEP
 
 
-def _sampled(path: Path, begin: float) -> Iterator[tuple[float, RGBImage]]:
+def _sampled(path: Path, begin: float) -> Iterator[TimedFrame]:
     """Yield the frames of a recording from a time on, at the rate of the index."""
     pace = Pace(FASTEST)
     with open_recording(path) as recording:

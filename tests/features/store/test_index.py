@@ -245,3 +245,24 @@ def test_a_disk_without_locks_is_written_without(tmp_path: Path, monkeypatch: An
     assert len(index.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")) == len(
         INDEX_TABLES
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE entries SET place = 'abc'",
+        "UPDATE entries SET place = 9e999",
+        "UPDATE entries SET video = CAST(video AS BLOB)",
+        "UPDATE shards SET size = 1.5",
+        "UPDATE videos SET id = CAST(id AS BLOB)",
+        "UPDATE videos SET list = CAST(list AS BLOB)",
+        "UPDATE sets SET facts = CAST(facts AS BLOB)",
+    ],
+)
+def test_values_of_another_type_are_damage(store: Store, change: str) -> None:
+    store.make(FACTS, LAYOUT).write(entries(1))
+    store.known("list").write({"a.mp4": KnownVideo("v1", "now")})
+    with sqlite3.connect(store.folder / INDEX_FILE) as tables:
+        tables.execute(change)
+    with pytest.raises(StoreError, match="another type"):
+        Store(store.folder)

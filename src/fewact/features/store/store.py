@@ -69,6 +69,20 @@ INDEX_TABLES: Final = (
     "CREATE INDEX pages ON videos (list, page)",
 )
 
+TEXT: Final = "('text')"
+INTEGER: Final = "('integer')"
+TEXT_OR_NULL: Final = "('text', 'null')"
+COLUMN_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "sets": {"digest": TEXT, "facts": TEXT, "layout": TEXT},
+    "shards": {"set_number": INTEGER, "name": TEXT, "size": INTEGER, "modified": INTEGER},
+    "entries": {"set_number": INTEGER, "video": TEXT, "shard_number": INTEGER, "place": INTEGER},
+    "videos": {
+        **dict.fromkeys(("list", "id", "page"), TEXT),
+        **dict.fromkeys(("fingerprint", "stamp", "error"), TEXT_OR_NULL),
+    },
+}
+"""SQLite's types of the columns, which hold values of any type: those of a damaged file, too."""
+
 WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer; a transaction takes milliseconds."""
 
@@ -182,6 +196,10 @@ class StoreIndex:
         statements = self.rows("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
         if application != APPLICATION_ID or [sql for (sql,) in statements] != list(INDEX_TABLES):
             raise self._damaged("other tables")
+        for table, types in COLUMN_TYPES.items():
+            wrong = " OR ".join(f"typeof({name}) NOT IN {kinds}" for name, kinds in types.items())
+            if self.rows(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1"):
+                raise self._damaged(f"values of another type in the table {table}")
 
     def _has_content(self, connection: sqlite3.Connection) -> bool:
         try:
@@ -236,6 +254,15 @@ class EntrySet:
 
     def __iter__(self) -> Iterator[str]:
         return (video for video, path in self._videos() if path not in self.damaged)
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        """Return the videos whose names begin with a text, sorted."""
+        query = (
+            "SELECT video, name FROM entries JOIN shards ON number = shard_number "
+            "WHERE entries.set_number = ? AND video >= ? AND video < ? ORDER BY video"
+        )
+        rows = self._index.rows(query, self._number, prefix, f"{prefix}\U0010ffff")
+        return [str(video) for video, name in rows if self.folder / str(name) not in self.damaged]
 
     def lost(self) -> Iterator[str]:
         """Yield the videos of damaged shards."""
