@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+IMAGE_HEIGHT = 64
+"""Height of small images in pixels, for frames of any height; smaller frames give smaller images."""
+
+IMAGE_STRIDE = 16
+"""Number of pixels that divides the sides of a small image, as the sides of a frame."""
+
 MAX_FRAMES = 4096
 """Largest number of frames of a view: all frames of a video are in memory at once."""
 
@@ -194,8 +200,6 @@ class _SmallImagesRequest(_ViewRequest):
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's features: (t c h w)."""
-        from fewact.features.views import image_size
-
         channels, *cells = card.shape_of(self.level)
         frame = card.input_size
         sizes = zip(cells, image_size(*frame), frame, strict=True)
@@ -265,8 +269,6 @@ class DifferenceImageRequest(_ViewRequest):
 
     def shape(self, card: Card) -> tuple[int, ...]:
         """Shape of one video's images: (t h w)."""
-        from fewact.features.views import image_size
-
         return (self.frames, *image_size(*card.input_size))
 
     def prepare(self, clip: "Views") -> NDArray[Any]:
@@ -324,6 +326,15 @@ Request = (
 
 Features = Mapping[Request, NDArray[Any]]
 """Features of videos by request: (… t d), (… t c h w) …, all with the same leading axes."""
+
+
+def image_size(height: int, width: int, side: int = IMAGE_HEIGHT) -> tuple[int, int]:
+    """Return the height and width of the small images of frames with this height and width.
+
+    ``side`` is their height, a multiple of 16; at most the height of the frames.
+    """
+    side = min(side, IMAGE_STRIDE * max(1, height // IMAGE_STRIDE))
+    return side, IMAGE_STRIDE * max(1, round(side * width / height / IMAGE_STRIDE))
 
 
 def motion_beyond_median(changes: Floats) -> Floats:

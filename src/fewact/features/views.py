@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewact.data.joints import parse_joints
-from fewact.features.request import Request, View
+from fewact.features.request import IMAGE_HEIGHT, Request, View, image_size
 from fewact.networks import Level
 from fewact.video.camera.motion import (
     LEAST_ASPECT,
@@ -35,9 +35,6 @@ from fewact.video.resizing import channels_last, planes, resized, resized_planes
 DIFFERENCE_GAIN = 3.0
 """Factor of the differences: most are far below 255."""
 
-IMAGE_HEIGHT = 64
-"""Height of the images in pixels, for frames of any height; smaller frames give smaller images."""
-
 NEIGHBOURING_CHANGES = 4
 """Number of changes before and after a frame that its own is compared with."""
 
@@ -46,9 +43,6 @@ REPEAT_RATIO = 0.15
 
 LEAST_REPEATED = 0.3
 """Smallest fraction of repeated frames. Fewer hardly make motion less even, and stay."""
-
-IMAGE_STRIDE = 16
-"""Number of pixels that divides the sides of an image, as the sides of a frame."""
 
 
 Pixels = NDArray[np.uint8]
@@ -237,15 +231,6 @@ class Views:
 def stacked(frames: Sequence[Pixels]) -> Pixels:
     """Return frames (3 h w) as (t 3 h w), with the channels last in memory."""
     return planes(np.stack([channels_last(frame) for frame in frames]))
-
-
-def image_size(height: int, width: int, side: int = IMAGE_HEIGHT) -> tuple[int, int]:
-    """Return the height and width of the small images of frames with this height and width.
-
-    ``side`` is their height, a multiple of 16; at most the height of the frames.
-    """
-    side = min(side, IMAGE_STRIDE * max(1, height // IMAGE_STRIDE))
-    return side, IMAGE_STRIDE * max(1, round(side * width / height / IMAGE_STRIDE))
 
 
 def halved(frames: Pixels) -> Pixels:

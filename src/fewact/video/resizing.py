@@ -6,12 +6,13 @@ in Pillow. ``fewact.video.camera._native`` has a compiled form.
 """
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.video.camera import _native
+from fewact.video.camera._native import Axis, RealAxis
 from fewact.video.samplers import Ints
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -24,30 +25,6 @@ MOST_PRECISION = 22
 
 CUBIC_SHARPNESS = -0.5
 """Parameter a of the cubic kernel (Keys 1981)."""
-
-
-class Axis(NamedTuple):
-    """Weights of the pixels of a side in a side of another length.
-
-    Args:
-        length: Number n of old pixels.
-        first: First old pixel (m) in the sum of each new pixel.
-        weights: Weights (m k) of this pixel and the next ones, times 2^``precision``.
-        precision: Exponent, 1 to 22.
-    """
-
-    length: int
-    first: NDArray[np.int32]
-    weights: NDArray[np.int16]
-    precision: int
-
-
-class RealAxis(NamedTuple):
-    """Weights (m k) of the pixels of a side, not rounded; see ``Axis``."""
-
-    length: int
-    first: NDArray[np.int32]
-    weights: NDArray[np.float32]
 
 
 def resized(

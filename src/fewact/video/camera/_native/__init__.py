@@ -6,15 +6,12 @@ Keypoints, components and resized images are equal, the other results up to roun
 
 import ctypes
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewact.core.machine import load_library
-
-if TYPE_CHECKING:
-    from fewact.video.resizing import Axis, RealAxis
 
 CAMERA_VERSION = 5
 """Version of the library's interface."""
@@ -33,6 +30,30 @@ Motion = tuple[Complex64, Complex64]
 
 Limits = tuple[float, float, float, float, float]
 """Largest zoom, roll and shift, smallest gradient and spread."""
+
+
+class Axis(NamedTuple):
+    """Weights of the pixels of a side in a side of another length.
+
+    Args:
+        length: Number n of old pixels.
+        first: First old pixel (m) in the sum of each new pixel.
+        weights: Weights (m k) of this pixel and the next ones, times 2^``precision``.
+        precision: Exponent, 1 to 22.
+    """
+
+    length: int
+    first: NDArray[np.int32]
+    weights: NDArray[np.int16]
+    precision: int
+
+
+class RealAxis(NamedTuple):
+    """Weights (m k) of the pixels of a side, not rounded; see ``Axis``."""
+
+    length: int
+    first: NDArray[np.int32]
+    weights: NDArray[np.float32]
 
 
 class _Keypoints(ctypes.Structure):
@@ -170,7 +191,7 @@ def warp_frames(frames: NDArray[np.uint8], motion: Motion, pixel: float) -> NDAr
     return warped
 
 
-def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[np.uint8]:
+def resize(images: NDArray[np.uint8], rows: Axis, columns: Axis) -> NDArray[np.uint8]:
     """Resize images (t h w 3), see ``fewact.video.resizing.resized``."""
     images = np.ascontiguousarray(images)
     resized = np.empty(
@@ -184,7 +205,7 @@ def resize(images: NDArray[np.uint8], rows: "Axis", columns: "Axis") -> NDArray[
     return resized
 
 
-def resize_planes(images: Image32, rows: "RealAxis", columns: "RealAxis") -> Image32:
+def resize_planes(images: Image32, rows: RealAxis, columns: RealAxis) -> Image32:
     """Resize images (t h w), see ``fewact.video.resizing.resized_planes``."""
     images = np.ascontiguousarray(images)
     resized = np.empty((len(images), len(rows.first), len(columns.first)), np.float32)
