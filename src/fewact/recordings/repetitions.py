@@ -8,7 +8,8 @@
    between swings of at least 40 % of the typical swing. Two swings are a repetition: there and
    back. So the pace may change, and a pause is no repetition.
 4. Frames at every second turning point are alike in an action that is repeated. In a shot where
-   they are not, or that has no two swings, the performances that windows found are counted.
+   they are not, or that has no two swings, the performances that windows found are counted. A
+   shot with a movement that is shorter than every window is one repetition.
    A gesture that begins and ends at rest is one repetition, whatever is between.
 
 The idea that frames of the same phase are alike is that of the self-similarity matrix of RepNet
@@ -89,8 +90,15 @@ FEWEST_FRAMES: Final = 6
 AT_BASE: Final = 0.1
 """A repetition begins and ends where its signal is this fraction of the swing from the base."""
 
-MARGIN: Final = 0.5
+MARGIN: Final = 1.5
 """Time before and after an event that is read, in durations of the longest window."""
+
+EXTENSION: Final = 1.0
+"""Time before and after an event in which repetitions that continue it count, in the same unit:
+windows with the pause before a repetition may show no class."""
+
+LONGEST_PAUSE: Final = 1.0
+"""Longest pause before a repetition that continues an event, in repetitions."""
 
 KEPT_FRAMES: Final = 60_000
 """Number of frames that are kept: an hour of one event."""
@@ -106,6 +114,9 @@ MOST_COUNTED: Final = 32
 
 LONGEST_STEP: Final = 1.0
 """Longest time between two frames of a shot, in seconds."""
+
+PART_INSIDE: Final = 0.5
+"""Least fraction of a short shot that is in an event, if it is one of its repetitions."""
 
 BODY_FRAMES: Final = 0.6
 """Fraction of an event's frames that must have a body, if joints are counted."""
@@ -145,14 +156,16 @@ class RepetitionCounter:
     """Keeps the last frames of a recording, and counts repetitions in events.
 
     Args:
-        longest: Duration of the longest window, in seconds.
+        lengths: Durations of the windows, in seconds.
         angle_names: Names of the angles of joints that frames have; none without joints.
     """
 
-    def __init__(self, longest: float, angle_names: Sequence[str] = ()) -> None:
-        self._longest, self._angle_names = longest, tuple(angle_names)
+    def __init__(self, lengths: Sequence[float], angle_names: Sequence[str] = ()) -> None:
+        self._shortest, self._longest = min(lengths), max(lengths)
+        self._angle_names = tuple(angle_names)
         self._frames: deque[_Frame] = deque(maxlen=KEPT_FRAMES)
         self._counted: dict[tuple[Event, int], Event] = {}
+        self._until: dict[str | int, float] = {}
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -187,6 +200,12 @@ class RepetitionCounter:
         """Forget all frames."""
         self._frames.clear()
 
+    def complete(self, event: Event) -> Event:
+        """Return a complete event with its repetitions; no later one of its class has these."""
+        counted = self.count(event)
+        self._until[event.label] = max(each.end for each in counted.repetition_times)
+        return counted
+
     def count(self, event: Event) -> Event:
         """Return an event with its repetitions, whose number may be another one than before."""
         if not self._frames:
@@ -207,30 +226,40 @@ class RepetitionCounter:
             for frame in self._frames
             if event.start - margin <= frame.time <= event.end + margin
         ]
-        performances = spread(event)
+        performances, counted = spread(event), self._until.get(event.label, -math.inf)
         found: list[Repetition] = []
         until = -math.inf
-        for shot, cycles in self._cycles(frames, event):
-            begin, end = float(shot.times[0]), float(shot.times[-1])
+        shots = self._cycles(frames, event)
+        for shot, cycles in shots:
+            later = [cycle for cycle in cycles if shot.times[cycle.apex] > counted]
+            end = math.inf if shot is shots[-1][0] else float(shot.times[-1])
             if cycles:
-                found += self._repetitions(shot, cycles)
+                found += self._repetitions(shot, later)
+            elif self._is_short(shot, event):
+                found.append(Repetition(float(shot.times[0]), float(shot.times[-1])))
             else:
-                found += [
-                    each
-                    for each in performances
-                    if max(begin, until) <= (each.start + each.end) / 2 < end
-                ]
+                found += [one for one in performances if until <= (one.start + one.end) / 2 < end]
             until = end
-        if not found or len(frames) < FEWEST_FRAMES:
-            found = performances
+        found = found or performances
         return replace(event, repetitions=len(found), repetition_times=tuple(found))
+
+    def _is_short(self, shot: _Shot, event: Event) -> bool:
+        """Return whether a shot of an event has a movement, but is shorter than every window."""
+        begin, end = float(shot.times[0]), float(shot.times[-1])
+        inside = min(end, event.end) - max(begin, event.start)
+        if end - begin >= self._shortest or inside < PART_INSIDE * (end - begin):
+            return False
+        return len(turns_of(shot, 0, len(shot.times), self._longest)[1]) > 1
 
     def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, list[_Cycle]]]:
         """Return the shots of an event with their cycles; none where frames of a phase differ."""
         shots = shots_of(frames)
         average, counted = FIRST_PERIODS * self._longest, [list[_Cycle]() for _ in shots]
         for _ in range(ROUNDS):
-            counted = [cycles_of(shot, event.start, event.end, average) for shot in shots]
+            counted = [
+                cycles_of(shot, event.start, event.end, average, EXTENSION * self._longest)
+                for shot in shots
+            ]
             number = sum(map(len, counted))
             if not number:
                 break
@@ -242,6 +271,8 @@ class RepetitionCounter:
 
     def _repetitions(self, shot: _Shot, cycles: Sequence[_Cycle]) -> list[Repetition]:
         """Return the repetitions of cycles, with the range of the angle that moves most."""
+        if not cycles:
+            return []
         times = [(float(shot.times[c.start]), float(shot.times[c.end])) for c in cycles]
         if shot.angles is None:
             return [Repetition(start, end) for start, end in times]
@@ -339,7 +370,9 @@ def _at(even: Signal, own: Signal, values: Signal) -> Signal:
     return np.asarray(values[after - 1] + part * (values[after] - values[after - 1]))
 
 
-def cycles_of(shot: _Shot, start: float, end: float, average: float) -> list[_Cycle]:
+def cycles_of(
+    shot: _Shot, start: float, end: float, average: float, extension: float = 0.0
+) -> list[_Cycle]:
     """Return the cycles of a shot; none if the frames of the same phase are not alike.
 
     Args:
@@ -347,25 +380,74 @@ def cycles_of(shot: _Shot, start: float, end: float, average: float) -> list[_Cy
         start: Start of the event, in seconds.
         end: End of the event, in seconds.
         average: Seconds of the moving average that is removed.
+        extension: Seconds before and after the event in which cycles that continue it count.
     """
-    smoothed = _smoothed(shot.values)
-    moving = smoothed - _moving_average(smoothed, round(average * RATE))
     first, last = np.searchsorted(shot.times, (start, end))
     if last - first < FEWEST_FRAMES:
         return []
+    moving, every, signal = turns_of(shot, int(first), int(last), average)
+    turns = _around(every, first, last)
+    if len(turns) < 3 or not _are_alike(moving[turns]):
+        return []
+    base = every.index(_paired(signal, turns)) % 2
+    cycles = [*_cycles_from(signal, every, base)]
+    inside = [i for i, cycle in enumerate(cycles) if first <= cycle.apex < last]
+    if not inside:
+        return []
+    further = round(extension * RATE)
+    in_reach = [c for c in cycles if first - further <= c.apex < last + further]
+    return _continued(in_reach, [cycles[i] for i in inside], moving)
+
+
+def _continued(cycles: Sequence[_Cycle], inside: Sequence[_Cycle], moving: Signal) -> list[_Cycle]:
+    """Return the cycles inside an event, and those before and after that continue them."""
+    apex = np.median(moving[[c.apex for c in inside]], axis=0)
+    base = np.median(moving[[c.start for c in inside] + [c.end for c in inside]], axis=0)
+    limit = ALIKE * np.linalg.norm(apex - base)
+    longest = LONGEST_PAUSE * float(np.median([c.end - c.start for c in inside]))
+
+    def is_alike(cycle: _Cycle) -> bool:
+        ends = np.linalg.norm(moving[[cycle.start, cycle.end]] - base, axis=1).max()
+        return bool(max(ends, np.linalg.norm(moving[cycle.apex] - apex)) <= limit)
+
+    found = [*inside]
+    for cycle in cycles[cycles.index(inside[-1]) + 1 :]:
+        if cycle.start - found[-1].end > longest or not is_alike(cycle):
+            break
+        found.append(cycle)
+    for cycle in reversed(cycles[: cycles.index(inside[0])]):
+        if found[0].start - cycle.end > longest or not is_alike(cycle):
+            break
+        found.insert(0, cycle)
+    return found
+
+
+def turns_of(
+    shot: _Shot, first: int, last: int, average: float
+) -> tuple[Signal, list[int], Signal]:
+    """Return the turning points of a shot.
+
+    Args:
+        shot: The shot.
+        first: Number of the first frame of the event, whose movement is followed.
+        last: Number of the frame that follows its last frame.
+        average: Seconds of the moving average that is removed.
+
+    Returns:
+        The frames (t d) without slow changes, the numbers of frames at turning points, and the
+        signal (t).
+    """
+    smoothed = _smoothed(shot.values)
+    moving = smoothed - _moving_average(smoothed, round(average * RATE))
     moving -= moving[first:last].mean(0)
     signal = _projected(moving, first, last, PART_AVERAGES * average * RATE)
     least = LEAST_GREY * GRID if shot.angles is None else LEAST_ANGLE
     low, high = np.percentile(signal[first:last], (5, 95))
     turns = _around(turning_points(signal, max(FIRST_SWING * (high - low), least)), first, last)
-    if len(turns) < 3:
-        return []
-    typical = _weighted_median(np.abs(np.diff(signal[turns])))
-    turns = _around(turning_points(signal, max(LEAST_SWING * typical, least)), first, last)
-    if len(turns) < 3 or not _are_alike(moving[turns]):
-        return []
-    cycles = _paired(signal, turns)
-    return [cycle for cycle in cycles if first <= cycle.apex < last]
+    if len(turns) > 1:
+        typical = _weighted_median(np.abs(np.diff(signal[turns])))
+        turns = turning_points(signal, max(LEAST_SWING * typical, least))
+    return moving, turns, signal
 
 
 def _around(turns: Sequence[int], first: int, last: int) -> list[int]:
@@ -399,20 +481,21 @@ def turning_points(signal: Signal, least: float) -> list[int]:
     return turns
 
 
-def _paired(signal: Signal, turns: Sequence[int]) -> list[_Cycle]:
-    """Return the cycles between turning points: from the phase that more of them begin with.
+def _paired(signal: Signal, turns: Sequence[int]) -> int:
+    """Return the turning point with which cycles begin: the first one, or the second one.
 
-    If both phases begin as many, it is the one at which the movement rests.
+    It is the one with which more of them begin; if there are as many, the one at which the movement
+    rests.
     """
     swing = np.median(np.abs(np.diff(signal[list(turns)])))
-    choices = [[*_cycles_from(signal, turns, first)] for first in (0, 1)]
 
-    def order(cycles: list[_Cycle]) -> tuple[int, float]:
+    def order(first: int) -> tuple[int, float]:
+        cycles = [*_cycles_from(signal, turns, first)]
         bases = [signal[c.start] for c in cycles]
         rests = np.abs(signal - np.median(bases)) < AT_BASE * swing if bases else np.zeros(1)
         return len(cycles), float(rests.sum())
 
-    return max(choices, key=order)
+    return turns[max((0, 1), key=order)]
 
 
 def _cycles_from(signal: Signal, turns: Sequence[int], first: int) -> Iterator[_Cycle]:

@@ -132,7 +132,7 @@ class Stream:
         self.timing = Timing()
         self.scorer = WindowScorer(fitted, self.lengths, false_alarms, self.timing)
         self._ring = FeatureRing(backbone, requests, self.timing, static=static)
-        self._counter = RepetitionCounter(self.lengths[-1])
+        self._counter = RepetitionCounter(self.lengths)
         self._merge_gap = merge_gap
         self._finder = EventFinder(
             self.scorer.threshold,
@@ -216,7 +216,10 @@ class Stream:
     def going_on(self) -> list[Event]:
         """Events that are known so far, but not complete."""
         with self._lock:
-            return self._requested(self._finder.going_on)
+            events = self._finder.going_on
+            return [
+                self._counter.count(event) for event in events if self._is_requested(event.label)
+            ]
 
     @property
     def decided(self) -> float:
@@ -318,8 +321,10 @@ class Stream:
         self._counter.clear()
 
     def _requested(self, events: list[Event]) -> list[Event]:
-        """Return the requested ones of these events, with their repetitions."""
-        return [self._counter.count(event) for event in events if self._is_requested(event.label)]
+        """Return the requested ones of these complete events, with their repetitions."""
+        return [
+            self._counter.complete(event) for event in events if self._is_requested(event.label)
+        ]
 
     def _is_requested(self, label: Label) -> bool:
         return self._only is None or str(label) in self._only
