@@ -1,6 +1,6 @@
 """A table: its header, what is above it, the meaning of its columns, and its rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -165,15 +165,7 @@ class Grid:
             return TimeCells()
         at = [i for i, column in enumerate(self.columns) if column in TIMED_COLUMNS]
         cells = (row[i] for _, row in self.raw_rows() for i in at if i < len(row))
-        try:
-            return TimeCells.of(cells)
-        except TimeFault as fault:
-            raise DataError(
-                str(fault),
-                where=str(self.path),
-                expected="times such as 1234.5, 1234,5 or 20:34.5",
-                hint="Write the decimals after a point.",
-            ) from None
+        return checked_time_cells(self.path, cells)
 
     def rows(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield place and cells by column of each row; or a ``fault``."""
@@ -197,6 +189,23 @@ class Grid:
     def all_units(self) -> dict[str, str]:
         """Unit of each column of times that has one."""
         return dict(self.units) | self.schema.units(self.header)
+
+
+def checked_time_cells(path: Path, cells: Iterable[str]) -> TimeCells:
+    """Return how the cells of times of a table are read.
+
+    Raises:
+        DataError: A comma in them may be decimal, or separate thousands.
+    """
+    try:
+        return TimeCells.of(cells)
+    except TimeFault as fault:
+        raise DataError(
+            str(fault),
+            where=str(path),
+            expected="times such as 1234.5, 1234,5 or 20:34.5",
+            hint="Write the decimals after a point.",
+        ) from None
 
 
 def mapped_times(grid: Grid, row: Mapping[str, str], *, start: str = "start") -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewact.core.errors import DataError
-from fewact.recordings.formats import Event, EventTable, read_events
+from fewact.recordings.formats import Event, EventTable, is_event_file, read_events
 from fewact.recordings.result_tables import frame_header, frame_lines
 from fewact.video import write_video
 from fewact.video.reading import timeline_of
@@ -91,3 +91,9 @@ def test_a_class_that_is_neither_0_nor_1_is_refused(video: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(video.parent, "m.csv", text)
     assert caught.value.got == "7"
+
+
+def test_boxes_are_no_frames_of_classes(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text("frame,id,x,y,w,h\n" + "".join(f"{i},1,{i},0,1,1\n" for i in range(40)))
+    assert not is_event_file(path)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from fewact.data.cells import first_lines, table_rows
 from fewact.data.columns import END, START, Column, Schema
 from fewact.data.files import VIDEO_SUFFIXES
-from fewact.data.grid import Grid, frame_of, mapped_times
+from fewact.data.grid import Grid, checked_time_cells, frame_of, mapped_times
 from fewact.data.times import NUMBER, TimeCells, TimeFault, is_missing
 from fewact.recordings.formats.boris import NO_SUBJECT, Media, placed
 from fewact.recordings.formats.event import EVENTS_EXPECTED, Row
@@ -66,7 +66,7 @@ BARE_SEPARATORS: Final = "\t;,"
 def is_table(path: Path, text: str) -> bool:
     """Whether a table was exported by BORIS: aggregated or tabular events."""
     named = set(BORIS_COLUMNS.of(BORIS_COLUMNS.header(text)))
-    first = re.split(r"[\t,;]", first_lines(text, 1)[0] if text.strip() else "")[0]
+    first = re.split(r"[\t,;]", "".join(first_lines(text, 1)))[0]
     is_old = named >= OLD_COLUMNS and BORIS_COLUMNS.column(first.strip(' "')) == "observation"
     return {"observation", "label"} <= named or is_old
 
@@ -186,9 +186,9 @@ def read_bare(path: Path, text: str) -> Iterator[Row]:
     delimiter, state = _bare(text) or ("\t", 0)
     rows = list(table_rows(path, text, delimiter))
     if state < 0:
-        yield from _pasted(rows)
+        yield from _pasted(path, rows)
     else:
-        yield from _bare_aggregated(rows, state)
+        yield from _bare_aggregated(path, rows, state)
 
 
 def _bare(text: str) -> tuple[str, int] | None:
@@ -212,10 +212,10 @@ def _is_pasted(row: Sequence[str]) -> bool:
     )
 
 
-def _pasted(rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
+def _pasted(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
     """Yield the states of pasted rows: those of a behaviour are START and STOP in turn."""
     yield "", {"note": "it has no header: the rows of a behaviour are START and STOP in turn"}
-    cells = TimeCells.of(row[0] for _, row in rows)
+    cells = checked_time_cells(path, (row[0] for _, row in rows))
     going_on: set[tuple[str, ...]] = set()
     timed: list[Timed] = []
     for line, row in rows:
@@ -231,10 +231,13 @@ def _pasted(rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
     yield from paired(timed)
 
 
-def _bare_aggregated(rows: Sequence[tuple[int, list[str]]], state: int) -> Iterator[Row]:
+def _bare_aggregated(
+    path: Path, rows: Sequence[tuple[int, list[str]]], state: int
+) -> Iterator[Row]:
     """Yield the events of aggregated rows: type, start, stop and duration follow each other."""
     yield "", {"note": "it has no header: its columns are those of BORIS's aggregated events"}
-    cells = TimeCells.of(cell for _, row in rows for cell in row[state + 1 : state + 3])
+    times = (cell for _, row in rows for cell in row[state + 1 : state + 3])
+    cells = checked_time_cells(path, times)
     for line, row in rows:
         where = f"line {line}"
         try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from fewact.core.errors import DataError
 from fewact.data.cells import table_rows
 from fewact.data.column_names import RECORDINGS
-from fewact.data.columns import Column, Schema
+from fewact.data.columns import Column, Schema, plain
 from fewact.data.files import first_few
 from fewact.data.times import VIDEO_RATE, TimeCells
 from fewact.recordings.formats.event import EVENTS, EVENTS_EXPECTED, Row
@@ -24,6 +24,11 @@ OFF: Final = frozenset(("0", "0.0", "false", "", "-"))
 
 NO_CLASS: Final = ("background", "none")
 """Names of the column of frames that show no class."""
+
+NO_CLASSES: Final = frozenset(
+    ("", "id", *"xywh", "width", "height", "conf", "score", "track", "track_id")
+)
+"""Names that are no class, even if their column has 0 and 1 alone."""
 
 SAMPLED_ROWS: Final = 200
 MOST_CHARACTERS: Final = 200_000
@@ -96,7 +101,7 @@ def _classes(delimiter: str, rows: Sequence[list[str]]) -> _Frames | None:
         i: name
         for i, name in enumerate(header)
         if not columns[i]
-        and name
+        and plain(name) not in NO_CLASSES
         and all(row[i].lower() in ON | OFF for row in body if i < len(row))
         and any(row[i] for row in body if i < len(row))
     }
