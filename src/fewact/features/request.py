@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 IMAGE_HEIGHT = 64
-"""Height of small images in pixels, for frames of any height; smaller frames give smaller images."""
+"""Height of small images in pixels, for all frames that are not smaller than that."""
 
 IMAGE_STRIDE = 16
 """Number of pixels that divides the sides of a small image, as the sides of a frame."""
