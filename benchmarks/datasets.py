@@ -34,7 +34,7 @@ class Part:
     name: str
     videos: VideoList
     ways: int = WAYS
-    shots: tuple[int, int] = SHOTS
+    shots: tuple[int, ...] = SHOTS
     queries: int = 5
 
     def drawn(self, episodes: int) -> list[EpisodeSet]:
@@ -100,6 +100,13 @@ def other_scenes(assets: Path) -> list[Part]:
         few = Part(name, videos, ways=4, shots=(1, 3), queries=1)
         found.append(few if name == "mouse6" else Part(name, videos, queries=3))
     return found
+
+
+def exercises(assets: Path) -> VideoList:
+    """Return the development clips of exercises; each recording is of one class."""
+    clips = read_table(assets / "more" / "workout7" / "clips.csv")
+    kept = (Video(str(c.path), str(c.label), group=c.group, source=c) for c in clips)
+    return VideoList("workout7", tuple(kept), "within-class")
 
 
 def fraction_of(videos: VideoList, fraction: float) -> VideoList:

@@ -1,5 +1,6 @@
 """Class scores from pair similarities, against loops over pairs."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,46 @@ def test_intra_class_similarity_is_the_mean_over_pairs_with_the_diagonal_replace
         for c, one in enumerate(own):
             expected = (sum(pairs[c]) + len(one) * every) / len(one) ** 2
             torch.testing.assert_close(found[episode, c], torch.as_tensor(expected))
+
+
+def test_intra_class_similarity_counts_clips_that_repeat_each_other_less() -> None:
+    table, repeated = pair_similarities().numpy(), np.random.default_rng(0).random((2, 8, 8))
+    repeated = np.maximum((repeated + repeated.swapaxes(1, 2)) / 2, np.eye(8))
+    labels, number = LABELS.numpy(), np.broadcast_to(np.arange(8), (2, 8))
+    found = inside_of(table, labels, number, repeated)
+    for episode in range(2):
+        sums = []
+        for c in range(3):
+            own = [i for i in range(8) if labels[episode, i] == c]
+            d = repeated[episode]
+            weight = {i: 1 / sum(d[i, j] for j in own) for i in own}
+            pairs = [(i, j, weight[i] * weight[j] * (1 - d[i, j])) for i in own for j in own]
+            total = sum(w * table[episode, i, j] for i, j, w in pairs)
+            sums.append((total, sum(w for _, _, w in pairs), sum(weight.values())))
+        mean = sum(one[0] for one in sums) / sum(one[1] for one in sums)
+        expected = [(total + (m**2 - w) * mean) / m**2 for total, w, m in sums]
+        assert_close(found[episode], np.array(expected))
+
+
+def test_copies_of_a_clip_leave_the_intra_class_similarity_alone() -> None:
+    table, labels = pair_similarities().numpy()[:1, :4, :4], np.array([[0, 0, 1, 1]])
+    expected = inside_of(table, labels, np.arange(4)[None], np.eye(4)[None])
+    copied = np.array([[0, 0, 0, 1, 2, 3]])
+    found = inside_of(table, np.array([[0, 0, 0, 0, 1, 1]]), copied, np.eye(4)[None])
+    assert_close(found, expected)
+
+
+def inside_of(table: Any, labels: Any, number: Any, repeated: Any) -> Any:
+    """Intra-class similarities of the videos of tables (b v v) by their numbers (b s)."""
+
+    def looked_up(values: Any, videos: dict[str, Any], episodes: Any) -> Any:
+        at = videos["number"]
+        return values[episodes[:, None, None], at[:, :, None], at[:, None, :]]
+
+    similarity, redundancy = (partial(looked_up, values) for values in (table, repeated))
+    return intra_class_similarity(
+        similarity, {"number": number}, labels, int(labels.max()) + 1, redundancy
+    )
 
 
 def test_intra_class_similarity_without_pairs_is_zero() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import option_names
-from fewact.features.moving import moving_vectors
+from fewact.features.request import moving_vectors
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
@@ -24,7 +24,7 @@ from fewact.lab.evaluation.identity import encoding_facts
 from fewact.lab.methods.adapters import on_tensors
 from fewact.methods.base import Nodes
 from fewact.methods.cards import made_up_card
-from fewact.methods.fusion import FusionOptions, TermWeights
+from fewact.methods.fusion import Fusion, FusionOptions, FusionState, TermWeights, redundancy
 from fewact.methods.fusion.terms import MotionTerm, SupportDecision, appearance_factor
 from tests.methods.fusion.made_up import (
     CAMERA,
@@ -156,14 +156,15 @@ def test_one_shot_ranks_as_the_similarity_does() -> None:
 def test_even_shots_rank_by_the_distance_to_the_class_mean() -> None:
     method = create()
     support, query = method.encode(features(1, 4)), method.encode(features(1, 5, seed=1))
-    state = method.support(support, np.array([[0, 1, 1, 0]]), 2)
+    state = method.support(support, np.array([[0, 0, 1, 1]]), 2)
+    assert_of_other_recordings(method, state)
     logits = method.score(state, query)[0]
     across, inside = (
         method.similarity(x, state.nodes, state.decision)[0] for x in (query, support)
     )
     np.fill_diagonal(inside, 2)
     expected = np.stack(
-        [across[:, own].mean(1) - 0.5 * inside[own][:, own].mean() for own in ([0, 3], [1, 2])], 1
+        [across[:, own].mean(1) - 0.5 * inside[own][:, own].mean() for own in ([0, 1], [2, 3])], 1
     )
     assert_close(logits[:, 0] - logits[:, 1], expected[:, 0] - expected[:, 1])
 
@@ -171,14 +172,45 @@ def test_even_shots_rank_by_the_distance_to_the_class_mean() -> None:
 def test_uneven_shots_favour_neither_many_nor_few() -> None:
     method = create()
     support, query = method.encode(features(1, 4)), method.encode(features(1, 2, seed=1))
-    state = method.support(support, np.array([[0, 1, 0, 0]]), 2)
+    state = method.support(support, np.array([[0, 0, 1, 0]]), 2)
+    assert_of_other_recordings(method, state)
     logits = method.score(state, query)[0]
     across, inside = (
         method.similarity(x, state.nodes, state.decision)[0] for x in (query, support)
     )
-    pairs = (inside[0, 2] + inside[0, 3] + inside[2, 3]) / 3
-    assert_close(logits[:, 0], across[:, [0, 2, 3]].mean(1) - 0.5 * pairs)
-    assert_close(logits[:, 1], across[:, 1] - 0.5 * pairs)
+    pairs = (inside[0, 1] + inside[0, 3] + inside[1, 3]) / 3
+    assert_close(logits[:, 0], across[:, [0, 1, 3]].mean(1) - 0.5 * pairs)
+    assert_close(logits[:, 1], across[:, 2] - 0.5 * pairs)
+
+
+def assert_of_other_recordings(method: Fusion, state: FusionState) -> None:
+    """Check that the videos of a class are not more alike than all videos of the support are."""
+    alike = method.appearance(state.nodes, state.nodes)
+    same = state.labels[:, :, None] == state.labels[:, None]
+    expected = np.eye(alike.shape[-1])[None]
+    assert_close(redundancy(alike, state.appearance) * same, expected)
+
+
+def test_clips_that_look_alike_repeat_each_other() -> None:
+    similarity = np.array([[[1.0, 0.9, 0.4], [0.9, 1.0, 0.6], [0.4, 0.6, 1.0]]])
+    found = redundancy(similarity, np.array([0.6]))
+    assert_close(found, np.array([[[1, 0.75, 0], [0.75, 1, 0], [0, 0, 1]]]))
+    assert np.isfinite(redundancy(np.ones((1, 2, 2)), np.ones(1))).all()
+
+
+def test_a_second_clip_of_a_recording_does_not_make_its_class_more_compact() -> None:
+    method, found = create(), features(1, 6)
+    again = {request: values.copy() for request, values in found.items()}
+    for values in again.values():  # the second clip is almost a copy of the first one
+        values[:, 1] = values[:, 0] + 1e-3 * (values[:, 1] - values[:, 0])
+    labels = np.array([[0, 0, 0, 1, 1, 1]])
+    before, after = (
+        method.support(method.encode(x), labels, 2).intra_class_similarity[0]
+        for x in (found, again)
+    )
+    pairs = method.similarity(*(method.encode(again),) * 2)[0]
+    assert pairs[0, 1] > 1.3 * pairs[0, 2]
+    assert abs(after[0] - before[0]) < 0.2 * (pairs[0, 1] - pairs[0, 2])
 
 
 def test_intra_class_similarity_uses_the_static_probability_of_its_episode() -> None:

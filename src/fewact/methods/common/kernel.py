@@ -27,7 +27,11 @@ def mean_over_shots(similarity: Any, labels: Any, n: int) -> Any:
 
 
 def intra_class_similarity(
-    similarity: ClassSimilarity, nodes: Mapping[str, Any], labels: Any, n: int
+    similarity: ClassSimilarity,
+    nodes: Mapping[str, Any],
+    labels: Any,
+    n: int,
+    redundancy: ClassSimilarity | None = None,
 ) -> Any:
     """Return the mean similarity between the videos of each class.
 
@@ -38,11 +42,18 @@ def intra_class_similarity(
     of one shot gets that mean. With equal numbers of shots this changes no ranking, if all videos
     are equally similar to themselves.
 
+    Clips of one recording are more similar than clips of a class are: a class of few recordings
+    would lose against classes of many. So a video weighs 1 / Σ over s' of its redundancies d, a
+    pair the product of two weights times 1 − d, and a class has as many shots as its weights add up
+    to.
+
     Args:
         similarity: Symmetric similarity; computed inside classes only.
         nodes: Nodes of the support videos (b s …).
         labels: (b s).
         n: Number of classes.
+        redundancy: How far two videos of a class repeat each other, from 0 to 1, which is a video
+            and itself; None if only that repeats.
 
     Returns:
         (b n); zero where no class has two videos.
@@ -50,6 +61,7 @@ def intra_class_similarity(
     xp = namespace(labels)
     shots = xp.sum(one_hot(labels, n, labels.dtype), axis=1)  # (b n)
     total = xp.zeros(shots.shape, dtype=_floating(nodes), device=labels.device)
+    number, count = xp.zeros_like(total), xp.astype(shots, total.dtype)
     for k in xp.unique_values(shots).tolist():
         if k < 2:
             continue
@@ -58,14 +70,20 @@ def intra_class_similarity(
         for start in range(0, len(every_episode), size):
             episodes, classes = (x[start : start + size] for x in (every_episode, every_class))
             members = xp.nonzero(labels[episodes] == classes[:, None])[1].reshape(-1, k)
-            pairs = similarity(rows(nodes, (episodes[:, None], members)), episodes)  # (r k k)
-            between = xp.sum(pairs, axis=(1, 2)) - xp.sum(xp.linalg.diagonal(pairs), axis=1)
-            total = xp.astype(total, between.dtype)
-            total[episodes, classes] = between
-    count = xp.astype(shots, total.dtype)
-    number = xp.sum(count * (count - 1), axis=-1, keepdims=True)
-    mean = xp.sum(total, axis=-1, keepdims=True) / xp.clip(number, min=1)
-    return (total + count * mean) / count**2
+            videos = rows(nodes, (episodes[:, None], members))
+            pairs = similarity(videos, episodes)  # (r k k)
+            total, number, count = (xp.astype(x, pairs.dtype) for x in (total, number, count))
+            repeated = xp.eye(k, dtype=pairs.dtype, device=labels.device)[None]
+            if redundancy is not None:
+                repeated = xp.astype(redundancy(videos, episodes), pairs.dtype)
+            weight = 1 / xp.sum(repeated, axis=-1)  # (r k)
+            weight_of_pair = weight[:, :, None] * weight[:, None] * (1 - repeated)
+            total[episodes, classes] = xp.sum(weight_of_pair * pairs, axis=(1, 2))
+            number[episodes, classes] = xp.sum(weight_of_pair, axis=(1, 2))
+            count[episodes, classes] = xp.sum(weight, axis=-1)
+    every = xp.sum(number, axis=-1, keepdims=True)
+    mean = xp.sum(total, axis=-1, keepdims=True) / xp.where(every > 0, every, 1)
+    return (total + (count**2 - number) * mean) / count**2
 
 
 def _floating(nodes: Mapping[str, Any]) -> Any:
@@ -222,7 +240,11 @@ class KernelState:
         return mean - intra_class_weight * inside[:, None]
 
     def logits_of_parts(
-        self, parts: ClassSimilarity, pairs: Mapping[str, Any], intra_class_weight: Any
+        self,
+        parts: ClassSimilarity,
+        pairs: Mapping[str, Any],
+        intra_class_weight: Any,
+        redundancy: ClassSimilarity | None = None,
     ) -> dict[str, Any]:
         """Return the class scores of each part of a similarity, by name.
 
@@ -230,6 +252,7 @@ class KernelState:
             parts: Similarity that returns its parts by name.
             pairs: Parts (b q s) of the queries' similarities with the support videos.
             intra_class_weight: As ``logits`` takes it.
+            redundancy: As ``intra_class_similarity`` takes it.
         """
 
         def of_part(name: str) -> KernelState:
@@ -238,6 +261,7 @@ class KernelState:
                 self.nodes,
                 self.labels,
                 self.intra_class_similarity.shape[-1],
+                redundancy,
             )
             return replace(self, intra_class_similarity=inside)
 

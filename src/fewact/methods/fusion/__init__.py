@@ -30,7 +30,7 @@ from fewact.features.request import (
     View,
 )
 from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
-from fewact.methods.common.kernel import intra_class_similarity
+from fewact.methods.common.kernel import ClassSimilarity, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.decided import INTRA_CLASS_WEIGHT, DecidedState
 from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
@@ -91,6 +91,24 @@ def intra_class_factor(similarity: Values, in_support: Values) -> Values:
     ratio = similarity.mean(-1) / np.maximum(ALIKE * in_support[:, None], 1e-6)
     factor: Values = np.clip(ratio, 0, 1) ** POWER
     return factor
+
+
+def redundancy(similarity: Values, level: Values) -> Values:
+    """Return how far the videos of a class repeat each other, from 0 to 1.
+
+    Appearance says whether two clips are of one recording: by how much they are more similar than
+    the support's videos are.
+
+    Args:
+        similarity: Appearance similarities (r k k) of the videos of classes.
+        level: Mean appearance similarity (r) of different support videos.
+
+    Returns:
+        (r k k); 1 for a video and itself.
+    """
+    level = np.minimum(level, 1 - 1e-6)[:, None, None]
+    repeated: Values = np.clip((similarity - level) / (1 - level), 0, 1)
+    return np.maximum(repeated, np.eye(similarity.shape[-1], dtype=similarity.dtype))
 
 
 MIDDLE_GRID = 4
@@ -241,13 +259,15 @@ class Fusion(Method[FusionOptions, FusionState]):
         quick = partial(self.terms.similarity, nodes, nodes, quick=True)
         visible = self.appearance(nodes, nodes, quick=True)
         decision = self.terms.decide(nodes, visible, quick, labels, n)
+        level = mean_appearance(visible)
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
             labels,
             n,
+            self._redundancy(level),
         )
-        return FusionState(nodes, labels, inside, decision, mean_appearance(visible))
+        return FusionState(nodes, labels, inside, decision, level)
 
     def summary(self, state: FusionState) -> dict[str, NDArray[Any]]:
         """Return what the support decides, and its similarities."""
@@ -301,6 +321,7 @@ class Fusion(Method[FusionOptions, FusionState]):
             lambda x, episodes: self.terms.parts(x, x, state.decision.of(episodes)),
             self.pair_parts(state, nodes),
             self._intra_class_weight(state, nodes),
+            self._redundancy(state.appearance),
         )
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
@@ -362,6 +383,12 @@ class Fusion(Method[FusionOptions, FusionState]):
             weighted for weighted in self.terms.terms if isinstance(weighted.term, AppearanceTerm)
         )
         return term.similarity(first, second, quick=quick)
+
+    def _redundancy(self, level: Values) -> ClassSimilarity:
+        """Return the redundancy of the videos of classes, by the appearance level (b)."""
+        return lambda videos, episodes: redundancy(
+            self.appearance(videos, videos, quick=True), level[episodes]
+        )
 
     def _intra_class_weight(self, state: FusionState, nodes: Nodes) -> Values:
         """Return the weight of the intra-class similarity for each query (b q)."""
