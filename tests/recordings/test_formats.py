@@ -282,9 +282,9 @@ def project(*events: list[object], **observation: object) -> str:
         ),
         (
             "live.boris",
-            project([1.0, "", "wave", "", ""], [2.0, "", "wave", "", ""], type="LIVE"),
-            [],
-            {"event 1": "no video"},
+            project([101.0, "", "wave", "", ""], [102.0, "", "wave", "", ""], type="LIVE", file={}),
+            [Event("wave", 1.0, 2.0, recording="o")],
+            {},
         ),
         (
             "via.csv",

@@ -9,14 +9,24 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fewact.data.files import find_recording, timeline_or_none
+from fewact.recordings.formats.account import Account, note
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording
 from fewact.recordings.formats.pairs import Timed, paired
 
 END_ROUNDING = 0.002
 """Seconds by which an event may reach beyond its media file, whose length is rounded."""
+
+
+OBSERVATION: Final = "events type file media_info media_creation_date_as_offset time_offset"
+OBSERVATION_IGNORED: Final = (
+    "date description independent_variables visualize_spectrogram visualize_waveform "
+    "close_behaviors_between_videos scan_sampling_time start_from_current_time "
+    "start_from_current_epoch_time observation_time_interval plot_data directories_list "
+    "use_exif_date time_lapse image_display_duration no_focal_subject"
+)
 
 
 @dataclass(frozen=True)
@@ -83,16 +93,21 @@ def is_project(path: Path, text: str) -> bool:
 
 
 def read_project(path: Path, text: str) -> Iterator[Row]:
-    """Yield the state events of all observations of a project."""
-    project = EVENTS.parse(text, str(path))
+    """Yield the events of all observations of a project; one without a video is its recording."""
+    project, account = EVENTS.parse(text, str(path)), Account(path)
+    modified = commented = 0
     try:
         types = {b["code"]: b["type"] for b in project["behaviors_conf"].values()}
         observations = dict(project["observations"])
         for name, observation in observations.items():
-            media = _media(observation)
+            names = (field.replace(" ", "_") for field in observation)  # "time offset"
+            account.check("observation", names, OBSERVATION, OBSERVATION_IGNORED)
+            media = _media(name, observation)
             rows = []
             for number, event in enumerate(observation["events"], start=1):
                 time, subject, code, modifier, *further = event
+                modified += modifier not in ("", "None", None)
+                commented += bool(further and further[0])
                 type_ = str(types.get(code, ""))
                 rows.append(
                     (float(time), number, subject, code, modifier, type_, (*further, "", "")[1])
@@ -100,6 +115,10 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
             yield from _project_events(name, media, sorted(rows, key=lambda row: row[:2]))
     except (LookupError, TypeError, ValueError, AttributeError):
         EVENTS.refuse(path, "not a project of BORIS")
+    for number, what in ((modified, "modifiers"), (commented, "comments")):
+        if number:
+            yield note(f"ignored: {what} of {number} rows")
+    yield account.note()
 
 
 def _project_events(name: str, media: Media, rows: Sequence[tuple[Any, ...]]) -> Iterator[Row]:
@@ -122,7 +141,9 @@ def _project_events(name: str, media: Media, rows: Sequence[tuple[Any, ...]]) ->
         yield where, placed(fields)
 
 
-def _media(observation: Mapping[str, Any]) -> Media:
+def _media(name: str, observation: Mapping[str, Any]) -> Media:
+    if observation.get("type") == "LIVE":
+        return Media((name,), offset=float(observation.get("time offset") or 0))
     files = observation.get("file") or {}
     played = list(files.get("1") or ()) if isinstance(files, Mapping) else []
     if observation.get("type") != "MEDIA" or not played:

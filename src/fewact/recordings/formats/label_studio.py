@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlparse
 
 from fewact.core.errors import DataError, OutputError
-from fewact.data.cells import number, table_rows
+from fewact.data.cells import header_line, number, table_rows
 from fewact.data.files import VIDEO_SUFFIXES, find_recording, timeline_or_none
 from fewact.recordings.formats.account import Account, counted, mapping, note
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording
@@ -240,7 +240,7 @@ def is_table(path: Path, text: str) -> bool:
 
 def read_table(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a CSV of Label Studio."""
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    delimiter = "\t" if "\t" in header_line(text) else ","
     rows = [cells for _, cells in table_rows(path, text, delimiter)]
     names = rows[0] if rows else []
     records = [
