@@ -287,7 +287,7 @@ def test_every_format_has_a_prediction_for_each_row_of_features(
         assert one["probabilities"] == right.probabilities
         assert (one["label"], one["nearest"]) == (right.label, right.nearest)
         assert (one["best"], one["known"]) == (right.best, right.known)
-    assert list(document["timing"]) == list(TIMING_STAGES)
+    assert list(document["timing"]) == [stage for stage in TIMING_STAGES if stage != "pose"]
     assert "backbone's time" not in ended.err
     lines = run("predict", model_of_features, new, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == document["predictions"]
