@@ -98,8 +98,9 @@ def _shown(clip: Clip | Frames, picture: Picture) -> VideoClip:
     if picture.is_full:
         return clip
     if isinstance(clip, Frames):
-        return replace(clip, array=np.stack([picture.of(frame) for frame in clip.array]))
-    return _PartClip(clip.path, clip.label, clip.start, clip.end, clip.group, clip.box, picture)
+        return replace(clip, array=np.stack([picture.of(f) for f in clip.array]), joints=None)
+    parts = clip.path, clip.label, clip.start, clip.end, clip.group, clip.box
+    return _PartClip(*parts, picture=picture)  # joints beside the clip may be of another subject
 
 
 def tracks_of_table(table: str | Path) -> FindTracks:
