@@ -9,8 +9,10 @@ import csv
 import io
 import math
 import os
+import re
 import tempfile
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -50,6 +52,13 @@ UNITS = {"s": ("(s)", "[s]", "_s", " (sec)", "_seconds"), "ms": ("(ms)", "_ms", 
 BROKEN = ("soon", "1:75", "-3", "=A1+B1", "9" * 400, "12.5.3", "4 parsecs", "0x10")
 HARMLESS = ("Comment", "Weight (g)", "notes", "Trial no", "Sex", "id")
 SUSPICIOUS = ("Reaction time", "frame rate (Hz)", "end 2", "rater B", "startle start")
+FIELD = re.compile(rb'="([^"]*)"|>([^<]+)<')
+ELEMENT = re.compile(rb"<[^>]+/>|<c [^>]*>.*?</c>|<row.*?</row>")
+VALUES = (
+    "1e999,-1,99999999999999999999,,NaN,A0,XFD1,ZZZ9,inf,&#0;,é,s,b,e,d,inlineStr,0,1,C2:B1,"
+    "A1:XFD1048576,3000000,-0.5,1_0,٣"
+)
+FIELDS = tuple(value.encode() for value in VALUES.split(","))
 LABELS = ("rear", "groom", "Übung", "a, b", 'say "hi"', "ходьба", "x; y", "1", "می\u200cشود")
 TITLES = ("Coding sheet 2026-03-02", "Lab of Ethology, rater A", "My study; day 1")
 
@@ -87,13 +96,16 @@ def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
     from fewact.core.errors import UserError
     from fewact.recordings.formats import read_events
 
-    table = draw(random)
+    table = random.choice((draw, draw, draw, draw, draw_instants, draw_frames))(random)
     path = write(table, random, folder)
+    is_damaged = "xlsx" in table.tags and random.random() < 0.5
+    if is_damaged:
+        damage(Path(str(path).split("#")[0]), random)
     try:
         read = read_events(path)
     except UserError as error:
         report.outcomes["refused"] += 1
-        if table.must_read:
+        if table.must_read and not is_damaged:
             report.defects.append(f"{name} {table.tags}: {str(error)[:300]}")
         return
     except Exception as error:
@@ -103,7 +115,7 @@ def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
         os.unlink(str(path).split("#")[0])
     report.outcomes["read"] += 1
     fault = difference(table, read)
-    if fault:
+    if fault and not is_damaged:
         report.defects.append(f"{name} {table.tags}: {fault}")
 
 
@@ -114,7 +126,8 @@ def difference(table: Table, read: Any) -> str:
         return f"{len(table.expected)} rows: {len(read.rows)} events, {len(read.skipped)} named"
     if len(read.rows) != len(good):
         return f"{len(good)} good rows, {len(read.rows)} events; {read.skipped[:1]}"
-    for (recording, label, start, end), event in zip(good, read.events, strict=True):
+    found = sorted(read.events, key=lambda e: (e.recording, e.label, e.start, e.end))
+    for (recording, label, start, end), event in zip(sorted(good), found, strict=True):
         got = event.recording, event.label, event.start, event.end
         near = all(
             math.isclose(a, b, abs_tol=0.0006)
@@ -168,6 +181,64 @@ def draw(random: Random) -> Table:
         table.above = [[random.choice(TITLES)] for _ in range(random.randint(1, 3))]
         tags.append("titles")
     return table
+
+
+def draw_instants(random: Random) -> Table:
+    """Draw rows with one time: a START and a STOP of each event, or point events."""
+    are_states = random.random() < 0.6
+    start, stop = random.choice(
+        (("START", "STOP"), ("State start", "State stop"), ("begin", "end"))
+    )
+    rows, expected = [], list[Any]()
+    for number in range(random.randint(2, 8)):
+        recording, _, first, last = _event(random, "s", 10)
+        label = f"class {number}"
+        rows.append((first, [recording, label, f"{first:.3f}", start]))
+        if not are_states:
+            expected.append((recording, label, first, first))
+        elif random.random() < 0.1:  # a START without a STOP
+            expected.append(None)
+        else:
+            rows.append((last, [recording, label, f"{last:.3f}", stop]))
+            expected.append((recording, label, first, last))
+    if random.random() < 0.5:
+        rows.sort(key=lambda row: row[0])
+    if are_states and random.random() < 0.2:
+        rows.append((0.0, ["x.mp4", "class 0", "1", random.choice(("pause", "", "STOP"))]))
+        expected.append(None)
+    names = [random.choice(NAMES[name].split(",")) for name in ("recording", "label")]
+    header = [*names, random.choice(("time", "Time (s)", "timestamp", "Zeit", "temps"))]
+    header += [random.choice(("status", "Event_Type", "behavior type"))] * are_states
+    listed = [row[: len(header)] for _, row in rows]
+    tags = ["instants", "states" if are_states else "points"]
+    return Table([header, *listed], expected, tags=tags)
+
+
+def draw_frames(random: Random) -> Table:
+    """Draw a table with a row for each frame and a column for each class."""
+    fps, frames = random.choice((10, 25, 30)), random.randint(5, 120)
+    classes = random.sample(("rear", "groom", "Übung", "walk, fast"), random.randint(1, 3))
+    shown = {label: [int(random.random() < 0.5)] for label in classes}
+    for listed in shown.values():
+        while len(listed) < frames:
+            listed.append(listed[-1] if random.random() < 0.8 else 1 - listed[-1])
+    expected: list[Any] = []
+    for label, listed in shown.items():
+        edges = [i for i in range(frames) if listed[i] and not (i and listed[i - 1])]
+        for first in edges:
+            last = next((i for i in range(first, frames) if not listed[i]), frames)
+            expected.append(("m.mp4", label, first / fps, last / fps))
+    header = ["video", "frame", random.choice(("time", "Time (s)")), *classes]
+    rows = [
+        ["m.mp4", str(i), f"{i / fps:.6f}", *(str(shown[label][i]) for label in classes)]
+        for i in range(frames)
+    ]
+    tags = ["frames of classes"]
+    if random.random() < 0.3:
+        header.append("confidence")
+        for row in rows:
+            row.append(f"{random.random():.3f}")
+    return Table([header, *rows], expected, tags=tags)
 
 
 def _event(random: Random, kind: str, fps: int) -> tuple[str, str, float, float]:
@@ -309,6 +380,29 @@ def _workbook(table: Table, random: Random, folder: Path) -> Path:
             other.append(["Remember the", "second cage"])
     book.save(path)
     return named
+
+
+def damage(path: Path, random: Random) -> None:
+    """Change fields of a workbook: attributes, texts and elements; its parts stay XML mostly."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for _ in range(random.randint(1, 4)):
+        name = random.choice(sorted(parts))
+        content = parts.pop(name)
+        if random.random() < 0.05:
+            continue
+        spans = [match.span(1) for match in FIELD.finditer(content)]
+        spans += [match.span(2) for match in FIELD.finditer(content) if match[2]]
+        first, last = random.choice([span for span in spans if span[0] >= 0] or [(0, 0)])
+        if random.random() < 0.7:
+            parts[name] = content[:first] + random.choice(FIELDS) + content[last:]
+        elif elements := [match.span() for match in ELEMENT.finditer(content)]:
+            first, last = random.choice(elements)
+            repeated = content[first:last] * random.choice((0, 2, 30))
+            parts[name] = content[:first] + repeated + content[last:]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def _value(cell: str) -> Any:

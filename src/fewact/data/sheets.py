@@ -82,7 +82,7 @@ def _sheets(
         if name and name not in book.names:
             type.refuse(file, f'there is no sheet "{name}"', first_few(book.names))
         sheets = [Sheet(sheet, book.text(sheet)) for sheet in ([name] if name else book.names)]
-        return tuple(sheet for sheet in sheets if name or sheet.text.strip())
+        return tuple(sheet for sheet in sheets if sheet.text.strip()) or tuple(sheets[:1])
     if file.suffix.lower() in WORKBOOK_SUFFIXES:
         type.refuse(file, "not a workbook of Excel, by its content")
     text, encoding = decoded(content, file, type)
