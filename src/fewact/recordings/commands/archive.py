@@ -1,9 +1,10 @@
 """``fewact index``, ``find``, ``suggest``, ``discover``: recordings read once, searched often."""
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +24,10 @@ from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError
 from fewact.core.text_table import printable
+
+if TYPE_CHECKING:
+    from fewact.recordings.search import Search
+    from fewact.recordings.segments import Segment
 
 READ_AGAIN = 40
 """Number of segments that are read again by default: among them are 94 % of the right ones or more
@@ -64,9 +69,31 @@ Again = Annotated[
         help="Number of segments that are read again, to be compared in full.",
     ),
 ]
-
-
 Top = Annotated[int, typer.Option(min=1, metavar="N", help="Number of segments shown.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """An action to find in an index."""
+
+    folder: Index
+    query: Query
+    backbone: Backbone
+    marks: Marks = None
+    again: Again = READ_AGAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentFiles:
+    """Files of the segments that are found: events, and a page."""
+
+    output: EventsOutput = None
+    page: PageFile = None
+    overwrite: Overwrite = False
+
+    def check(self, *inputs: str | Path | None) -> None:
+        """Refuse files that exist, or that are inputs."""
+        check_output_files(self.output, self.page, overwrite=self.overwrite, inputs=inputs)
 
 
 @with_specs
@@ -114,65 +141,55 @@ def index(
 
 
 @with_specs
-def find(
-    folder: Index,
-    query: Query,
-    backbone: Backbone,
-    output: EventsOutput = None,
-    page: PageFile = None,
-    overwrite: Overwrite = False,
-    top: Top = 20,
-    marks: Marks = None,
-    again: Again = READ_AGAIN,
-) -> None:
+def find(question: Question, files: SegmentFiles, top: Top = 20) -> None:
     """Find an action in indexed recordings by one clip, several, or a model.
 
     All indexed recordings are ranked by small vectors; the best segments are read again where the
     files are there. Mark what is right or wrong in the column mark of -o or on the page, and pass
     the file to --marks, for a better answer.
     """
-    check_output_files(output, page, overwrite=overwrite, inputs=[*query, marks])
-    from fewact.recordings.search import open_search, print_segments, write_page, write_segments
 
-    search, begun = open_search(folder, query, backbone, marks), clock.monotonic()
-    segments = search.found(max(top, again), again)[:top]
-    print_segments(segments)
-    _say_time(len(search.archive.entries), begun)
-    write_segments(segments, output)
-    write_page(page, f"Found by {_names(query)}", {"Segments, the nearest first": segments})
+    def nearest(search: "Search") -> "list[Segment]":
+        return search.found(max(top, question.again), question.again)[:top]
+
+    _answer(question, files, nearest, "Found by", "Segments, the nearest first")
 
 
 @with_specs
-def suggest(
-    folder: Index,
-    query: Query,
-    backbone: Backbone,
-    output: EventsOutput = None,
-    page: PageFile = None,
-    overwrite: Overwrite = False,
-    top: Top = 5,
-    marks: Marks = None,
-    again: Again = READ_AGAIN,
-) -> None:
+def suggest(question: Question, files: SegmentFiles, top: Top = 5) -> None:
     """Name the segments whose marks would help most: uncertain, and unlike each other.
 
     Mark them in the table of -o or on the page, and pass the file to --marks of `fewact find`; or
     add them to a model with `fewact add`.
     """
-    check_output_files(output, page, overwrite=overwrite, inputs=[*query, marks])
-    from fewact.recordings.find import to_mark
+
+    def most_useful(search: "Search") -> "list[Segment]":
+        from fewact.recordings.find import to_mark
+
+        return to_mark(search.archive, search.found(question.again, question.again), top)
+
+    _answer(question, files, most_useful, "To mark, for", "The most useful first")
+
+
+def _answer(
+    question: Question,
+    files: SegmentFiles,
+    choose: "Callable[[Search], list[Segment]]",
+    title: str,
+    heading: str,
+) -> None:
+    """Search an index, and show, save and draw the chosen segments."""
+    files.check(*question.query, question.marks)
     from fewact.recordings.search import open_search, print_segments, write_page, write_segments
 
-    search, begun = open_search(folder, query, backbone, marks), clock.monotonic()
-    segments = to_mark(search.archive, search.found(again, again), top)
+    begun = clock.monotonic()
+    search = open_search(question.folder, question.query, question.backbone, question.marks)
+    segments = choose(search)
     print_segments(segments)
     _say_time(len(search.archive.entries), begun)
-    write_segments(segments, output)
-    write_page(page, f"To mark, for {_names(query)}", {"The most useful first": segments})
-
-
-def _names(query: Sequence[str]) -> str:
-    return ", ".join(Path(clip).name for clip in query)
+    write_segments(segments, files.output)
+    names = ", ".join(Path(clip).name for clip in question.query)
+    write_page(files.page, f"{title} {names}", {heading: segments})
 
 
 def _say_time(minutes: int, begun: float) -> None:
@@ -183,13 +200,11 @@ def _say_time(minutes: int, begun: float) -> None:
 def discover(
     folder: Index,
     backbone: Backbone,
+    files: SegmentFiles,
     recording: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="Indexed recording; can be repeated (default: all)."),
     ] = None,
-    output: EventsOutput = None,
-    page: PageFile = None,
-    overwrite: Overwrite = False,
     length: Annotated[
         float, typer.Option(min=0.5, metavar="SECONDS", help="Duration of a movement.")
     ] = 2.5,
@@ -199,7 +214,7 @@ def discover(
 
     Name the groups in the table of -o, delete the others, and teach a model: fewact teach TABLE.
     """
-    check_output_files(output, page, overwrite=overwrite)
+    files.check()
     from fewact.features.store import Store
     from fewact.recordings import discover as discovering
     from fewact.recordings.index import Archive
@@ -220,7 +235,7 @@ def discover(
     groups = discovering.discover(archive, recordings, length=length, most=top)
     rows = [(str(group[0].label), str(len(group)), *place_of(group[0])) for group in groups]
     print_table(("group", "segments", "clearest in", "start", "end"), rows)
-    write_segments([segment for group in groups for segment in group], output)
+    write_segments([segment for group in groups for segment in group], files.output)
     by_name = {str(group[0].label): group for group in groups}
     text = "Name the groups in the table of -o."
-    write_page(page, "Recurring movements", by_name, text, to_mark=False)
+    write_page(files.page, "Recurring movements", by_name, text, to_mark=False)
