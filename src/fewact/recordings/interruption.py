@@ -8,6 +8,7 @@ from typing import Any
 
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.core.errors import VideoError
+from fewact.data.joints import JointTrack
 from fewact.recordings.joins import Source
 from fewact.recordings.watch import Watch, watching
 from fewact.video.source import Span
@@ -36,6 +37,7 @@ def opened(
     source: str | Source,
     stop: threading.Event,
     spans: Mapping[str, Sequence[Span]] | None = None,
+    joints: Mapping[str, JointTrack] | None = None,
     **options: Any,
 ) -> Iterator[Watch]:
     """Open a recording; Ctrl-C before it is open is an interruption, not an error of the source.
@@ -45,15 +47,14 @@ def opened(
         source: Recording, or files that are one.
         stop: Event that ends the recording when it is set.
         spans: Spans that are watched of each recording; None for all of it.
+        joints: Joints of the recordings that have some.
         **options: Further arguments of ``watching``.
     """
     with ExitStack() as stack:
         try:
-            watch = stack.enter_context(
-                watching(
-                    classifier, source, stop=stop, spans=(spans or {}).get(str(source)), **options
-                )
-            )
+            options["spans"] = (spans or {}).get(str(source))
+            options["joints"] = (joints or {}).get(str(source))
+            watch = stack.enter_context(watching(classifier, source, stop=stop, **options))
         except VideoError:
             if stop.is_set():
                 raise KeyboardInterrupt from None

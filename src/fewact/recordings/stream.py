@@ -13,9 +13,11 @@ from typing import Any, Self
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Label, existing_classes
+from fewact.classifier.pipeline import installed_estimator
 from fewact.classifier.windows import MOST_SAMPLES, window_rate
 from fewact.core.errors import OptionError, warn
 from fewact.data.images import as_image
+from fewact.data.joints import JointTrack
 from fewact.features.extract import Timing
 from fewact.features.request import Features
 from fewact.features.ring import FeatureRing, PreparedWindow, WindowFrames
@@ -92,6 +94,8 @@ class Stream:
             only performances that follow each other closely.
         min_duration: Duration of the shortest event that is returned, in seconds.
         static: Whether the camera is known to be static: its motion is not estimated.
+        joints: Joints of the recording at the times of its frames, where the classifier compares
+            joints; None for those that its estimator finds, if it has one.
 
     Attributes:
         lengths: Durations of the windows, in seconds, ascending.
@@ -117,6 +121,7 @@ class Stream:
         merge_gap: float = 0.0,
         min_duration: float = 0.0,
         static: bool = False,
+        joints: JointTrack | None = None,
     ) -> None:
         _check_numbers(fps, ahead, merge_gap=merge_gap, min_duration=min_duration)
         self._only = None
@@ -131,7 +136,10 @@ class Stream:
         self.lengths = tuple(dict.fromkeys(min(length, longest) for length in lengths))
         self.timing = Timing()
         self.scorer = WindowScorer(fitted, self.lengths, false_alarms, self.timing)
-        self._ring = FeatureRing(backbone, requests, self.timing, static=static)
+        pose = installed_estimator(fitted.pipeline)
+        self._ring = FeatureRing(
+            backbone, requests, self.timing, static=static, joints=joints, pose=pose
+        )
         self._counter = RepetitionCounter(self.lengths)
         self._merge_gap = merge_gap
         self._finder = EventFinder(

@@ -15,6 +15,7 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.unknown import check_rate
 from fewact.core.errors import OptionError
+from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.people import typical_aspect
 from fewact.recordings.stream import Stream
@@ -205,6 +206,7 @@ def watching(
     min_duration: float = 0.0,
     regions: bool | RegionFinder | str | Path = False,
     spans: Sequence[Span] | None = None,
+    joints: JointTrack | None = None,
 ) -> Iterator[Watch]:
     """Open a recording to watch; it is closed, and no window is computed, after the block.
 
@@ -219,6 +221,7 @@ def watching(
             each event; or what finds them, whose ``time`` grows meanwhile; or the table of their
             boxes, see ``fewact.data.tracks``.
         spans: Parts of a file that are watched, see ``find.spans_to_watch``; None for all of it.
+        joints: Joints of the recording, see ``Stream``; not of its subjects.
 
     Raises:
         VideoError: The recording cannot be opened.
@@ -243,7 +246,7 @@ def watching(
         )
         stream: Stream | SubjectStreams
         if subjects is None:
-            stream = begin()
+            stream = begin(joints=joints)
         else:
             tracks, camera = subjects
             begin = partial(begin, static=bool(tracks))
