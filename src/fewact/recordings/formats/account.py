@@ -29,7 +29,15 @@ class Account:
         self._ignored: dict[str, None] = {}
         self._known: set[tuple[str, str]] = set()
 
-    def check(self, place: str, names: Iterable[str], used: str, ignored: str = "") -> None:
+    def check(
+        self,
+        place: str,
+        names: Iterable[str],
+        used: str,
+        ignored: str = "",
+        *,
+        strict: bool = False,
+    ) -> None:
         """Account for the names of an object or element.
 
         Args:
@@ -37,9 +45,10 @@ class Account:
             names: Names that are there.
             used: Names that are read, separated by spaces.
             ignored: Names that are known to say nothing about an event.
+            strict: Whether any unknown name is refused: what holds events has another name.
 
         Raises:
-            DataError: A name looks like a time, a rate, a person or a class, and is unknown.
+            DataError: A name is unknown, and looks like a time, a rate, a person or a class.
         """
         present = list(names)
         for name in present:
@@ -48,7 +57,7 @@ class Account:
             self._known.add((place, name))
             if name in used.split():
                 continue
-            if name not in ignored.split() and MEANINGFUL.search(name):
+            if name not in ignored.split() and (strict or MEANINGFUL.search(name)):
                 raise DataError(
                     f'the field "{name[:60]}" of a {place} is not understood',
                     where=str(self._path),

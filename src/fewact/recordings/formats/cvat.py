@@ -24,7 +24,8 @@ def read_cvat(path: Path, text: str) -> Iterator[Row]:
     """Yield an event for each part of a track that is not outside; frames are the video's own."""
     root = parse(path, text)
     account = Account(path)
-    account.check("document", (child.tag for child in root), "version meta track image")
+    tags = [child.tag for child in root]
+    account.check("document", tags, "version meta track image", strict=True)
     if root.find("image") is not None:
         EVENTS.refuse(path, 'images, not tracks: export the task as "CVAT for video 1.1"')
     recording = root.findtext("meta/source") or root.findtext("meta/task/source") or ""

@@ -33,7 +33,7 @@ def read_document(path: Path, text: str) -> Iterator[Row]:
             case "activitynet":
                 yield from _activitynet(account, content)
             case "fewact":
-                account.check("document", content, f"source events {FACTS}")
+                account.check("document", content, f"source events {FACTS}", strict=True)
                 for where, event in _fields(account, content["events"], "event"):
                     yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
@@ -83,7 +83,8 @@ def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> I
 
 def _activitynet(account: Account, content: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the annotations of the truth, or the results of a detector."""
-    account.check("document", content, "database results", "version external_data taxonomy")
+    ignored = "version external_data taxonomy"
+    account.check("document", content, "database results", ignored, strict=True)
     for video, entry in (content.get("database") or content["results"]).items():
         if isinstance(entry, Mapping):
             account.check("video", entry, "annotations duration", "subset url resolution fps frame")

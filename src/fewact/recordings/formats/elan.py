@@ -22,6 +22,10 @@ POINT_MILLISECONDS: Final = 1
 
 ELEMENTS: Final = "HEADER TIME_ORDER TIER CONTROLLED_VOCABULARY LINGUISTIC_TYPE"
 IGNORED_ELEMENTS: Final = "LICENSE LOCALE LANGUAGE CONSTRAINT LEXICON_REF EXTERNAL_REF REF_LINK_SET"
+HEADER_IGNORED: Final = "PROPERTY LINKED_FILE_DESCRIPTOR"
+REFERENCES: Final = (
+    "ANNOTATION_ID TIME_SLOT_REF1 TIME_SLOT_REF2 ANNOTATION_REF PREVIOUS_ANNOTATION CVE_REF"
+)
 TIER_IGNORED: Final = "DEFAULT_LOCALE EXT_REF LANG_REF"
 
 Span = tuple[float, float]
@@ -55,8 +59,12 @@ def read_elan(path: Path, text: str) -> Iterator[Row]:
     """
     root = parse(path, text)
     account = Account(path)
-    account.check("document", (child.tag for child in root), ELEMENTS, IGNORED_ELEMENTS)
+    account.check("document", _tags(root), ELEMENTS, IGNORED_ELEMENTS, strict=True)
     header = root.find("HEADER")
+    if header is not None:
+        account.check("header", _tags(header), "MEDIA_DESCRIPTOR", HEADER_IGNORED, strict=True)
+    for order in root.findall("TIME_ORDER"):
+        account.check("time order", _tags(order), "TIME_SLOT", strict=True)
     if header is not None and header.get("TIME_UNITS", "milliseconds") != "milliseconds":
         EVENTS.refuse(path, "times of this file are not in milliseconds")
     media = root.findall("HEADER/MEDIA_DESCRIPTOR")
@@ -76,6 +84,14 @@ def read_elan(path: Path, text: str) -> Iterator[Row]:
             "TIER_ID PARTICIPANT ANNOTATOR PARENT_REF LINGUISTIC_TYPE_REF",
             TIER_IGNORED,
         )
+        account.check("tier", _tags(tier), "ANNOTATION", strict=True)
+        for annotation in tier:
+            kinds = "ALIGNABLE_ANNOTATION REF_ANNOTATION"
+            account.check("annotation", _tags(annotation), kinds, strict=True)
+            if len(annotation) != 1:
+                EVENTS.refuse(path, f"an annotation with {len(annotation)} values")
+            account.check("value", _tags(annotation[0]), "ANNOTATION_VALUE", strict=True)
+            account.check("annotation", annotation[0].attrib, REFERENCES, "EXT_REF SVG_REF")
     _set_spans(path, root, tiers, document)
     types = {
         t.get("LINGUISTIC_TYPE_ID"): t.get("CONSTRAINTS", "")
@@ -101,6 +117,10 @@ def read_elan(path: Path, text: str) -> Iterator[Row]:
         if values:
             yield note(f'tier "{name}" gives the times of "{givers[name]}": {values} left out')
     yield account.note()
+
+
+def _tags(element: ET.Element) -> list[str]:
+    return [child.tag for child in element]
 
 
 def _event(

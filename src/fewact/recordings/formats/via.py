@@ -20,7 +20,8 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
     """Yield the segments of a project; regions of a frame are named and left out."""
     project = EVENTS.parse(text, str(path))
     account = Account(path)
-    account.check("project", project, "project config attribute file metadata view")
+    known = "project config attribute file metadata view"
+    account.check("project", project, known, strict=True)
     attributes = mapping(path, project.get("attribute") or {}, "attribute")
     views = mapping(path, project["view"], "view")
     files = mapping(path, project["file"], "file")

@@ -27,12 +27,15 @@ def read_sportscode(path: Path, text: str) -> Iterator[Row]:
     """Yield the instances; the class is the code, the recording what a label ``video`` says."""
     root, account = parse(path, text), Account(path)
     known = "ALL_INSTANCES"
-    account.check("file", map(_name, root), known.lower(), "session_info sort_info rows")
+    ignored = "session_info sort_info rows"
+    account.check("file", map(_name, root), known.lower(), ignored, strict=True)
     for number, instance in enumerate(root.iterfind("ALL_INSTANCES/*"), 1):
         names = [_name(child) for child in instance]
         account.check("instance", names, INSTANCE, IGNORED)
         twice = [name for name, n in Counter(names).items() if n > 1 and name != "label"]
         values = {_name(child): (child.text or "").strip() for child in instance}
+        for label in instance.iter("label"):
+            account.check("label", map(_name, label), "group text", "free_text", strict=True)
         labels = [(c.findtext("group"), c.findtext("text")) for c in instance.iter("label")]
         for group, _ in labels:
             if group not in GROUPS:
