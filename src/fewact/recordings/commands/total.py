@@ -1,6 +1,6 @@
 """``fewact total``: totals of recordings with intervals, from a sample that a person checks."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +30,19 @@ def _check_recordings(sources: list[str]) -> list[str]:
     return [str(path) for path in expand_paths(sources)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How windows are drawn to be checked."""
+
+    check: Annotated[
+        str, typer.Option(metavar="PERCENT|N", help="How much you check: 2%, or 60 windows.")
+    ] = "2%"
+    window: Annotated[
+        float, typer.Option(min=1, max=300, metavar="SECONDS", help="Duration of a window.")
+    ] = 10.0
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the draw.")] = 0
+
+
 @with_specs
 def total(
     model: Annotated[
@@ -49,9 +62,7 @@ def total(
         ),
     ],
     load: Load,
-    check: Annotated[
-        str, typer.Option(metavar="PERCENT|N", help="How much you check: 2%, or 60 windows.")
-    ] = "2%",
+    drawn: Draw,
     output: Annotated[
         Path, output_option("FOLDER", "Folder for what is found, and for what you check.")
     ] = Path("total"),
@@ -63,10 +74,6 @@ def total(
             "all of it. Default: the table check.csv in the folder.",
         ),
     ] = None,
-    window: Annotated[
-        float, typer.Option(min=1, max=300, metavar="SECONDS", help="Duration of a window.")
-    ] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the draw.")] = 0,
     format: OutputFormat = "table",
     quiet: Quiet = False,
 ) -> None:
@@ -81,7 +88,7 @@ def total(
     from fewact.recordings.study import CHECK_TABLE, CHECK_VIDEO, Study
 
     paths = [path for path in map(Path, sources) if output.resolve() not in path.resolve().parents]
-    study = Study(output, paths, {"check": check, "window": window, "seed": seed})
+    study = Study(output, paths, asdict(drawn))
     if not study.is_prepared:
         check_extra("the video of the drawn windows", "draw", "PIL")
         make_folder(output)
