@@ -115,6 +115,9 @@ MOST_COUNTED: Final = 32
 LONGEST_STEP: Final = 1.0
 """Longest time between two frames of a shot, in seconds."""
 
+OVERLAP: Final = 0.25
+"""Largest fraction of a repetition that an event before may have counted as a part of another."""
+
 PART_INSIDE: Final = 0.5
 """Least fraction of a short shot that is in an event, if it is one of its repetitions."""
 
@@ -231,7 +234,7 @@ class RepetitionCounter:
         until = -math.inf
         shots = self._cycles(frames, event)
         for shot, cycles in shots:
-            later = [cycle for cycle in cycles if shot.times[cycle.apex] > counted]
+            later = [cycle for cycle in cycles if _is_after(cycle, shot, counted)]
             end = math.inf if shot is shots[-1][0] else float(shot.times[-1])
             if cycles:
                 found += self._repetitions(shot, later)
@@ -283,6 +286,12 @@ class RepetitionCounter:
             Repetition(start, end, float(degrees), name)
             for (start, end), degrees in zip(times, ranges[:, best], strict=True)
         ]
+
+
+def _is_after(cycle: _Cycle, shot: _Shot, time: float) -> bool:
+    """Return whether a cycle follows a time, but for a part of it that may overlap."""
+    start, end = shot.times[cycle.start], shot.times[cycle.end]
+    return bool(start >= time - OVERLAP * (end - start))
 
 
 def spread(event: Event) -> list[Repetition]:

@@ -1,0 +1,177 @@
+"""Repetitions are counted in the picture or in joints, whatever the pace and the windows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fewact.recordings.formats import Event
+from fewact.recordings.repetitions import RATE, RepetitionCounter, grid_of, spread, turning_points
+
+LENGTHS = (2.0, 3.0)
+Height = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Returns how high a bar is, 0 … 1, at times."""
+
+
+def frame(height: float, left: float = 0.4, noise: int = 0) -> NDArray[np.uint8]:
+    """Return a picture of a bar before a background with edges."""
+    image = np.full((96, 128, 3), 60, np.float64)
+    image[:, ::16] += 40
+    top = 70 - round(50 * height)
+    image[top : top + 24, int(128 * left) : int(128 * left) + 26] = 220
+    image += np.random.default_rng(noise).normal(0, 4, image.shape)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def counter_of(
+    height: Height, seconds: float, lengths: tuple[float, ...] = LENGTHS, pan: float = 0.0
+) -> RepetitionCounter:
+    counter = RepetitionCounter(lengths)
+    times = np.arange(0, seconds, 1 / RATE)
+    for i, (time, h) in enumerate(zip(times.tolist(), height(times).tolist(), strict=True)):
+        counter.add(time, frame(h, 0.2 + pan * time / seconds, i))
+    return counter
+
+
+def steady(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two seconds a repetition."""
+    return (1 - np.cos(np.pi * times)) / 2
+
+
+def slower_and_slower(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ten repetitions of 1 to 3 s in 20 s."""
+    ends = np.cumsum(np.linspace(0, 3, 11)[1:] / 1.65 + 1.09)
+    phase = np.interp(times, [0, *ends], np.arange(11))
+    return (1 - np.cos(2 * np.pi * phase)) / 2
+
+
+def with_pauses(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Six repetitions of 2 s, with 4 s between the second and the third, and the fourth and fifth.
+
+    They are the first 20 s.
+    """
+    phase = np.interp(times, [0, 4, 8, 12, 16, 20], [0, 2, 2, 4, 4, 6])
+    return (1 - np.cos(2 * np.pi * phase)) / 2
+
+
+def gesture(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Up, three small waves there, and down: at 4 and at 12 s."""
+    raised = np.zeros_like(times)
+    for start in (4.0, 12.0):
+        own = times - start
+        raised += np.interp(own, [0, 0.8, 2.8, 3.6], [0, 1, 1, 0])
+        raised -= np.where((own > 0.8) & (own < 2.8), 0.1 * np.sin(3 * np.pi * (own - 0.8)) ** 2, 0)
+    return raised
+
+
+@pytest.mark.parametrize("lengths", [(2.0, 3.0), (1.0, 1.5), (5.0, 7.0)])
+@pytest.mark.parametrize(
+    ("height", "seconds", "true"),
+    [(steady, 20.0, 10), (slower_and_slower, 27.0, 10), (with_pauses, 20.0, 6)],
+)
+def test_repetitions_are_counted_at_any_pace_with_windows_of_any_length(
+    height: Height, seconds: float, true: int, lengths: tuple[float, ...]
+) -> None:
+    counter = counter_of(height, seconds, lengths)
+    for performances in (1, 20):
+        event = counter.count(Event("squat", 0.0, seconds, 0.9, performances))
+        assert abs(event.repetitions - true) <= (1 if true > 6 else 0)
+        assert len(event.repetition_times) == event.repetitions
+        assert (event.start, event.end) == (0.0, seconds)
+
+
+def test_repetitions_have_their_times() -> None:
+    event = counter_of(steady, 12.0).count(Event("squat", 0.0, 12.0))
+    middles = [(one.start + one.end) / 2 for one in event.repetition_times]
+    assert middles == pytest.approx([1, 3, 5, 7, 9, 11], abs=0.3)
+    assert all(1.0 < one.end - one.start <= 2.1 for one in event.repetition_times)
+
+
+def test_pauses_are_in_no_repetition() -> None:
+    event = counter_of(with_pauses, 20.0).count(Event("squat", 0.0, 20.0))
+    for begin, end in ((4.5, 7.5), (12.5, 15.5)):
+        assert not any(one.start < end and begin < one.end for one in event.repetition_times)
+
+
+def test_a_camera_that_pans_is_no_repetition() -> None:
+    event = counter_of(steady, 20.0, pan=0.5).count(Event("squat", 0.0, 20.0))
+    assert abs(event.repetitions - 10) <= 1
+
+
+def test_a_gesture_is_one_whatever_is_in_it() -> None:
+    counter = counter_of(gesture, 20.0)
+    for start in (4.0, 12.0):
+        assert counter.count(Event("wave", start, start + 3.6)).repetitions == 1
+    assert counter.count(Event("wave", 4.0, 15.6, repetitions=5)).repetitions == 2
+
+
+def test_what_is_not_alike_has_the_performances_of_windows() -> None:
+    rng = np.random.default_rng(0)
+    path = np.cumsum(rng.normal(0, 1, 1000))
+    path = (path - path.min()) / np.ptp(path)
+    counter = RepetitionCounter(LENGTHS)
+    for i in range(160):
+        counter.add(i / RATE, rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+    event = Event("play", 1.0, 9.0, 0.5, 3)
+    assert counter.count(event) == replace(event, repetition_times=tuple(spread(event)))
+
+
+def test_repetitions_that_continue_an_event_count_once() -> None:
+    counter = counter_of(steady, 24.0)
+    first = counter.complete(Event("squat", 4.0, 9.0))
+    second = counter.complete(Event("squat", 9.5, 18.0))
+    times = [*first.repetition_times, *second.repetition_times]
+    assert all(a.end <= b.start + 0.1 for a, b in pairwise(times))
+    assert times[0].start < 4.0
+    assert first.repetitions + second.repetitions == pytest.approx(9, abs=1)
+    assert counter.complete(Event("other", 4.0, 9.0)).repetitions == first.repetitions
+
+
+def test_each_short_shot_is_one() -> None:
+    counter = RepetitionCounter(LENGTHS)
+    for i in range(120):
+        shot, time = divmod(i, 24)
+        image = frame(float(np.sin(np.pi * time / 48)), 0.1, i)
+        counter.add(i / RATE, image if shot % 2 else (255 - image)[:, ::-1])
+    assert counter.count(Event("dip", 0.0, 7.5, repetitions=2)).repetitions == 5
+
+
+def test_frames_before_all_events_are_forgotten() -> None:
+    counter = counter_of(steady, 20.0)
+    counter.forget(15.0)
+    assert len(counter) == pytest.approx((5 + 1.5 * 3) * RATE, abs=1)
+    counter.clear()
+    event = Event("squat", 0.0, 20.0, repetitions=4)
+    assert len(counter) == 0
+    assert counter.count(event) == event
+
+
+def test_angles_count_where_a_body_is_found_and_give_the_range_of_motion() -> None:
+    counter = RepetitionCounter(LENGTHS, ("left elbow", "left knee"))
+    still = frame(0.0)
+    for i in range(160):
+        knee = 170 - 80 * steady(np.array([i / RATE]))[0]
+        angles = np.array([90.0, knee if i % 10 else np.nan], np.float32)
+        counter.add(i / RATE, still, angles)
+    event = counter.count(Event("squat", 0.0, 10.0))
+    assert event.repetitions == 5
+    assert {one.joint for one in event.repetition_times} == {"left knee"}
+    ranges = [one.motion_range for one in event.repetition_times]
+    assert ranges == pytest.approx([80] * 5, abs=8)
+
+
+def test_the_grid_does_not_depend_on_the_size_or_the_brightness_of_a_frame() -> None:
+    small = frame(0.5)
+    large = small.repeat(5, axis=0).repeat(5, axis=1)
+    assert grid_of(large) == pytest.approx(grid_of(small), abs=20)
+    assert grid_of(small // 2 + 20) == pytest.approx(grid_of(small) / 2, abs=1)
+    assert grid_of(np.zeros((3, 5, 3), np.uint8)).shape == (64,)
+
+
+def test_small_swings_are_no_turning_points() -> None:
+    signal = np.sin(np.linspace(0, 6 * np.pi, 300)) + 0.1 * np.sin(np.linspace(0, 90, 300))
+    assert len(turning_points(signal, 0.8)) == 8
+    assert turning_points(np.zeros(10), 0.5) == []
