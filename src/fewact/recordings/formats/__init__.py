@@ -29,6 +29,7 @@ from fewact.recordings.formats import (
     observer,
     praat,
     programs,
+    repetition_table,
     tables,
     via,
     xml,
@@ -84,6 +85,7 @@ FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
 WRITERS: Final[dict[str, Write]] = {
     ".via.csv": tables.write_via,
     ".createml.csv": tables.write_createml,
+    ".repetitions.csv": repetition_table.write_repetitions,
     ".csv": tables.write_table,
     ".txt": tables.write_list,
     ".boris": boris.write_project,

@@ -70,7 +70,9 @@ def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> I
             continue
         fields: dict[str, Any] = {c: v for c, v in zip(columns, row.values(), strict=True) if c}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
-        fields.setdefault("start", None)
+        if fields.get("start") is None or fields.get("end") is None:
+            yield f"{name} {number}", {"fault": "it has no start, or no end"}
+            continue
         if row.get("frames"):
             try:
                 first, last = map(int, row["frames"])

@@ -136,8 +136,9 @@ def event_of(fields: Mapping[str, Any]) -> Event:
         if "start" in fields or "end" in fields:
             raise ValueError("it has no times")
         begin, end = 0.0, math.inf  # a format without times: the recording is the event
-    start = begin or 0.0
-    end = start if end is None else end
+    if begin is None:
+        raise ValueError(f"it has no start, and ends at {end:g} s")
+    start, end = begin, begin if end is None else end
     if end < start:
         raise ValueError(f"it ends ({end:g} s) before it starts ({start:g} s)")
     return Event(

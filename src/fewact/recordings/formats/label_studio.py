@@ -113,14 +113,15 @@ def _of_regions(
     common: Mapping[str, Any],
     fps: float | None,
 ) -> Iterator[Row]:
-    timed = {region.get("id") for region in regions if _has_times(region.get("value"))} - {None}
+    named = [region.get("id") for region in regions if _has_times(region.get("value"))]
+    timed = {id for id in named if isinstance(id, str)}
     for position, region in enumerate(regions, start=1):
         account.check("region", region, "id type value from_name to_name", REGION_IGNORED)
         value = region.get("value")
         place = f"{where}, region {position}"
         if not isinstance(value, Mapping):
             yield place, {"fault": "it has no value"}
-        elif region.get("id") in timed and not _has_times(value):
+        elif str(region.get("id")) in timed and not _has_times(value):
             account.ignore("region", "further values of a segment")
         else:
             for row in _of_value(account, value, fps):
@@ -147,7 +148,11 @@ def _of_value(account: Account, value: Mapping[str, Any], fps: float | None) -> 
         for span in _shown(value["sequence"]):
             yield common | {"span": span, "fps": fps}
     elif "ranges" in value:
-        for span in value["ranges"] or ():
+        ranges = value["ranges"]
+        if not isinstance(ranges, list) or not ranges:
+            yield {"fault": f"no ranges of frames: {str(ranges)[:40]}"}
+            return
+        for span in ranges:
             yield common | _span(span, fps)
     elif "start" in value or "end" in value:
         yield common | {"start": value.get("start"), "end": value.get("end")}

@@ -45,6 +45,8 @@ def read_sportscode(path: Path, text: str) -> Iterator[Row]:
             f"instance {number}",
             {"fault": f"it has two values of {twice[0]}"}
             if twice
+            else {"fault": "it has no times: no start, or no end"}
+            if not (values.get("start") and values.get("end"))
             else {
                 "label": values.get("code"),
                 "start": values.get("start"),
