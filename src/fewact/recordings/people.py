@@ -4,11 +4,10 @@ The picture of a subject is cut out of the clip: one part for all of its frames,
 camera, so that a walk stays a walk. One subject that fills the picture is the clip itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import TypeAlias
 
 import numpy as np
 
@@ -21,14 +20,13 @@ from fewact.core.errors import DataError, VideoError
 from fewact.data import AnyClip, Clip, Frames, VideoClip
 from fewact.data.tracks import read_tracks
 from fewact.features.extract import Timing
+from fewact.poses.base import PoseEstimator
+from fewact.recordings.bodies import FindTracks, find_bodies
 from fewact.video.reading import probe, timeline_of
 from fewact.video.regions import find_tracks
 from fewact.video.samplers import Sampler
 from fewact.video.source import ProcessedVideo, Reading, Show, Transform
 from fewact.video.track import Box, Picture, Track, pictures
-
-FindTracks: TypeAlias = Callable[[VideoClip], tuple[list[Track], tuple[int, int]]]
-"""Returns the tracks of a clip, and the height and width of its picture."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,7 @@ def predict_regions(
     clips: ClipLike | Iterable[ClipLike],
     *,
     boxes: str | Path | None = None,
+    bodies: PoseEstimator | None = None,
     timing: Timing | None = None,
 ) -> Iterator[Prediction | Skipped]:
     """Predict what each of several subjects in view does, one by one.
@@ -140,6 +139,7 @@ def predict_regions(
         clips: Video files, or frames in memory, as for ``FewShotClassifier.predict``.
         boxes: Table of the subjects' boxes in the only clip, which are used instead of regions of
             movement: a header frame,id,x,y,w,h, or the format of MOTChallenge.
+        bodies: Finds the people in regions of movement; None for a subject of each region.
         timing: Time of each stage, which is added up.
 
     Returns:
@@ -153,6 +153,8 @@ def predict_regions(
     """
     fitted = classifier.fitted_
     find = find_tracks if boxes is None else tracks_of_table(boxes)
+    if bodies is not None and boxes is None:
+        find = find_bodies(bodies)
     aspect = typical_aspect(fitted)
     return (
         answer
