@@ -166,7 +166,7 @@ class _InMemory(ClipReference):
         sha = hashlib.sha256(repr(facts).encode())
         for buffer in buffers:
             sha.update(buffer)
-        _add_joints(sha, self.joint_track())
+        sha.update(b"" if (track := self.joint_track()) is None else track.digest.encode())
         return sha.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -390,15 +390,6 @@ def _read_joints(joints: JointTrack | Path | None, clip: Path | None = None) -> 
     return read_track(joints, clip)
 
 
-def _add_joints(sha: "hashlib._Hash", track: JointTrack | None) -> None:
-    """Add the joints beside a clip to its hash; nothing without joints."""
-    if track is not None:
-        facts = track.layout, track.values.shape, track.of_picture
-        sha.update(repr(facts).encode())
-        sha.update(np.ascontiguousarray(track.values).data)
-        sha.update(b"" if track.times is None else track.times.tobytes())
-
-
 @lru_cache(4096)
 def _digest(file: Path, size: int, changed: int) -> bytes:
     """Return the SHA-256 of a file; a recording of many segments is read once."""
@@ -503,7 +494,7 @@ class Clip(ClipReference):
                 sha.update(_digest(file, status.st_size, status.st_mtime_ns))
         except OSError as error:
             raise VideoError(self.path, f"cannot be read: {error.strerror}") from error
-        _add_joints(sha, self.joint_track())
+        sha.update(b"" if (track := self.joint_track()) is None else track.digest.encode())
         return sha.hexdigest()
 
     def _files(self) -> Iterator[Path]:

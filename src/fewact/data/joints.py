@@ -5,6 +5,7 @@ with the axes of its joints. A part has the name of a known skeleton, or the num
 and the pairs that swap in a mirror, counted from 0: ``7(1-2,3-4):xyc``.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -222,6 +223,14 @@ class JointTrack:
                     expected="a time for each frame, later than the one before",
                 )
             object.__setattr__(self, "times", times)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the layout, the values and the times."""
+        sha = hashlib.sha256(repr((self.layout, self.values.shape, self.of_picture)).encode())
+        sha.update(np.ascontiguousarray(self.values).data)
+        sha.update(b"" if self.times is None else self.times.tobytes())
+        return sha.hexdigest()
 
     @property
     def present(self) -> Flags:

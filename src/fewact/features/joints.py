@@ -129,7 +129,7 @@ class JointReader:
         return JointTrack(values, estimator.layout, times + start)
 
 
-def recorded(source: VideoSource) -> Any:
+def recorded(source: VideoSource | None) -> Any:
     """Return the clip that steps are applied to."""
     while isinstance(source, ProcessedVideo):
         source = source.source

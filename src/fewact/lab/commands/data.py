@@ -307,7 +307,9 @@ app.command(cls=Command)(render)
 def episodes(
     data: Annotated[str, typer.Argument(help=DATA, callback=check_data)],
     output: Annotated[Path, output_option("FILE", "File for the episodes.")],
-    videos: Annotated[dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store"))],
+    videos: Annotated[
+        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "store", "poses"))
+    ],
     size: Annotated[Protocol, SpecOptions("Episodes")],
     overwrite: Overwrite = False,
 ) -> None:

@@ -69,7 +69,8 @@ class TrainingSource:
     """Data to train on, and other data to evaluate on."""
 
     details: Annotated[
-        dict[str, Any], SpecOptions("Data", DataSpec, without=("source", "split", "groups"))
+        dict[str, Any],
+        SpecOptions("Data", DataSpec, without=("source", "split", "groups", "poses")),
     ]
     data: Annotated[
         str | None,

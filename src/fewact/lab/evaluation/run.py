@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fewact import methods, synthetic
+from fewact.classifier.fit import layout_of_clips
+from fewact.classifier.pipeline import compares_joints
 from fewact.core.atomic import check_output_file, check_output_folder
 from fewact.core.errors import DataError, OptionError
 from fewact.core.options import flag_of
 from fewact.core.paths import user_path
 from fewact.data import is_features
 from fewact.data.files import first_few, stem_and_suffix
+from fewact.data.poses.beside import with_joints
 from fewact.data.videos import Split, Video, VideoList
 from fewact.features.store import Store
 from fewact.lab import methods as lab_methods
@@ -47,6 +50,7 @@ from fewact.lab.synthetic.simulated_cameras import with_simulated_camera
 from fewact.methods.files import imported_file
 from fewact.methods.protocols import unwrapped
 from fewact.networks import BackboneSpec
+from fewact.networks.card import Card
 from fewact.video.source import Clean, Trim
 
 Options = dict[str, Any]
@@ -165,6 +169,8 @@ def _open(
     trained = find_checkpoint(config.method)
     backbone = config.backbone.over(None if trained is None else trained.backbone)
     videos, source = open_features(config.data, backbone, default_split, keep=len(options) > 1)
+    if config.data.poses is not None and trained is None:
+        options = _with_layout(config.method, videos, source.card, options)
     if config.modalities:
         return _open_modalities(config, options, backbone, (videos, source), default_split)
     flags: tuple[str, ...] = ()
@@ -383,9 +389,37 @@ def open_videos(
             allow_missing=config.allow_missing,
             availability=config.availability,
         )
-    if config.split is None and all(video.split is None for video in videos.videos):
-        return videos, features
-    return (videos if split is None else videos.of(split)), features
+    if config.split is not None or any(video.split is not None for video in videos.videos):
+        videos = videos if split is None else videos.of(split)
+    if config.poses is not None:
+        videos = _with_joints(config, videos)
+    return videos, features
+
+
+def _with_joints(config: DataSpec, videos: VideoList) -> VideoList:
+    """Return videos with the joints beside them."""
+    for option, is_set in (("--store", config.store), ("features", is_features(config.source))):
+        if is_set:
+            raise OptionError("cannot be combined", where="--poses", got=option)
+    clips = with_joints([v.clip for v in videos.videos if v.clip is not None], config.poses)
+    found = {(clip.path, clip.start, clip.end): clip for clip in clips}
+    with_sources = tuple(
+        v if v.clip is None else replace(v, source=found[v.clip.path, v.clip.start, v.clip.end])
+        for v in videos.videos
+    )
+    number = sum(clip.joints is not None for clip in clips)
+    flag = f"joints of {number} of {len(videos.videos)} videos"
+    return replace(videos.with_flags([flag]), videos=with_sources)
+
+
+def _with_layout(
+    name: str, videos: VideoList, card: Card, options: Sequence[Options]
+) -> Sequence[Options]:
+    """Return options with the layout of the videos' joints, for a method that compares joints."""
+    layout = layout_of_clips([v.clip for v in videos.videos if v.clip is not None])
+    if not layout or not compares_joints(methods.resolve(name, card)):
+        return options
+    return [{"joints": layout, **changes} for changes in options]
 
 
 def _refuse_options(config: DataSpec, *valid: str) -> None:

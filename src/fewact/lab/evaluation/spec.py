@@ -33,6 +33,9 @@ class DataSpec(Spec):
             left out.
         allow_missing: Continue although videos are missing; the result says so.
         store: Feature store written by `fewact embed`; no video is read.
+        poses: Joints of the body in the videos, compared beside the picture: a folder with a file
+            of poses for each video, of the same stem; or an .npz file and its .tsv with the column
+            clip.
     """
 
     source: Annotated[str, Flag("data", "DATA")]
@@ -44,6 +47,7 @@ class DataSpec(Spec):
     availability: Annotated[Path | None, Flag(metavar="FILE")] = None
     allow_missing: Annotated[bool, Flag()] = False
     store: Annotated[Path | None, Flag(metavar="FOLDER")] = None
+    poses: Annotated[Path | None, Flag(metavar="PATH")] = None
 
 
 class EpisodeFile(Spec):

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from fewact.core.array_api import check_shape
 from fewact.core.errors import DataError, ShapeError, VideoError
-from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, usable_features
+from fewact.data.clips import UNUSABLE_FEATURES, USABLE_FEATURES, Clip, usable_features
 from fewact.data.files import first_few
 from fewact.data.images import check_vectors_are_numpy
 from fewact.data.videos import VideoList
 from fewact.features.extract import extract
+from fewact.features.joints import recorded
 from fewact.features.precomputed import check_vectors, precomputed_card
 from fewact.features.request import Features, Request
 from fewact.networks.backbone import Backbone
@@ -145,13 +146,19 @@ class VideoFeatures:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the list, the backbone's card, and the simulated cameras and conditions."""
+        """SHA-256 of the list, the backbone's card, the changes of the videos, and their joints."""
         changes = "".join(
             f" {video.id} {changes}"
             for video in self._videos.videos
             if (changes := changes_of(video.source))
         )
-        facts = f"{self._videos.digest} {self.card.digest}{changes}"
+        joints = "".join(
+            f" {video.id} {track.digest}"
+            for video in self._videos.videos
+            if isinstance(clip := recorded(video.source), Clip)
+            and (track := clip.joint_track()) is not None
+        )
+        facts = f"{self._videos.digest} {self.card.digest}{changes}{joints}"
         return hashlib.sha256(facts.encode()).hexdigest()
 
     def of(self, videos: VideoList) -> "VideoFeatures":
