@@ -15,7 +15,7 @@ windows, the formula of large samples covers too seldom (``benchmarks.totals``).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from fewact.core.intervals import student_t
 from fewact.recordings.formats import Event
+from fewact.recordings.repetitions import spread
 
 Floats = NDArray[np.floating[Any]]
 
@@ -112,7 +113,8 @@ def measure(
 ) -> Mapping[str, Floats]:
     """Return the performances that begin in each window, and the seconds of each class.
 
-    Performances of an event with repetitions are evenly spread over it.
+    Performances of an event with repetitions are evenly spread over it where their times are not
+    known.
 
     Args:
         events: Events of a recording.
@@ -129,9 +131,8 @@ def measure(
     until = dict.fromkeys(classes, 0.0)
     for event in sorted(events, key=lambda event: event.start):
         column, end = classes.index(str(event.label)), min(event.end, duration)
-        for i in range(event.repetitions):
-            begin = event.start + i * (end - event.start) / event.repetitions
-            numbers[_window(begin, step, count), column] += 1
+        for one in event.repetition_times or spread(replace(event, end=end)):
+            numbers[_window(one.start, step, count), column] += 1
         start = max(event.start, until[str(event.label)])
         until[str(event.label)] = max(end, start)
         for at in range(int(start / step), math.ceil(end / step)):
