@@ -16,6 +16,8 @@ from fewact.classifier.names import Label, existing_classes
 from fewact.classifier.unknown import check_rate
 from fewact.core.errors import OptionError
 from fewact.data.joints import JointTrack
+from fewact.poses.base import PoseEstimator
+from fewact.recordings.bodies import BodyRegions
 from fewact.recordings.formats import Event
 from fewact.recordings.people import typical_aspect
 from fewact.recordings.stream import Stream
@@ -218,8 +220,8 @@ def watching(
         merge_gap: Largest time between two events of one class that are one, in seconds.
         min_duration: Duration of the shortest event, in seconds.
         regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
-            each event; or what finds them, whose ``time`` grows meanwhile; or the table of their
-            boxes, see ``fewact.data.tracks``.
+            each event; or what finds people in what moves; or what finds subjects, whose ``time``
+            grows meanwhile; or the table of their boxes, see ``fewact.data.tracks``.
         spans: Parts of a file that are watched, see ``find.spans_to_watch``; None for all of it.
         joints: Joints of the recording, see ``Stream``; not of its subjects.
 
@@ -270,7 +272,7 @@ def _opened(source: str | Path | JoinedFiles, stop: threading.Event | None) -> I
 
 def _subjects(
     source: str | Path | JoinedFiles,
-    regions: bool | RegionFinder | str | Path,
+    regions: bool | PoseEstimator | RegionFinder | str | Path,
     stop: threading.Event | None,
 ) -> tuple[list[Track], CameraPath | None] | None:
     """Return the subjects and the camera of a recording; None if all of the picture is watched."""
@@ -286,6 +288,8 @@ def _subjects(
             if isinstance(source, JoinedFiles)
             else "Record the camera or the stream first.",
         )
+    if isinstance(regions, PoseEstimator):
+        regions = BodyRegions(regions)
     return tracks_of_recording(source, RegionFinder() if regions is True else regions, stop)
 
 
