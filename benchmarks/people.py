@@ -1,6 +1,6 @@
 """`fewact watch --regions` on recordings with several people, composed of real clips.
 
-    python -m benchmarks.people run SET ASSETS FOLDER --people 2 --seed 0 1 2 [--handheld]
+    python -m benchmarks.people run SET ASSETS FOLDER --people 2 --seed 0 1 2 [--handheld] [--bodies]
     python -m benchmarks.people tables FOLDER
 
 Each person stands at a random place in a random size, and performs clips of one subject with pauses
@@ -328,6 +328,7 @@ def run(name: str, assets: Path, folder: Path, options: argparse.Namespace, seed
     teach, none, taught, other, groups = drawn(videos, rng)
     case, handheld = options.case, options.handheld
     stem = f"{name}-{options.people}-{case}-{seed}{'-handheld' if handheld else ''}"
+    stem += "-bodies" if options.bodies else ""
     work = folder / stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -347,11 +348,12 @@ def run(name: str, assets: Path, folder: Path, options: argparse.Namespace, seed
     count = round(60 * options.minutes * FPS)
     shown = (next(frames) for _ in range(count))
     write_video(work / "recording.mp4", shown, FPS, overwrite=True)
-    found, wall, cpu = watch(work, regions=not options.whole)
+    found, wall, cpu = watch(work, regions=not options.whole, bodies=options.bodies)
     end = count / FPS
     acts = [[a for a in person.acts if a.end <= end] for person in people[: options.people]]
     title = f"{part.name}, {options.people} people{', ' + case if case != 'plain' else ''}"
     title += ", hand-held" if handheld else ""
+    title += ", bodies" if options.bodies else ""
     outcome = Outcome(title, acts, found, [], end, cpu, wall)
     write_bytes(folder / f"{stem}.json", OUTCOME.dump_json(outcome))
     print(row([outcome]), flush=True)
@@ -359,15 +361,17 @@ def run(name: str, assets: Path, folder: Path, options: argparse.Namespace, seed
         shutil.rmtree(work)
 
 
-def watch(work: Path, *, regions: bool) -> tuple[list[Event], float, float]:
+def watch(work: Path, *, regions: bool, bodies: bool) -> tuple[list[Event], float, float]:
     """Run the command; return its events, its seconds, and its seconds of all cores."""
     command = [sys.executable, "-m", "fewact", "watch", "model", "recording.mp4"]
     command += ["-o", "events.json", "--overwrite", "--engine", "onnx", "-q"]
+    command += ["--regions"] if regions else []
+    command += ["--bodies", "auto"] if bodies else []
     begin = time.monotonic()
     out = os.open(work / "out.txt", os.O_CREAT | os.O_WRONLY)
     child = os.posix_spawn(
         "/usr/bin/env",
-        ["env", "-C", str(work), *command, *(["--regions"] if regions else [])],
+        ["env", "-C", str(work), *command],
         dict(os.environ),
         file_actions=[(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)],
     )
@@ -465,6 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs.add_argument("--seed", type=int, nargs="+", default=[0])
     runs.add_argument("--case", choices=("plain", "idle", "door", "screen"), default="plain")
     runs.add_argument("--handheld", action="store_true", help="the camera moves")
+    runs.add_argument("--bodies", action="store_true", help="find people in what moves")
     runs.add_argument("--whole", action="store_true", help="watch without regions")
     runs.add_argument("--keep", action="store_true", help="keep the recording and the model")
     all_tables = commands.add_parser("tables", help="print the table of all recordings")

@@ -7,7 +7,7 @@ frame. A joint with the confidence 0 is missing; a frame without a body is all z
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -92,7 +92,7 @@ class FunctionEstimator:
 
     name: str
     layout: str
-    function: Any
+    function: Any = field(repr=False)
 
     def estimate(
         self, frames: Iterable[NDArray[np.uint8]], times: NDArray[np.float64]

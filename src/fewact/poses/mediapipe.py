@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
@@ -120,7 +120,7 @@ class BlazePose:
         name: Name by which it is created.
     """
 
-    networks: Networks
+    networks: Networks = field(repr=False)
     name: str = NAME
     layout: str = LAYOUT
 
