@@ -204,7 +204,7 @@ def draw_instants(random: Random) -> Table:
     if random.random() < 0.5:
         rows.sort(key=lambda row: row[0])
     if are_states and random.random() < 0.2:
-        rows.append((0.0, ["x.mp4", "class 0", "1", random.choice(("pause", "", "STOP"))]))
+        rows.append((0.0, ["x.mp4", "another", "1", random.choice(("pause", "", "STOP"))]))
         expected.append(None)
     names = [random.choice(NAMES[name].split(",")) for name in ("recording", "label")]
     header = [*names, random.choice(("time", "Time (s)", "timestamp", "Zeit", "temps"))]
