@@ -1,6 +1,6 @@
 """`fewact watch --regions` on recordings with several people, composed of real clips.
 
-    python -m benchmarks.people run SET ASSETS FOLDER --people 2 --seed 0 1 2 [--handheld] [--bodies]
+    python -m benchmarks.people run SET ASSETS FOLDER --people 2 --seed 0 1 2 [--handheld --bodies]
     python -m benchmarks.people tables FOLDER
 
 Each person stands at a random place in a random size, and performs clips of one subject with pauses

@@ -11,12 +11,12 @@ from fewact.cli.output import Columns, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, replacing
 from fewact.core.errors import OptionError, OutputError, VideoError
+from fewact.core.extras import check_extra
 from fewact.data.clips import Clip
 from fewact.data.files import expand_paths
 from fewact.data.joints import JointTrack
 from fewact.data.poses.file import TRACK_END, write_track
 from fewact.poses import AUTO, HIGHEST_RATE, create
-from fewact.poses.drawing import SHEET_COLUMNS, SHEET_ROWS, drawn, sheet
 from fewact.poses.reading import frames_of, reduced, track_of
 from fewact.video.reading import timeline_of
 from fewact.video.samplers import Segments
@@ -76,6 +76,8 @@ def poses(
     if not videos or output is None:
         missing = "VIDEO" if not videos else "--output FOLDER"
         raise OptionError(f"{missing} is missing", expected="fewact poses VIDEO... -o FOLDER")
+    if picture or video:
+        check_extra("--picture" if picture else "--video", "draw", "PIL")
     estimator = create(pose)
     check_output_folder(output)
     targets = _targets(videos, output)
@@ -130,7 +132,9 @@ def _targets(videos: list[str], output: Path) -> dict[Path, Path]:
 
 def _write_picture(path: Path, clip: Clip, track: JointTrack) -> None:
     """Write frames that are even over a clip, with their joints, as one image."""
-    reading = clip.read([Segments(SHEET_COLUMNS * SHEET_ROWS)], transform=reduced)
+    from fewact.poses.drawing import SHEET_FRAMES, drawn, sheet
+
+    reading = clip.read([Segments(SHEET_FRAMES)], transform=reduced)
     times = reading.timeline.times[reading.chosen[0]]
     joints = track.at(times, reading.timeline.end)
     images = [drawn(*both, track.layout) for both in zip(reading.frames[0], joints, strict=True)]
@@ -140,6 +144,8 @@ def _write_picture(path: Path, clip: Clip, track: JointTrack) -> None:
 
 def _write_video(path: Path, clip: Clip, track: JointTrack) -> None:
     """Write the frames of a clip whose joints were estimated, with these, as a video."""
+    from fewact.poses.drawing import drawn
+
     timeline = timeline_of(clip.path)
     indices = timeline.at(track.times_in(timeline.end))
     with timed_video(path, HIGHEST_RATE) as video:

@@ -31,7 +31,7 @@ FIRST, SECOND, MIDDLE = (255, 138, 0), (0, 217, 231), (255, 255, 255)
 LEAST_CONFIDENCE = 0.3
 """Smallest confidence of a joint that is drawn."""
 
-SHEET_COLUMNS, SHEET_ROWS = 4, 3
+SHEET_COLUMNS, SHEET_FRAMES = 4, 12
 SHEET_HEIGHT = 270
 """Height of a frame on a sheet, in pixels."""
 
