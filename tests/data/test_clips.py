@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewact.core.errors import DataError, OptionError
-from fewact.data import Clip, FeatureClip, is_background, is_none, limit_per_class
+from fewact.data import (
+    Clip,
+    FeatureClip,
+    Frames,
+    JointTrack,
+    VideoBytes,
+    is_background,
+    is_none,
+    limit_per_class,
+)
+from fewact.data.poses.file import write_track
+from fewact.video import write_video
 from tests.refused import refused
 
 CLIPS = [Clip(Path(f"{label}/{i}.mp4"), label) for label in "abc" for i in range(7)]
@@ -64,3 +75,63 @@ def test_the_background_label_may_have_any_case() -> None:
     assert not any(map(is_background, ("nothing", "no", "", "(none)")))
     assert all(map(is_none, ("None", "(none)", " (NONE) ")))
     assert not any(map(is_none, ("(none", "((none))", "()", "no")))
+
+
+LAYOUT = "2:xy"
+
+
+def track(**options: Any) -> JointTrack:
+    return JointTrack(np.arange(1.0, 17).reshape(4, 4), LAYOUT, **options)
+
+
+def test_a_segment_of_a_recording_has_its_part_of_the_joints(tmp_path: Path) -> None:
+    video = tmp_path / "day.mp4"
+    write_video(video, np.zeros((40, 32, 32, 3), np.uint8), 10)
+    timed, even = track(times=[0.5, 1.5, 2.5, 3.5]), track()
+    for joints in (timed, even):
+        found = Clip(video, start=1.0, end=3.0, joints=joints).joint_track()
+        assert found is not None
+        assert found.times is not None
+        assert found.times.tolist() == [-0.5, 0.5, 1.5, 2.5]
+        assert Clip(video, joints=joints).joint_track() is joints
+        of_bytes = VideoBytes(video.read_bytes(), start=1.0, end=3.0, joints=joints).joint_track()
+        assert of_bytes is not None
+        assert of_bytes.digest == found.digest
+
+
+def test_fractions_of_a_picture_of_which_a_box_is_read_become_heights(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", np.zeros((4, 32, 64, 3), np.uint8), 10)
+    box = (0, 0, 20, 20)
+    found = Clip(tmp_path / "a.mp4", box=box, joints=track(of_picture=True)).joint_track()  # type: ignore[arg-type]
+    assert found is not None
+    assert not found.of_picture
+    assert found.values[0].tolist() == [2, 2, 6, 4]
+
+
+def test_joints_change_the_fingerprint_but_not_what_a_clip_equals(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, np.zeros((4, 32, 32, 3), np.uint8), 10)
+    plain, with_joints, other = Clip(path), Clip(path, joints=track()), Clip(path, joints=track())
+    assert plain == with_joints
+    assert hash(plain) == hash(with_joints)
+    assert plain.fingerprint() != with_joints.fingerprint() == other.fingerprint()
+    frames = np.zeros((4, 32, 32, 3), np.uint8)
+    assert Frames(frames).fingerprint() != Frames(frames, joints=track()).fingerprint()
+
+
+@pytest.mark.parametrize("joints", [np.zeros((4, 4)), 3, LAYOUT.encode()])
+def test_joints_that_are_neither_a_track_nor_a_path_are_refused(joints: Any) -> None:
+    with refused(DataError, where="a.mp4"):
+        Clip(Path("a.mp4"), joints=joints)
+    with refused(DataError, where="Frames"):
+        Frames(np.zeros((4, 32, 32, 3), np.uint8), joints=joints)
+
+
+def test_joints_may_be_named_by_a_path(tmp_path: Path) -> None:
+    write_track(tmp_path / "a.poses.npz", track())
+    clip = Clip(Path("a.mp4"), joints=str(tmp_path / "a.poses.npz"))  # type: ignore[arg-type]
+    found = clip.joint_track()
+    assert found is not None
+    assert found.digest == track().digest
+    with refused(DataError, where="b.poses.npz"):
+        Clip(Path("a.mp4"), joints=tmp_path / "b.poses.npz").joint_track()
