@@ -1,6 +1,6 @@
 """Class names as text prompts, embedded by the text encoder of the backbone.
 
-The text encoder is the lab's: it is loaded where a model uses class names.
+The text encoder is part of the lab. It is loaded if a model uses class names.
 """
 
 from dataclasses import dataclass, replace

@@ -43,8 +43,7 @@ class EncodedClip(NamedTuple):
     Args:
         clip: The clip.
         nodes: Nodes (1 …) float32, or the error of a clip that cannot be read.
-        duration: Duration of what was used of it in seconds; None for features, and if it cannot be
-            read.
+        duration: Duration of the used part in seconds; None for features, and if it cannot be read.
         active: Part that was used; None for the full clip.
         full_duration: Duration of the clip without its still ends, of which a part may be used.
         faults: Faults of the recording; none for features.

@@ -142,7 +142,7 @@ class Examples:
         return replace(new, clips=tuple(clips))
 
     def copies(self, new: "Examples | None" = None) -> list[tuple[Example, Example]]:
-        """Return each new clip of the same nodes as one of these, and the first of these.
+        """Return pairs of clips with equal nodes: each new clip, and the first existing one.
 
         Without new clips, find clips here that equal an earlier clip.
         """

@@ -66,9 +66,8 @@ class Neighbour:
         parts: Parts of the similarity; they add up to it.
         match: How the frames of both were matched; None if the method matches none.
         frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
-        cells: What each of g × g cells of each of the query's t frames adds to the similarity,
-            (t g g), above 0 where both are alike, by what is compared; empty if the method compares
-            no cells.
+        cells: Contribution of each cell of the query's t frames to the similarity (t g g), by term;
+    above 0 where both clips are alike. Empty if the method compares no cells.
     """
 
     clip: str

@@ -451,8 +451,8 @@ class FewShotClassifier:
                 with, if any. If that is missing, a warning says so when a clip needs it.
 
         Raises:
-            ModelError: The folder has no model; the model is damaged or has another version; or
-                the backbone is another one than in training.
+            ModelError: The folder has no model; the model is damaged or has another version; or the
+                backbone is not the one of the training.
             OptionError: There is no such device or engine, or ``backbone`` is not a backbone.
         """
         if not (backbone is None or isinstance(backbone, Backbone)):

@@ -73,7 +73,7 @@ MODEL_FILE = FileType("saved classifier", DamagedModelError, 8 * GIB, hint=COPY_
 HEADER_TEXT = FileType("saved classifier", DamagedModelError, 64 * MIB, hint=COPY_AGAIN)
 
 MOST_PER_CLIP = 128 * MIB
-"""Largest size of what a model has of a clip. The largest nodes are those of TA2N: 16 MiB with 8
+"""Largest size of a clip's data in a model. The largest nodes are those of TA2N: 16 MiB with 8
 frames of ResNet-50, 125 MiB with 64."""
 
 LONGEST_CHANGE: Final = 1000

@@ -173,7 +173,7 @@ class Fitted:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Sentences on what distinguishes the classes, where the method says it."""
+        """Sentences about differences between the classes, if the method has any."""
         return self.method.findings(self.by_class) if isinstance(self.method, Finds) else ()
 
     @property
@@ -374,7 +374,7 @@ def _compare(
     """Return similarities (h s) of some training clips with all, and the group of each clip.
 
     Where a group is not given, it is the recording that the clip is found to be from; None where
-    the method does not tell what is visible from what moves.
+    the method does not separate appearance from motion.
     """
     scored, method = rows(by_clip.nodes, list(held)), by_clip.method
     pairs = similarities(by_clip, scored, by_class)

@@ -29,7 +29,7 @@ class ModelInfo:
         accuracy: Accuracy on the held-out clips, in per cent; None if nothing was held out.
         interval: Accuracy to expect with other clips, in per cent; None if nothing was held out.
         in_short: What to expect of the model, in one sentence for everybody.
-        held_out_accuracy: The same as sentences, with what it can say.
+        held_out_accuracy: The same facts as sentences.
         temperature: Temperature that divides the method's logits.
         calibrated: Whether held-out clips decided the temperature.
         none_of_these: What is promised about clips of untaught actions, line by line.

@@ -34,8 +34,8 @@ class Tested:
         clips: Number of clips of the classes.
         interval: Accuracy to expect with other clips, in per cent: Wilson's 95 % interval.
         answered_none: Number of clips of the classes that were answered ``(none)``.
-        mistakes: Wrong predictions: path, true label, predicted label, most probable class (it is
-            another one if ``(none)`` is predicted), and its probability.
+        mistakes: Wrong predictions: path, true label, predicted label, most probable class (the
+            predicted label may be ``(none)`` instead), and its probability.
         training_clips: Paths of clips that may be training clips, and then say nothing: a training
             clip has the same file name, segment and class, and is the nearest one. Clips of no
             class are never the nearest; their durations must be equal.

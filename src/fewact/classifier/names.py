@@ -218,13 +218,13 @@ class Example(ClipReference):
         start: Start in the file, in seconds; None for the start of the file.
         end: End in the file, in seconds; None for the end of the file.
         group: Group of the clip, such as the person or the recording; None if unknown.
-        duration: Duration of what was used of the clip, in seconds; None for features.
+        duration: Duration of the used part of the clip, in seconds; None for features.
         active: Start and end of the active part, in seconds from the start of the clip; None if the
             full clip was used.
         aspect: Width over height of the clip as displayed; None for features.
         stored_file: File of the clip in the folder of a program, such as the page: it identifies
             the clip whatever its name and class. None if the clip is the user's own file.
-        faults: Faults of the recording, each with what to do, such as "very dark; record with more
+        faults: Faults of the recording, each with a remedy, such as "very dark; record with more
             light".
         box: Left, top, width and height around who is meant, in pixels; None if all of the picture
             is.

@@ -46,7 +46,7 @@ def small_frames(source: VideoSource, count: int) -> list[RGBImage]:
 def shrink(frame: NDArray[np.uint8], displayed: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return a frame (h w 3) resized so that its longer side has at most 160 pixels.
 
-    ``displayed`` are the height and width of what it shows, if they are not those of the frame.
+    ``displayed``: height and width of the displayed frame, if they differ from the frame's.
     """
     height, width = displayed or frame.shape[:2]
     scale = min(1.0, THUMBNAIL_SIDE / max(height, width))

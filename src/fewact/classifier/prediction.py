@@ -29,12 +29,12 @@ class Prediction:
         nearest: Title of the most similar training clip of any class, see ``Fitted.clips``.
         best: Most probable class, also if the label is ``(none)``.
         known: Probability that the clip shows one of the classes, if half of all clips do.
-        duration: Duration of what was used of the clip, in seconds; None for features.
-        active: Start and end of what was used, in seconds from the start of the clip; None for the
+        duration: Duration of the used part of the clip, in seconds; None for features.
+        active: Start and end of the used part, in seconds from the start of the clip; None for the
             full clip, see ``fewact.video.source``.
         set: Classes among which the true one is at the rate ``FewShotClassifier.sets``, the most
             probable first; empty if no sets are requested.
-        faults: Faults of the recording, such as "very dark", each with what to do.
+        faults: Faults of the recording, such as "very dark", each with a remedy.
         subject: Which of several subjects in view it is about; empty if it is about the clip.
         box: Where the subject is, in pixels; None if it is about the clip.
         movers: Number of things that move in the clip, of one without a known action; else 1.

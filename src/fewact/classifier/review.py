@@ -153,8 +153,8 @@ MAX_PREDICTED = 100
 
 MAX_SUSPECTS = 5
 DUPLICATE = 0.2
-"""Largest distance of two copies of a clip, as a fraction of the median distance of a clip to the
-nearest other one."""
+"""Largest distance of two copies of a clip, as a fraction of the median distance between a clip and
+its nearest neighbour."""
 
 STORED_ROUNDING = 1e-3
 """Rounding of stored features, as a fraction of a clip's similarity with itself."""

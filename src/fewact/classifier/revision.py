@@ -53,8 +53,8 @@ def change_model(
 
 
 Key = tuple[str, float | None, float | None, int, Sides | None]
-"""Stored file of a clip, or name of another clip; start and end of the segment; number among
-the clips that have all of these in common; and the box."""
+"""Stored file of a clip, or name of a clip without one; start and end of the segment; number among
+clips with the same file or name and segment; and the box."""
 
 
 def keys_of(examples: Iterable[Example]) -> list[Key]:
@@ -113,8 +113,8 @@ class Revision:
     def add(self, former: SavedModel) -> None:
         """Add the clips of another model, such as a former version; clips that are known stay.
 
-        Nothing is added if its clips cannot be compared with those of the classifier: if it encoded
-        them otherwise, or the classifier has encoded none yet.
+        Nothing is added if its clips cannot be compared with the clips of the classifier: if they
+        were encoded otherwise, or if the classifier has encoded none yet.
         """
         pipeline = self._pipeline
         if pipeline is None or pipeline.image_embedding != (former.class_names is not None):

@@ -2,12 +2,12 @@
 
 Clips of one recording, or of one person in one place, are more alike than any clip of another
 person will be: a clip that is held out alone is recognised by its siblings, and it resembles other
-classes that were recorded with it. Where no groups are given, recordings are found from what the
-clips look like and how they move. With d_A and d_K, the distances of two clips in appearance and in
-all that the method compares, each divided by its mean over clips of different classes, the distance
-of clips of one class is √(d_A · d_K), that of clips of two classes d_A. Clusters whose mean
-distance is below 0.72 are joined, the nearest first. The distance of two clips is the mean
-similarity of clips with themselves less that of the two.
+classes that were recorded with it. Without groups, recordings are found from the appearance and the
+motion of the clips. With d_A and d_K, the distances of two clips in appearance and in all that the
+method compares, each divided by its mean over clips of different classes, the distance of clips of
+one class is √(d_A · d_K), that of clips of two classes d_A. Clusters whose mean distance is below
+0.72 are joined, the nearest first. The distance of two clips is the mean similarity of clips with
+themselves less that of the two.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def find_recordings(
     """Return the recording of each training clip, as the position of its first clip.
 
     Args:
-        appearance: Similarities (h s) of what is visible, of some training clips with all.
+        appearance: Appearance similarities (h s) of some training clips with all.
         pairs: Similarities (h s) of all that is compared.
         positions: Positions of the h clips among the training clips.
         labels: Classes (s) of the training clips.

@@ -94,7 +94,7 @@ class SavedBackbone(BaseModel):
         return self
 
     def create(self, weights: str | None, device: str, engine: str, where: str) -> AnyBackbone:
-        """Build the backbone, or the size of precomputed features, of the model ``where``.
+        """Build the backbone of the model ``where``, or the size of its precomputed features.
 
         Without ``weights``, the model names them. If these are a file or folder, it is opened
         only if weights were read from there before: a model of someone else could name any file.

@@ -226,7 +226,7 @@ def clearness_of(logits: NDArray[Any], label: int) -> NDArray[Any]:
 def clearest_window(
     clear: NDArray[Any], spans: NDArray[Any], used: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """Return the number (…) of the window that shows an action most clearly, the first of equals.
+    """Return the number (…) of the first window that shows an action most clearly.
 
     Args:
         clear: How clearly the windows (… w) show it.

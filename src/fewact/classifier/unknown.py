@@ -1,4 +1,4 @@
-"""None of these: whether a clip shows one of the classes at all, and what is promised about it.
+"""None of these: whether a clip shows one of the classes at all, and the promised error rates.
 
 A threshold on the known score separates clips of the classes from those of untaught actions. The
 known score of a clip q is
@@ -21,8 +21,8 @@ number of recordings beyond the first of each class, the threshold is
 
     μ − 1.35 · σ · √(1 + 1/(R + 1)),   σ² = (R · v + 4 · p²) / (R + 4),   p² = (0.35 · d)² + u²
 
-where d is how far μ is above the mean of the simulated unknown clips and u their standard
-deviation: what few recordings show is shrunk towards what development clips show.
+where d is μ minus the mean of the simulated unknown clips, and u is their standard deviation. So an
+estimate from few recordings is shrunk towards the estimate from development clips.
 
 What else can be promised follows from the number of clips of no class and their groups. A new clip
 of no class is drawn like m others: it exceeds the k-th highest of their scores with a probability
@@ -109,10 +109,10 @@ OTHER_PEOPLE = 0.0, 0.6
 training clips are all of one person and new ones of others (0), or of several people (0.6)."""
 
 APART, CLASSES_OF_PRIOR = (0.35, 0.55), 4
-"""Standard deviation of the scores of unknown clips that is expected before any are seen, as a
-fraction of how far they are below known clips; and the number of classes that it counts as. Where
-the training clips may be of one person, whose clips resemble each other more than those of others
-do, the first fraction counts; where their groups are known, the second."""
+"""Prior standard deviation of the scores of unknown clips, as a fraction of their distance below
+known clips; and the number of classes that this prior counts as. The first fraction applies if all
+training clips may be of one person, whose clips resemble each other more; the second applies if
+their groups are known."""
 
 HARDLY_SEEN = 2.0
 """The deviation of n classes counts 1 + 2 / (n − 1) times where no class has two clips, so that
@@ -124,9 +124,9 @@ fraction of the clips of the classes, of other people and recordings, that are r
 
 REJECTING, RECORDINGS_OF_PRIOR, RECORDINGS_PRIOR_STD = 1.35, 4, 0.35
 """Standard deviations from the mean of held-out recordings to the default threshold; the number of
-recordings that the prior counts as; its standard deviation as a fraction of how far known clips are
-above unknown ones. Chosen on five development sets (docs/decisions/unknown-actions.md), so that on
-average at most ``DEFAULT_RATE`` of the clips are rejected."""
+recordings that the prior counts as; its standard deviation, as a fraction of the distance between
+known and unknown clips. Chosen on five development sets (docs/decisions/unknown-actions.md), so
+that on average at most ``DEFAULT_RATE`` of the clips are rejected."""
 
 BELOW_UNKNOWN, ENOUGH_CLASSES = 0.5, 0.5
 """Standard deviations from the mean of simulated unknown clips down to the threshold, where fewer
@@ -143,7 +143,8 @@ class OpenSet:
     Args:
         known: Scores of training clips, each without itself. A clip that is alone in its class has
             no such score.
-        untaught: Scores of training clips, each as if another one were in place of its class.
+        untaught: Simulated unknown scores of training clips: the class of each is replaced by
+            another class.
         inside: Intra-class similarity of each class.
         none: Scores of the clips of no class, each without itself and its group.
         none_groups: Number of clips of no class in each of their groups; empty if a group is not
@@ -219,9 +220,9 @@ class OpenSet:
         so that the log-odds change by at most ``STEEPEST`` from the mean of unknown to that of
         known clips. Where these do not differ, the probability is ½.
 
-        The odds are even in the middle between them, or (½ + ½/R) of the way where R held-out
-        recordings say how high known scores are: those of few recordings look better known than
-        other people's. Where nothing says it, known scores are assumed to be one standard deviation
+        The odds are even in the middle between them. With R held-out recordings they are even at (½
+        + ½/R) of the way: with few recordings, held-out scores are higher than the scores of other
+        people's clips. Where nothing says it, known scores are assumed to be one standard deviation
         higher, see ``HARDLY_SEEN``. Without recordings or groups, the training clips may be of one
         person or of several, which is as likely.
         """
@@ -464,7 +465,7 @@ def untaught_scores(
     *,
     left_out: Mask,
 ) -> Scores:
-    """Return the scores (h) of training clips as if others were in place of their classes.
+    """Return simulated unknown scores (h) of training clips: their classes are replaced by others.
 
     Args:
         pairs: Similarities (h s) with the training clips.

@@ -301,8 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _open_closed_streams() -> None:
     """Open the null device in place of streams that were closed before the start, as by a daemon.
 
-    Their descriptors are opened, too: a library that writes to stderr would write into the file
-    that has its descriptor otherwise.
+    Their descriptors are opened, too. Otherwise a later file gets the descriptor of stderr, and a
+    library that writes to stderr writes into that file.
     """
     streams = ("stdin", "stdout", "stderr")  # of the descriptors 0, 1 and 2
     if all(getattr(sys, name) is not None for name in streams):

@@ -1,7 +1,7 @@
 """Commands whose options are made from specs, and which show them in groups on their help pages.
 
-The fields of a spec are options: their names, types, defaults and checks are the spec's, their
-descriptions those of its docstring:
+The fields of a spec are options. The spec gives their names, types, defaults and checks, and its
+docstring their descriptions:
 
     @with_specs
     def match(backbone: Annotated[BackboneSpec, SpecOptions("Backbone")]) -> None: ...
@@ -79,7 +79,7 @@ class SpecOptions:
         ]
 
     def value(self, spec: type[Spec], values: dict[str, Any]) -> Spec | dict[str, Any] | None:
-        """Take the values of the fields out of those of all parameters.
+        """Take the values of the fields out of the values of all parameters.
 
         Returns:
             The requested values if this has a spec, or the spec; None if nothing was requested of

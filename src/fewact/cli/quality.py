@@ -23,7 +23,7 @@ Quality = Annotated[
 
 
 def check_quality(quality: QualityName, method: str, *, features: bool) -> None:
-    """Refuse a quality of another method than the default one, and one of features."""
+    """Refuse a quality if the method is not the default one, or if the clips are features."""
     if features and quality != "normal":
         raise OptionError("features have no quality", where="--quality", got=quality)
     quality_of(quality, method)

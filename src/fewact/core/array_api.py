@@ -36,7 +36,7 @@ def namespace(array: Any) -> Any:
 
 
 def namespace_of_type(dtype: Any) -> Any:
-    """Return the operations for arrays of a type of numbers, NumPy's or PyTorch's."""
+    """Return the operations for arrays: NumPy's, or PyTorch's for tensors."""
     return _autograd().xp if type(dtype).__module__ == "torch" else np
 
 

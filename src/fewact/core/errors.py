@@ -128,7 +128,7 @@ class DataError(UserError):
 
 
 class WeightsError(UserError):
-    """Weights that are missing, renamed, of another shape, or from another file than expected."""
+    """Weights that are missing or renamed, have another shape, or are from an unexpected file."""
 
 
 class EpisodeError(UserError):

@@ -1,8 +1,8 @@
 """Few-shot localisation: a few segments of each class find its events in untrimmed recordings.
 
 Episodes are drawn from the scored events of recordings. The support are events, cut out; the
-queries are the untrimmed recordings of the query events. No event of these recordings is in the
-support. Each recording is watched as ``fewact watch`` does. Events of classes outside an episode
+queries are the untrimmed recordings of the query events. The support has no event of these
+recordings. Each recording is watched as ``fewact watch`` does. Events of classes outside an episode
 are background. The measure is ActivityNet's mean average precision.
 """
 

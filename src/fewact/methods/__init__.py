@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AUTO = "fusion"
 IMPORT = "Pass the file that has the method with --import; in Python, import it before."
-"""Hint for a saved method that is not registered: it was in a file of the user's."""
+"""Hint for a saved method that is not registered: it was defined in a user's file."""
 
 REGISTRY: "Registry[type[Any]]" = Registry(
     "method",
@@ -195,7 +195,7 @@ def create(name: str = "auto", card: "Card | None" = None, /, **options: Any) ->
         UnknownNameError: There is no method of this name.
         OptionError: There is no such option, its value is invalid, or the options together need
             too much memory.
-        ExtraError: The method is the lab's, whose packages are not installed.
+        ExtraError: The method is part of the lab, and packages of the lab are not installed.
 
     >>> create("protonet", distance="euclidean").options.distance
     'euclidean'

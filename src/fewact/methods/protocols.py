@@ -300,7 +300,7 @@ class Finds(Protocol):
     """A method that finds what distinguishes the classes."""
 
     def findings(self, state: Any) -> tuple[str, ...]:
-        """Return sentences on what distinguishes the classes of one episode."""
+        """Return sentences about differences between the classes of one episode."""
 
 
 @runtime_checkable

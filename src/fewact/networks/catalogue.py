@@ -42,7 +42,8 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
-"""Normalisation in the training of EfficientNet-Lite; EfficientNet was trained with ImageNet's."""
+"""Normalisation in the training of EfficientNet-Lite; EfficientNet was trained with ImageNet's mean
+and standard deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -404,7 +404,7 @@ def _described(page: PageSession, request: Request) -> tuple[PageClip, int]:
 
 
 def _move(what: Literal["label", "remove", "restore", "box"], form: type[_Clips]) -> Handler:
-    """Return what labels clips, removes them, brings them back, or says who is meant."""
+    """Return the handler that labels clips, removes them, brings them back, or sets their box."""
 
     async def handler(page: PageSession, request: Request) -> Response:
         body = await json_body(request, form)

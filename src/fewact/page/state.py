@@ -50,7 +50,7 @@ class GoneError(RefusedError):
 
 
 class PageValue(BaseModel):
-    """Base of what journal and requests have: a value without other fields."""
+    """Base of entries of journals and requests: a value that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -83,7 +83,7 @@ class PageClip(PageValue):
         number: Number among the model's clips of this name and segment.
         page_file: File in the folder of another page; None if this page has the video, or no page.
         name_number: Number among the files of this name and class.
-        box: Box around who is meant, in pixels; None if all of the picture is.
+        box: Box around the person who acts, in pixels; None if all of the picture is.
     """
 
     file: Annotated[str, AfterValidator(_video_file)] | None = None
@@ -271,7 +271,7 @@ class ClipsAdded(JournalEntry):
 
 
 class ClipsMoved(JournalEntry):
-    """The user labelled clips, removed them, brought them back, or said who is meant."""
+    """The user labelled clips, removed them, brought them back, or set their box."""
 
     what: Literal["label", "remove", "restore", "box"]
     clips: tuple[str, ...]
@@ -445,9 +445,9 @@ def _merged(
 ) -> tuple[PageState, dict[str, PageClip], tuple[str, ...]]:
     """Return the state with another model, the clips that change with it, and the actions.
 
-    Where only one of page and model changed a label since they were equal, its label is taken;
-    where both did, the page's, unless the user opened the model. Clips that were deleted for good
-    since stay deleted.
+    If only the page or only the model changed a label since they were equal, the changed label is
+    taken. If both changed it, the page's label is taken, unless the user opened the model. Clips
+    that were deleted for good since stay deleted.
     """
     if found.model is None:
         lost = {id: _binned(clip) for id, clip in state.training_clips.items() if clip.file is None}

@@ -71,7 +71,7 @@ class Worker:
         warnings.showwarning = self._show_warning
 
     def open(self) -> dict[str, Any]:
-        """Read the model if it is another one than before; return its training clips and facts.
+        """Read the model if it has changed; return its training clips and facts.
 
         Of a model that is damaged or of an older version there is only ``lost``, the parts of the
         error.

@@ -2,8 +2,8 @@
 
 An event is complete two to three of the longest windows after its end. So what can be read again is
 read again: a file is drawn when all its events are known, with all of its frames. A camera or a
-pipe is read once: the frames that are looked at wait until their events are known, and are drawn
-that much later. Sound is left out.
+pipe is read once: the analysed frames wait until their events are known, and are drawn then. Sound
+is left out.
 
 Pillow draws the text: FFmpeg as PyAV ships it has no text filter, and OpenCV's fonts have ASCII
 only. Fonts of the computer are used, because class names can be in any script.

@@ -228,7 +228,7 @@ def _members(windows: _Windows, seeds: _Seeds) -> list[tuple[int, float]]:
 
 
 def _overlapping(windows: _Windows, chosen: int) -> NDArray[np.bool_]:
-    """Return which windows show a part of what a chosen one shows."""
+    """Return which windows overlap a chosen window."""
     near: NDArray[np.bool_] = np.abs(windows.places - windows.places[chosen]) < (
         (1 - SAME_PERFORMANCE) * windows.length
     )

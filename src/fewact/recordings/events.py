@@ -16,8 +16,8 @@
    the start and the end. Events of one class never overlap.
 
 If a rate of false alarms is requested, the threshold is the model's, and all events are reported.
-A window is decided as soon as no later window can overlap it, with the same result as if all were
-known. An event is complete when no performance to come can belong to it: two to three of the
+A window is decided as soon as no later window can overlap it; more windows would not change the
+result. An event is complete when no performance to come can belong to it: two to three of the
 longest windows after its end. Memory is bounded.
 """
 
@@ -45,7 +45,7 @@ SHORT_RECORDING = 45
 threshold: where nothing but actions is shown, no window is far above the others."""
 
 MODEL_WEIGHT = 0.25
-"""Weight of the model's threshold in the mean of it and of the recording's."""
+"""Weight of the model's threshold in its mean with the recording's threshold."""
 
 THRESHOLD_MARGIN = 0.25
 """Distance of the threshold below that mean, in standard deviations of the recording's scores."""
@@ -58,7 +58,8 @@ OVERLAP_OF_ONE_CLASS = 0.2
 """The same of candidates of one class: if they shared a step, a performance would count twice."""
 
 DISTINCT_WEIGHT = 4.0
-"""Weight of how distinct the class of a window is, next to its score, in its rank."""
+"""Weight of the distinctness of a window's class in the rank of the window; its score has weight
+1."""
 
 EVENT_GAP = 1.25
 """Performances of one class are one event if the time between them is at most this multiple of the
@@ -390,7 +391,7 @@ def joined(events: Iterable[Event], gap: float) -> list[Event]:
 
 
 def split(scores: Iterable[float]) -> float:
-    """Return the threshold between scores with the largest variance of the two sides (Otsu's).
+    """Return Otsu's threshold: it maximises the variance between the scores below and above it.
 
     >>> split([0.0, 0.1, 0.2, 1.0, 1.1])
     0.6

@@ -66,8 +66,8 @@ ALIGNED_PER_PART: Final = 100
 """Largest number of segments of a part whose motion is aligned."""
 
 RANK_WEIGHT: Final = 0.3
-"""Weight of what the index says of a segment, next to 1 for its similarity when it is read again:
-both in standard deviations of the segments that are read."""
+"""Weight of a segment's value in the index; its similarity after a second reading has weight 1.
+Both are in standard deviations over the segments that are read."""
 
 PROBABILITY_OFFSET: Final = 1.85
 """Constant that is subtracted from the log-odds that a segment is right."""

@@ -58,7 +58,7 @@ def check_font(labels: Sequence[str]) -> None:
 
 
 def shortened(name: str, suffix: str, font: Font, widest: int) -> str:
-    """Return a name and the text after it, with as much of the name as the width allows."""
+    """Return a name and the text after it; the name is shortened to fit the width."""
     text = name + suffix
     for length in range(len(name) - 1, -1, -1):
         if font.getbbox(text)[2] <= widest:

@@ -54,8 +54,8 @@ PIECE_SECONDS: Final = FRAMES / INDEX_TRACKS["motion"].rate
 """Duration of a piece that is computed at once, in seconds."""
 
 PIECE_STEP: Final = PIECE_SECONDS / 2
-"""Seconds between the starts of two pieces. The middle half of a piece is kept: what is visible at
-an end depends on what is beyond it."""
+"""Seconds between the starts of two pieces. The middle half of a piece is kept: vectors near an end
+depend on frames beyond it."""
 
 ENTRY_SECONDS: Final = 60
 """Seconds of a recording that are an entry of the store."""

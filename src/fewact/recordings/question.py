@@ -103,7 +103,7 @@ class Question:
 
 
 def question_of_clips(clips: Sequence[VideoClip], pipeline: Pipeline) -> Question:
-    """Return the question for clips with their labels; warn of what is wrong with them.
+    """Return the question for labelled clips; warn of their faults.
 
     Raises:
         VideoError: A clip cannot be read.

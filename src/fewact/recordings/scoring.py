@@ -1,4 +1,4 @@
-"""Score windows of a recording by what a classifier has learned."""
+"""Score windows of a recording by a fitted classifier."""
 
 from collections.abc import Sequence
 

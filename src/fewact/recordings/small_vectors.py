@@ -1,7 +1,7 @@
 """Small vectors of windows: what an index keeps of frames along time, and how it is compared.
 
-They are the vectors that ``fusion`` compares of frames, projected: the appearance of what moves,
-the full frame, and learned motion. So an index is for ``fusion`` over maps alone. The similarity of
+They are projections of the vectors that ``fusion`` compares: appearance of moving parts, appearance
+of full frames, and learned motion. So an index is for ``fusion`` over maps alone. The similarity of
 small vectors is a correlation along time: all windows of any duration are scored by a few products
 of matrices.
 """
@@ -219,7 +219,7 @@ def window_similarities(
 
 
 def row_variances(rows: Rows, length: float) -> dict[str, Array]:
-    """Return the variance of what changes, in windows of about a duration around each cell of time.
+    """Return the variance of the changes in a window around each cell of time.
 
     Sums of cells suffice: the windows are as many of them as fit best.
     """

@@ -256,7 +256,8 @@ class Stream:
         Args:
             frame: Image (h w 3), RGB, uint8: an array or a tensor, also (3 h w), or a PIL image. It
                 is not referred to afterwards.
-            time: Time of the frame, in seconds, later than the last frame; None as ``fps`` says.
+            time: Time of the frame, in seconds, later than the last frame; None for the times that
+                ``fps`` gives.
             after_gap: Whether nothing was recorded before this frame: the search begins again.
 
         Returns:
@@ -285,7 +286,7 @@ class Stream:
                 events += self._end()
                 self._restart(time)
             self._ring.add(time, frame)
-            self._counter.add(time, frame)
+            self._counter.add(time, frame, self._ring.last_joints())
             events += self._take(time)
             return self._requested(events)
 

@@ -1,4 +1,4 @@
-"""Totals of recordings from what a model found in all of them and a person in windows at random.
+"""Totals of recordings, from events of a model, and of a person in random windows.
 
 A model misses events and finds others that are none, so that its counts are biased; a person's
 sample is not, but it is small. Prediction-powered inference (Angelopoulos et al. 2023) joins them:

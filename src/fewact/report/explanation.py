@@ -29,7 +29,7 @@ WEIGHT_HEIGHT = 26.0
 """Height of the bars of weights."""
 
 MATCH_HEIGHT = RIBBON_HEIGHT + 2 * WEIGHT_HEIGHT
-"""Height of what joins two clips: bars, ribbons, bars."""
+"""Height of the drawing between two clips: bars, ribbons, bars."""
 
 DRAWING_GAP = 6.0
 """Height between two drawings of the same clip."""

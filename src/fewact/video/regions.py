@@ -500,8 +500,8 @@ def _histogram(bins: Ints) -> Floats:
 def _uncrossed(followed: Sequence[_Followed]) -> list[_Followed]:
     """Return tracks whose rests are exchanged where their subjects crossed.
 
-    A shared component is divided by the earlier positions of both subjects, as if they only met.
-    After subjects that cross, each track therefore follows the other subject.
+    A shared component is divided by the earlier positions of both subjects, like that of subjects
+    who only meet. After subjects that cross, each track therefore follows the other subject.
     """
     tracks = [replace(f, samples=[*f.samples]) for f in followed]
     for start, end, i, j in reversed(_meetings(followed)):

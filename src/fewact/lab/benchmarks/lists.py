@@ -214,7 +214,7 @@ def _refuse_list_of_another(bench: Benchmark, path: Path, changed: Sequence[Spli
 
 
 def _read_as(variant: Benchmark, path: Path, bench: Benchmark) -> dict[Split, list[Video]]:
-    """Return the list of ``bench`` as if it was of ``variant``; empty if it cannot be."""
+    """Return the list of ``bench`` for ``variant``; empty if there is none."""
     table = _table_of(path, bench)
     try:
         return _read_table(table, variant) if table else _read_texts(path, variant)

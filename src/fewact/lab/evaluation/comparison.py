@@ -234,7 +234,8 @@ class Pair:
     Args:
         first: One class.
         second: The other class.
-        confused: Queries of either class that got the other one, in per cent of ``queries``.
+        confused: Queries of these two classes that were taken for each other, in per cent of
+            ``queries``.
         queries: Number of queries of either class in episodes that have both.
     """
 

@@ -93,7 +93,7 @@ def result_table(results: Sequence[Result], swept: Sequence[str] = ()) -> Table:
 
 
 def open_set_table(results: Sequence[Result], names: Sequence[str] = ()) -> Table:
-    """Return a table of how queries of classes outside an episode are rejected, by score."""
+    """Return a table, by score, of the rejection of queries whose class is outside the episode."""
     names = names or [result.setup.method.label for result in results]
     return Table(
         ("method", "score", *OPEN_SET.values()),

@@ -70,8 +70,8 @@ class ScoredEpisodes:
 
     Args:
         predictions: Predicted class of each query of the episodes' classes: (b ways·queries).
-        rejection: Measures (b m 3) of how other queries are rejected, by score, see ``open_set``;
-            m = 0 without such queries.
+        rejection: Rejection measures (b m 3) of queries of other classes, by score, see
+            ``open_set``; m = 0 without such queries.
     """
 
     predictions: Predictions
@@ -116,7 +116,7 @@ class Scorer:
         text: Function from episodes (b) to the embeddings (b n d) of their class names; None for a
             method without text.
         copies: Copy the nodes of a batch, although the method may not need copies.
-        size: Number of episodes in a batch; None for what fits in limited memory.
+        size: Number of episodes in a batch; None for a number that fits in limited memory.
 
     Attributes:
         bank: Scorer of the method that needs no copies of nodes, or None.
@@ -453,7 +453,7 @@ def evaluate_method(
         OptionError: The method needs text or features that the source does not have; or the method,
             the source or the episodes have another type.
         DataError: Videos are missing or cannot be read.
-        ResultError: The output is another result, or a logit is not finite.
+        ResultError: The output file holds another result, or a logit is not finite.
     """
     run = run or RunOptions()
     method = _checked(method, source, episodes)

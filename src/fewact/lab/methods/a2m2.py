@@ -218,8 +218,8 @@ class A2M2Options:
         text_weight: Weight α of the class names in p_text^α · p_visual^(1−α); 0 ignores the names,
             published is 0.9. Vectors and class embeddings must share a space, as in CLIP.
         text_temperature: Temperature of the cosines of mean frame and class embeddings.
-        contrast_weight: Weight of the training loss that classifies each video among the names of
-            all training classes, by these cosines.
+        contrast_weight: Weight of a training loss: each video is classified by its cosines with the
+            names of all training classes.
         seed: Seed of the initial weights.
     """
 

@@ -47,7 +47,7 @@ class Tokens(nn.Module):
 
 
 class Motion(nn.Module):
-    """Difference of each frame's map, reduced and convolved, to its predecessor's."""
+    """Difference of a frame's reduced, convolved map and the reduced map of the frame before."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

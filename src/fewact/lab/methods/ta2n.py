@@ -227,7 +227,7 @@ class TA2N(TorchMethod[TA2NOptions, Nodes]):
         return (map_request(card, self.options.frames),)
 
     def encode(self, features: Features) -> Nodes:
-        """Return the warped maps (… t c h w) with what is linear in them, or frames (… t c)."""
+        """Return the warped maps (… t c h w) and their linear maps, or frames (… t c)."""
         unwarped = frame_maps(features, self.options.frames, self.options.map_channels)
         leading = unwarped.shape[:-4]
         maps: Tensor = self.dropout(unwarped.reshape(-1, *unwarped.shape[-4:]))

@@ -126,7 +126,7 @@ class EfficientNetLite1(EfficientNetLite):
 
 
 class EfficientNetLite0And1(PairedNetwork):
-    """EfficientNet-Lite0 with the last stage of EfficientNet-Lite1 beside its own."""
+    """EfficientNet-Lite0, and the last stage of EfficientNet-Lite1."""
 
     defaults = EFFICIENTNET_LITE0_LITE1
     norms_follow_convolutions = True

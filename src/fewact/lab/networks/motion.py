@@ -83,7 +83,7 @@ class MotionNetwork(nn.Module):
         """Return the vectors of the frames (v t d), and the log-odds (v) of one moving figure.
 
         Args:
-            images: Images (v t s s) of what changes, light and scaled as ``lightened`` does.
+            images: Images (v t s s) of changes, brightened and scaled by ``lightened``.
         """
         x = images[:, :, None]
         for convolution, norm in zip(self.space, self.space_norms, strict=True):

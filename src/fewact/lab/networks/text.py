@@ -154,7 +154,7 @@ def embed(
 
     Raises:
         OptionError: There is no prompt.
-        ShapeError: The encoder returns vectors of another shape than it declares.
+        ShapeError: The encoder returns vectors of an undeclared shape.
         OutputError: The file cannot be written.
     """
     unique = sorted(set(prompts))

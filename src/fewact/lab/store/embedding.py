@@ -195,7 +195,7 @@ class _Run:
         self._open: list[_Block] = []  # in progress
 
     def embed(self, blocks: Iterable[int]) -> None:
-        """Compute what is missing of these blocks, each locked before it is yielded."""
+        """Compute the missing features of these blocks; a block is locked before it is yielded."""
         tasks = self._tasks(blocks)
         for extracted in extract(
             tasks, self._backbone, self._requests, source=lambda task: task[0]

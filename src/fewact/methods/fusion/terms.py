@@ -442,8 +442,9 @@ UNDECIDED = SupportDecision()
 def appearance_factor(similarity: Values, figure: Values | float, labels: Labels) -> Values:
     """Return the factor (b) of appearance: 1 − ρ · how certain it is that the scenes differ.
 
-    Appearance of clips in one scene differs by what moves, and is worth what it distinguishes. In
-    different scenes it may be the scene: then it counts as far as motion says little.
+    Appearance of clips in one scene differs by what moves, and is worth what it distinguishes. If
+    scenes differ, appearance may be the scene: then its weight is small where motion distinguishes
+    the classes.
 
     Args:
         similarity: Similarities of appearance (b s s) of the support videos.

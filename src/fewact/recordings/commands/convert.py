@@ -97,7 +97,7 @@ def convert_events(
 
 
 def _check_numbers(output: Path, events: "Sequence[Event]") -> None:
-    """Refuse classes that a list of MMAction2, whose classes are numbers, cannot hold."""
+    """Refuse class names for a list of MMAction2: it holds numbers of classes."""
     names = sorted({str(event.label) for event in events if not str(event.label).isdecimal()})
     if names:
         raise OutputError(

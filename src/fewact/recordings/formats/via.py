@@ -52,6 +52,6 @@ def read_project(path: Path, text: str) -> Iterator[Row]:
 
 
 def _option(attributes: Mapping[str, Any], name: str, value: Any) -> str:
-    """Return the name of an option of an attribute; the value itself if it is text."""
+    """Return the name of an attribute's option; for a text attribute, the value."""
     options = (attributes.get(name) or {}).get("options") or {}
     return str(options.get(str(value), value))

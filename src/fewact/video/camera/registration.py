@@ -155,8 +155,8 @@ def warp(
         transform: Similarities (t), from positions in the result to positions in the images.
         size: Height and width of the result, in pixels.
         pixel: Width of a pixel over its height.
-        parallax: Fraction by which the shift grows from the middle to the bottom row; it shrinks
-            as much towards the top row.
+        parallax: Fraction by which the shift grows from the middle to the bottom row, and shrinks
+            to the top row.
 
     Returns:
         Warped images (t c h' w'), and whether each pixel is inside the image (t h' w') bool.

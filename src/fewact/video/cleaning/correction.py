@@ -88,7 +88,7 @@ class Correction:
         return corrected if self.part is None else cut_out(corrected, self.part)
 
     def size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the height and width of what corrected frames show, in pixels of the video."""
+        """Return height and width of the corrected frames' part, in pixels of the video."""
         rows, columns = self.bars
         height, width = size[0] * (1 - sum(rows)), size[1] * (1 - sum(columns))
         if self.part is not None:

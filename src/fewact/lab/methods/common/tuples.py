@@ -1,4 +1,4 @@
-"""Ordered tuples of frames: their linear maps, and TRX's attention of a query's to a class's.
+"""Ordered tuples of frames: their linear maps, and TRX's attention from a query to a class.
 
 A linear map of concatenated frames is a sum with one term per position in the tuple:
 W [x₁; x₂] = W₁ x₁ + W₂ x₂. So each frame is mapped once per position, not once per tuple.

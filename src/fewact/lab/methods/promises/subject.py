@@ -17,7 +17,7 @@ from fewact.methods.protocols import unwrapped
 from fewact.networks.card import Card
 
 COURSES_SEED, NOISE = 2000, 0.1
-"""Seed of the courses of ``separable_features``, and weight of what is random in each video."""
+"""Seed of the courses of ``separable_features``, and weight of the random part of each video."""
 
 
 def made_up_text(card: Card, b: int, n: int) -> Tensor:
