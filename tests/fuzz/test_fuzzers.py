@@ -4,7 +4,18 @@ import sys
 
 import pytest
 
-from tests.fuzz import files, full, inputs, kills, power, promises, tables, transport, videos
+from tests.fuzz import (
+    documents,
+    files,
+    full,
+    inputs,
+    kills,
+    power,
+    promises,
+    tables,
+    transport,
+    videos,
+)
 from tests.fuzz.__main__ import fuzzers
 from tests.fuzz.runner import Runner
 
@@ -18,7 +29,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
-    tested = (files, full, inputs, kills, power, promises, tables, transport, videos)
+    tested = (documents, files, full, inputs, kills, power, promises, tables, transport, videos)
     assert {f"tests.fuzz.{name}" for name in fuzzers()} == {one.__name__ for one in tested}
 
 
@@ -37,6 +48,19 @@ def test_tables_are_read_right_or_refused() -> None:
 @pytest.mark.slow
 def test_ten_thousand_tables_are_read_right_or_refused() -> None:
     report = tables.run(seed=19, count=10_000)
+    assert not report.defects
+    assert report.cases == 10_000
+
+
+def test_documents_are_read_right_or_refused() -> None:
+    report = documents.run(seed=18, count=300)
+    assert not report.defects
+    assert min(report.outcomes[name] for name in ("read", "read whole", "refused")) > 30
+
+
+@pytest.mark.slow
+def test_ten_thousand_documents_are_read_right_or_refused() -> None:
+    report = documents.run(seed=19, count=10_000)
     assert not report.defects
     assert report.cases == 10_000
 

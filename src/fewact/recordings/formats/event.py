@@ -184,7 +184,7 @@ def _time(name: str, value: Any) -> float | None:
         return value
     if value is None or value in ("", "NA"):
         return None
-    if name == "end" and str(value).strip() == "inf":
+    if name == "end" and isinstance(value, str) and value.strip() == "inf":
         return math.inf  # the end of the recording, as ``write_table`` writes it
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:

@@ -137,7 +137,10 @@ def _of_value(account: Account, value: Mapping[str, Any], fps: float | None) -> 
     names = [name for name in value if name.endswith("labels") or name == "choices"]
     known = "ranges start end sequence framesCount duration"
     account.check("value", value, f"{known} {' '.join(names)}", VALUE_IGNORED)
-    labels = [label for name in names for label in value[name] or ()]
+    if not all(isinstance(value[name], list) for name in names):
+        yield {"fault": f"no list of classes: {str([value[name] for name in names])[:60]}"}
+        return
+    labels = [label for name in names for label in value[name]]
     if len(labels) != 1:
         shown = ", ".join(map(str, labels))
         yield {"fault": f"it has several classes: {shown}"[:200] if labels else "it has no class"}
@@ -145,7 +148,12 @@ def _of_value(account: Account, value: Mapping[str, Any], fps: float | None) -> 
     common = {"label": labels[0]}
     if value.get("sequence"):
         fps = fps or _rate_of_boxes(value)
-        for span in _shown(value["sequence"]):
+        try:
+            shown = list(_shown(value["sequence"]))
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+            yield {"fault": "key frames without numbers"}
+            return
+        for span in shown:
             yield common | {"span": span, "fps": fps}
     elif "ranges" in value:
         ranges = value["ranges"]
@@ -165,7 +173,7 @@ def _of_value(account: Account, value: Mapping[str, Any], fps: float | None) -> 
 def _span(span: Any, fps: float | None) -> dict[str, Any]:
     try:
         first, last = int(span["start"]) - 1, int(span["end"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         return {"fault": f"no range of frames: {str(span)[:60]}"}
     if first < 0 or last <= first:
         return {"fault": f"no range of frames: {first + 1} to {last}"}
