@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.repetitions import RATE, RepetitionCounter, grid_of, spread, turning_points
 
@@ -150,12 +151,14 @@ def test_frames_before_all_events_are_forgotten() -> None:
 
 
 def test_angles_count_where_a_body_is_found_and_give_the_range_of_motion() -> None:
-    counter = RepetitionCounter(LENGTHS, ("left elbow", "left knee"))
+    counter = RepetitionCounter(LENGTHS)
     still = frame(0.0)
     for i in range(160):
-        knee = 170 - 80 * steady(np.array([i / RATE]))[0]
-        angles = np.array([90.0, knee if i % 10 else np.nan], np.float32)
-        counter.add(i / RATE, still, angles)
+        knee = np.radians(170 - 80 * steady(np.array([i / RATE]))[0])
+        values = np.zeros((1, 34), np.float32)
+        hip, leg, ankle = (1, 1), (1, 2), (1 + np.sin(knee), 2 - np.cos(knee))
+        values[0, 22:24], values[0, 26:28], values[0, 30:32] = hip, leg, ankle
+        counter.add(i / RATE, still, JointTrack(values * (i % 10 > 0), "coco17:xy"))
     event = counter.count(Event("squat", 0.0, 10.0))
     assert event.repetitions == 5
     assert {one.joint for one in event.repetition_times} == {"left knee"}

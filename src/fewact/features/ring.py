@@ -170,6 +170,16 @@ class FeatureRing:
         self._samples.append(replace(self._samples[-1], number=self._added, time=time))
         self._added += 1
 
+    def last_joints(self) -> JointTrack | None:
+        """Return the joints of the last frame, whose x and y have one unit; None without."""
+        if self._joints is None:
+            return None
+        last = self._samples[-1]
+        values = last.joints
+        if self._track is not None:
+            values = self._track.at([last.time], last.time)[0]
+        return None if values is None else JointTrack(values[None], self._joints.layout)
+
     def forget(self, before: float) -> None:
         """Forget frames that were shown before a time."""
         while self._samples and self._samples[0].time < before:

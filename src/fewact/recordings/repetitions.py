@@ -26,6 +26,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.data.joint_angles import has_angles, joint_angles
+from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.formats.event import Repetition
 
@@ -139,11 +141,17 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _Shot:
-    """Frames between two cuts: times (t) at the rate, grids or angles (t d), frames read (t)."""
+    """Frames between two cuts: times (t) at the rate, grids (t 64), angles (t a) if known."""
 
     times: Signal
-    values: Signal
+    grids: Signal
     angles: Signal | None
+    by_joints: bool = True
+
+    @property
+    def values(self) -> Signal:
+        """What is repeated: angles, or grids where they are not known or repeat nothing."""
+        return self.grids if self.angles is None or not self.by_joints else self.angles
 
 
 @dataclass(frozen=True)
@@ -160,12 +168,11 @@ class RepetitionCounter:
 
     Args:
         lengths: Durations of the windows, in seconds.
-        angle_names: Names of the angles of joints that frames have; none without joints.
     """
 
-    def __init__(self, lengths: Sequence[float], angle_names: Sequence[str] = ()) -> None:
+    def __init__(self, lengths: Sequence[float]) -> None:
         self._shortest, self._longest = min(lengths), max(lengths)
-        self._angle_names = tuple(angle_names)
+        self._angle_names: tuple[str, ...] = ()
         self._frames: deque[_Frame] = deque(maxlen=KEPT_FRAMES)
         self._counted: dict[tuple[Event, int], Event] = {}
         self._until: dict[str | int, float] = {}
@@ -177,15 +184,19 @@ class RepetitionCounter:
         self,
         time: float,
         image: NDArray[np.uint8],
-        angles: NDArray[np.float32] | None = None,
+        joints: JointTrack | None = None,
     ) -> None:
         """Keep a frame.
 
         Args:
             time: Its time, in seconds, later than that of the frame before.
             image: Frame (h w 3), uint8.
-            angles: Angles (a) of joints in degrees, NaN where they are not known; None without.
+            joints: Joints of this frame alone, whose x and y have one unit; None without.
         """
+        angles = None
+        if joints is not None and has_angles(joints.layout):
+            of_frame = joint_angles(joints)
+            self._angle_names, angles = of_frame.names, of_frame.degrees[0]
         self._frames.append(_Frame(time, grid_of(image), angles))
 
     def repeat(self, time: float) -> None:
@@ -257,6 +268,12 @@ class RepetitionCounter:
     def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, list[_Cycle]]]:
         """Return the shots of an event with their cycles; none where frames of a phase differ."""
         shots = shots_of(frames)
+        found = self._cycles_of(shots, event)
+        if any(cycles for _, cycles in found) or all(shot.angles is None for shot in shots):
+            return found
+        return self._cycles_of([replace(shot, by_joints=False) for shot in shots], event)
+
+    def _cycles_of(self, shots: Sequence[_Shot], event: Event) -> list[tuple[_Shot, list[_Cycle]]]:
         average, counted = FIRST_PERIODS * self._longest, [list[_Cycle]() for _ in shots]
         for _ in range(ROUNDS):
             counted = [
@@ -281,7 +298,7 @@ class RepetitionCounter:
             return [Repetition(start, end) for start, end in times]
         ranges = np.stack([np.ptp(shot.angles[c.start : c.end + 1], axis=0) for c in cycles])
         best = int(np.median(ranges, axis=0).argmax())
-        name = self._angle_names[best] if best < len(self._angle_names) else ""
+        name = self._angle_names[best]
         return [
             Repetition(start, end, float(degrees), name)
             for (start, end), degrees in zip(times, ranges[:, best], strict=True)
@@ -338,8 +355,7 @@ def shots_of(frames: Sequence[_Frame]) -> list[_Shot]:
         if len(even) < FEWEST_FRAMES:
             continue
         angles = _angles(frames[begin:end], own, even)
-        values = _at(even, own, grids[begin:end]) if angles is None else angles
-        shots.append(_Shot(even, values, angles))
+        shots.append(_Shot(even, _at(even, own, grids[begin:end]), angles))
     return shots
 
 
@@ -355,7 +371,7 @@ def _cuts(changes: Signal) -> list[int]:
 
 def _angles(frames: Sequence[_Frame], own: Signal, even: Signal) -> Signal | None:
     """Return the angles (t a) of joints at even times; None if too few frames have a body."""
-    known = [frame.angles for frame in frames if frame.angles is not None]
+    known = [f.angles for f in frames if f.angles is not None and np.isfinite(f.angles).any()]
     if len(known) < BODY_FRAMES * len(frames) or not known:
         return None
     missing = np.full_like(known[0], np.nan)
@@ -450,7 +466,7 @@ def turns_of(
     moving = smoothed - _moving_average(smoothed, round(average * RATE))
     moving -= moving[first:last].mean(0)
     signal = _projected(moving, first, last, PART_AVERAGES * average * RATE)
-    least = LEAST_GREY * GRID if shot.angles is None else LEAST_ANGLE
+    least = LEAST_ANGLE if shot.values is shot.angles else LEAST_GREY * GRID
     low, high = np.percentile(signal[first:last], (5, 95))
     turns = _around(turning_points(signal, max(FIRST_SWING * (high - low), least)), first, last)
     if len(turns) > 1:
