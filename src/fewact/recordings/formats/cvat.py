@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from fewact.data.times import VIDEO_RATE
 from fewact.recordings.formats.account import Account
 from fewact.recordings.formats.event import EVENTS, Row
 from fewact.recordings.formats.markup import parse
-from fewact.recordings.formats.resolver import VIDEO_RATE
 
 SHAPES: Final = "box polygon polyline points ellipse cuboid skeleton mask"
 CORNERS: Final = ("xtl", "ytl", "xbr", "ybr")
