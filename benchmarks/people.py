@@ -365,8 +365,7 @@ def watch(work: Path, *, regions: bool, bodies: bool) -> tuple[list[Event], floa
     """Run the command; return its events, its seconds, and its seconds of all cores."""
     command = [sys.executable, "-m", "fewact", "watch", "model", "recording.mp4"]
     command += ["-o", "events.json", "--overwrite", "--engine", "onnx", "-q"]
-    command += ["--regions"] if regions else []
-    command += ["--bodies", "auto"] if bodies else []
+    command += ["--boxes", "auto"] if bodies else ["--regions"] * regions
     begin = time.monotonic()
     out = os.open(work / "out.txt", os.O_CREAT | os.O_WRONLY)
     child = os.posix_spawn(

@@ -1,15 +1,23 @@
 """A pose estimator divides a region of movement that is several people."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.core.errors import OptionError
+from fewact.core.errors import OptionError, WeightsError
 from fewact.data import Frames
 from fewact.poses.base import Person
-from fewact.recordings.bodies import BodyRegions, body_tracks, boxes_of, find_bodies, with_bodies
+from fewact.recordings.bodies import (
+    BodyRegions,
+    body_tracks,
+    boxes_of,
+    find_bodies,
+    named_estimator,
+    with_bodies,
+)
 from fewact.video.track import Track
 from tests.poses.made_up import STILL
 
@@ -139,3 +147,13 @@ def test_boxes_are_around_sure_joints_inside_the_picture() -> None:
     assert found.boxes[1].tolist() == pytest.approx([0, 46.8, 40, 43.2], abs=1e-3)
     nobody = Person(joints[1:2], np.zeros((1, 4), np.float32))
     assert boxes_of(nobody, "3:xyc", TIMES[:1], (100, 100)) is None
+
+
+def test_names_are_estimators_and_other_texts_are_tables() -> None:
+    assert named_estimator("tracks.csv") == Path("tracks.csv")
+    assert named_estimator(STILL) is STILL
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is missing")
+    with pytest.raises(WeightsError):  # in the cache of the tests there are none
+        named_estimator("auto")
+    with pytest.raises(WeightsError):
+        named_estimator(Path("mediapipe:missing.task"))

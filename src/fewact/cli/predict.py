@@ -114,7 +114,7 @@ def predict(
     listed and skipped; the exit code is then 3.
     """
     clips = named_clips(videos, dataset, subject)
-    if boxes is not None and len(clips) != 1:
+    if boxes is not None and boxes.is_file() and len(clips) != 1:
         raise OptionError(
             "boxes are of one video", where="--boxes", got=f"{len(clips)} videos", expected="1"
         )

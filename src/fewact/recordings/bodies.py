@@ -6,6 +6,7 @@ bodies in such a region, each of them is a subject, and its box is around the bo
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from fewact.core.errors import OptionError
 from fewact.data import VideoClip
 from fewact.data.joints import parse_joints
+from fewact.poses import AUTO, create, names
 from fewact.poses.base import EstimatesPeople, Person, PoseEstimator
 from fewact.poses.reading import CHUNK_FRAMES, at_most, frames_of, reduced
 from fewact.video.regions import LEAST_TRACK_SECONDS, RATE, RegionFinder
@@ -42,6 +44,21 @@ SURE = 0.5
 
 HEAD_MARGIN = 0.08
 """Height of the head above the eyes, relative to the box around the joints."""
+
+
+def named_estimator(boxes: str | Path | PoseEstimator) -> Path | PoseEstimator:
+    """Return the estimator that a text names; otherwise the table, or what is no text.
+
+    Args:
+        boxes: Estimator, or its name; or a table.
+
+    Raises:
+        UserError: The named estimator cannot be used, see ``fewact.poses.create``.
+    """
+    if not isinstance(boxes, str | Path):
+        return boxes
+    is_name = str(boxes).partition(":")[0] in (AUTO, *names())
+    return create(str(boxes)) if is_name else Path(boxes)
 
 
 class BodyRegions(RegionFinder):

@@ -21,7 +21,7 @@ from fewact.data import AnyClip, Clip, Frames, VideoClip
 from fewact.data.tracks import read_tracks
 from fewact.features.extract import Timing
 from fewact.poses.base import PoseEstimator
-from fewact.recordings.bodies import FindTracks, find_bodies
+from fewact.recordings.bodies import FindTracks, find_bodies, named_estimator
 from fewact.video.reading import probe, timeline_of
 from fewact.video.regions import find_tracks
 from fewact.video.samplers import Sampler
@@ -114,6 +114,12 @@ def tracks_of_table(table: str | Path) -> FindTracks:
     return find
 
 
+def tracks_by(boxes: str | Path | PoseEstimator) -> FindTracks:
+    """Return what finds the tracks of a clip: an estimator or its name, or a table."""
+    found_by = named_estimator(boxes)
+    return tracks_of_table(found_by) if isinstance(found_by, Path) else find_bodies(found_by)
+
+
 def typical_aspect(fitted: Fitted) -> float | None:
     """Return the typical width over height of the training clips; None if it is not known."""
     aspects = [clip.aspect for clip in fitted.examples.clips if clip.aspect is not None]
@@ -124,8 +130,7 @@ def predict_regions(
     classifier: FewShotClassifier,
     clips: ClipLike | Iterable[ClipLike],
     *,
-    boxes: str | Path | None = None,
-    bodies: PoseEstimator | None = None,
+    boxes: str | Path | PoseEstimator | None = None,
     timing: Timing | None = None,
 ) -> Iterator[Prediction | Skipped]:
     """Predict what each of several subjects in view does, one by one.
@@ -137,9 +142,9 @@ def predict_regions(
     Args:
         classifier: Classifier that has learned classes from videos.
         clips: Video files, or frames in memory, as for ``FewShotClassifier.predict``.
-        boxes: Table of the subjects' boxes in the only clip, which are used instead of regions of
-            movement: a header frame,id,x,y,w,h, or the format of MOTChallenge.
-        bodies: Finds the people in regions of movement; None for a subject of each region.
+        boxes: Pose estimator, or its name, that finds the people in regions of movement; or the
+            table of the subjects' boxes in the only clip, which are used instead of regions: a
+            header frame,id,x,y,w,h, or the format of MOTChallenge.
         timing: Time of each stage, which is added up.
 
     Returns:
@@ -152,9 +157,7 @@ def predict_regions(
     ...     print(answer.subject, answer.box, answer.label)
     """
     fitted = classifier.fitted_
-    find = find_tracks if boxes is None else tracks_of_table(boxes)
-    if bodies is not None and boxes is None:
-        find = find_bodies(bodies)
+    find = find_tracks if boxes is None else tracks_by(boxes)
     aspect = typical_aspect(fitted)
     return (
         answer

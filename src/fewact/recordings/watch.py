@@ -17,7 +17,7 @@ from fewact.classifier.unknown import check_rate
 from fewact.core.errors import OptionError
 from fewact.data.joints import JointTrack
 from fewact.poses.base import PoseEstimator
-from fewact.recordings.bodies import BodyRegions
+from fewact.recordings.bodies import BodyRegions, named_estimator
 from fewact.recordings.formats import Event
 from fewact.recordings.people import typical_aspect
 from fewact.recordings.stream import Stream
@@ -220,8 +220,9 @@ def watching(
         merge_gap: Largest time between two events of one class that are one, in seconds.
         min_duration: Duration of the shortest event, in seconds.
         regions: Whether each subject that moves is watched, with a ``subject`` and a ``box`` for
-            each event; or what finds people in what moves; or what finds subjects, whose ``time``
-            grows meanwhile; or the table of their boxes, see ``fewact.data.tracks``.
+            each event; or a pose estimator, or its name, that finds people in what moves; or what
+            finds subjects, whose ``time`` grows meanwhile; or the table of their boxes, see
+            ``fewact.data.tracks``.
         spans: Parts of a file that are watched, see ``find.spans_to_watch``; None for all of it.
         joints: Joints of the recording, see ``Stream``; not of its subjects.
 
@@ -288,8 +289,9 @@ def _subjects(
             if isinstance(source, JoinedFiles)
             else "Record the camera or the stream first.",
         )
-    if isinstance(regions, PoseEstimator):
-        regions = BodyRegions(regions)
+    if not isinstance(regions, bool | RegionFinder):
+        found_by = named_estimator(regions)
+        regions = found_by if isinstance(found_by, Path) else BodyRegions(found_by)
     return tracks_of_recording(source, RegionFinder() if regions is True else regions, stop)
 
 
