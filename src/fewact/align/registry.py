@@ -24,7 +24,7 @@ Aligner = Callable[..., Alignment[Any]]
 
 @dataclass(frozen=True)
 class AlignerCard:
-    """What a caller must know to exchange one aligner for another.
+    """Properties by which a caller can exchange one aligner for another.
 
     Args:
         weights: Whether the aligner takes weights ``a`` (… m) and ``b`` (… m') after the costs.

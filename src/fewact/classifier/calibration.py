@@ -313,8 +313,8 @@ def hold_out(
         titles: Title of each clip, for errors (default: its number).
 
     Returns:
-        What was fitted; the positions (h) of the held-out clips among the training clips; and the
-        class (h) that the other clips predict for each.
+        The calibration; the positions (h) of the held-out clips among the training clips; and the
+    class (h) that is predicted for each by the other clips.
     """
     folds = folds_of(labels.tolist(), n, groups, most)
     own_temperature, held = method.temperature, sum(map(len, folds))

@@ -11,7 +11,7 @@ Methods whose similarities have no parts get one explanation for the clip.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,14 @@ from fewact.classifier.examples import Nodes
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.fitted import Fitted, batch_of, parts_of_pairs, rows_of, score
 from fewact.classifier.inputs import ClipLike, as_clip
+from fewact.classifier.joint_differences import JointDifferences, clip_joints, compared
 from fewact.classifier.names import Example
 from fewact.classifier.pictures import strip
 from fewact.classifier.pipeline import IMAGE_EMBEDDING, name_of
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Skipped
 from fewact.core.errors import VideoError
-from fewact.data.clips import VideoClip
+from fewact.data.clips import AnyClip, VideoClip
 from fewact.features.request import Features
 from fewact.methods.common.known import Scores
 from fewact.methods.protocols import (
@@ -66,6 +67,7 @@ class Neighbour:
         parts: Parts of the similarity; they add up to it.
         match: How the frames of both were matched; None if the method matches none.
         frames: Small JPEG images of the clip, evenly spread over time; empty if it is not at hand.
+        differences: How its joints differ from those of the query; None if one has none.
         cells: Contribution of each cell of the query's t frames to the similarity (t g g), by term;
     above 0 where both clips are alike. Empty if the method compares no cells.
     """
@@ -78,6 +80,7 @@ class Neighbour:
     match: FrameMatch | None
     frames: tuple[bytes, ...] = field(default=(), repr=False)
     cells: dict[str, Cells] = field(default_factory=dict)
+    differences: JointDifferences | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Explanation:
         probabilities: Probability of each class.
         known: Probability that the clip shows one of the classes.
         method: Name of the method.
-        contributions: What each part adds to the log-odds of ``best`` against ``rival``.
+        contributions: Contribution of each part to the log-odds of ``best`` against ``rival``.
         neighbours: Most similar training clips, and the most similar one of the rival.
         frames: Small JPEG images of the clip, evenly spread over time.
         attention: How its frames attend to each other; None without temporal attention.
@@ -159,10 +162,36 @@ def explain(
         prediction.known,
         name_of(fitted.method),
         _contributions(fitted, nodes, best, rival),
-        _neighbours(fitted, nodes, rival, _known_origins(fitted) | dict(origins or {}), features),
+        _with_joints(
+            _neighbours(
+                fitted, nodes, rival, _known_origins(fitted) | dict(origins or {}), features
+            ),
+            as_clip(clip),
+            _known_origins(fitted) | dict(origins or {}),
+        ),
         () if source is None else strip(source, encoded.active),
         _attention(fitted, features),
     )
+
+
+def _with_joints(
+    neighbours: tuple[Neighbour, ...], clip: AnyClip, origins: Origins
+) -> tuple[Neighbour, ...]:
+    """Return neighbours with how their joints differ, where both clips have joints."""
+    query = clip_joints(clip) if isinstance(clip, VideoClip) else None
+    if query is None:
+        return neighbours
+    found = []
+    for neighbour in neighbours:
+        origin = origins.get(neighbour.clip)
+        try:
+            joints = None if origin is None else clip_joints(origin)
+        except VideoError:
+            joints = None  # the page says that its frames are not at hand, either
+        if joints is not None and joints.track.layout == query.track.layout:
+            neighbour = replace(neighbour, differences=compared(query, joints))
+        found.append(neighbour)
+    return tuple(found)
 
 
 def _contributions(fitted: Fitted, nodes: Nodes, best: str, rival: str) -> dict[str, float]:

@@ -105,7 +105,7 @@ class ModelHeader(BaseModel):
         format: Format of the file.
         version: Version of the format.
         fewact: Version of the package that wrote the file.
-        change: What made this model of the one before, in a few words.
+        change: Change since the version before, in a few words.
         false_alarms: Limit of false alarms; None for the default.
         sets: Fraction of clips whose true class must be in the set of a prediction; None: no sets.
         pose: Name of the estimator of joints that the clips were taught with; ``off`` without one.
@@ -137,7 +137,7 @@ class ModelHeader(BaseModel):
 
     @property
     def promises(self) -> tuple[str, ...]:
-        """What is promised about clips of untaught actions, see ``describe``."""
+        """Promises about clips of untaught actions, see ``describe``."""
         none = [clip for clip in self.examples if clip.label == BACKGROUND]
         return tuple(map(str.strip, describe(self.open_set, self.false_alarms, none)))
 

@@ -62,8 +62,8 @@ CLIPS_COMPARED_AT_ONCE = 8
 """Number of clips that are compared with the training clips in one call."""
 
 FEW_CLIPS = 200
-"""Number of training clips up to which one core computes: the other cores would be waited for
-longer than they compute."""
+"""Largest number of training clips that one core computes: to start other cores would take
+longer."""
 
 Result = TypeVar("Result")
 
@@ -217,7 +217,7 @@ class Fitted:
 
 
 Before = tuple[Calibration, OpenSet, Mapping[str, NDArray[Any]]]
-"""What a saved model has, so that it is not fitted again: calibration, scores of known and unknown
+"""Values of a saved model, which is not fitted again: calibration, scores of known and unknown
 clips, and the summary of the method's state for the classes, empty if it has none."""
 
 

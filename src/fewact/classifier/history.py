@@ -4,7 +4,7 @@ Saving keeps the file that it replaces as a hard link in the subfolder ``history
 time. ``undo`` puts the latest of them in the place of the model, ``redo`` takes that back until the
 next change. README.md and config.json are written from the file, for people, and never read.
 
-A version that is the model itself is what a crash left between keeping and replacing: skipped.
+A version that is the model itself is skipped: a crash between keeping and replacing left it.
 """
 
 import json
@@ -123,8 +123,8 @@ def work_folders(model: Path) -> list[Path]:
 def save(folder: Path, header: ModelHeader, content: bytes) -> None:
     """Write the file of a model; a file that it replaces stays a former version.
 
-    After a crash, a power loss or a full disk the model is the old or the new one, complete. What
-    was undone cannot be redone any more. A file of an equal model stays, with its change.
+    After a crash, a power loss or a full disk the model is the old or the new one, complete. Undone
+    versions cannot be redone any more. A file of an equal model stays, with its change.
     ``check_target`` must accept the folder, which is resolved.
     """
     file, history = folder / MODEL, folder / HISTORY
@@ -161,7 +161,7 @@ def install(
 ) -> Path:
     """Make a file the model of a folder, and return this; a model there becomes a former version.
 
-    ``load`` loads the file as it will be used; what it refuses replaces nothing.
+    ``load`` loads the file as it will be used; a file that it refuses replaces nothing.
     """
     source, target = model_file(file), user_path(folder, ModelError).resolve()
     check_target(target)
@@ -451,7 +451,7 @@ def _version(file: Path, changed: Path) -> Version:
 
 
 def _has(file: Path, header: ModelHeader) -> bool:
-    """Return whether a file is intact and of a model with this header, however it was made."""
+    """Return whether a file is intact and has the header of this model."""
     try:
         parsed = parse_header(read_metadata(MODEL_FILE, file), str(file))
         return parsed.is_of_same_model(header) and bool(model_files.load(file))

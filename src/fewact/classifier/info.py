@@ -28,11 +28,11 @@ class ModelInfo:
         held_out: Number of held-out training clips.
         accuracy: Accuracy on the held-out clips, in per cent; None if nothing was held out.
         interval: Accuracy to expect with other clips, in per cent; None if nothing was held out.
-        in_short: What to expect of the model, in one sentence for everybody.
+        in_short: Expected accuracy of the model, in one sentence for everybody.
         held_out_accuracy: The same facts as sentences.
         temperature: Temperature that divides the method's logits.
         calibrated: Whether held-out clips decided the temperature.
-        none_of_these: What is promised about clips of untaught actions, line by line.
+        none_of_these: Promises about clips of untaught actions, line by line.
         versions: Number of changes that can be undone.
         bytes: Size of the file of the model.
         fewact: Version of fewact that saved it.

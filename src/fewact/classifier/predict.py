@@ -23,7 +23,7 @@ RECORDING_RATIO, SHORTEST_RECORDING = 4.0, 10.0
 clip, and lasts this many seconds."""
 
 DOUBTFUL = 0.5
-"""Known probability below which a clip may show several subjects: what moves is counted."""
+"""Known probability below which a clip may show several subjects: moving subjects are counted."""
 
 
 def predict(

@@ -180,7 +180,7 @@ class ConfusedClasses:
         mistaken_for: Class that they are taken for.
         clips: Titles of the clips.
         of: Number of clips of the class that were scored.
-        cause: What the clips share with the other class.
+        cause: Properties that the clips share with the other class.
         terms: Mean of each term's score for the other class minus that for the class.
     """
 

@@ -24,11 +24,11 @@ number of recordings beyond the first of each class, the threshold is
 where d is μ minus the mean of the simulated unknown clips, and u is their standard deviation. So an
 estimate from few recordings is shrunk towards the estimate from development clips.
 
-What else can be promised follows from the number of clips of no class and their groups. A new clip
-of no class is drawn like m others: it exceeds the k-th highest of their scores with a probability
-of at most k / (m + 1) (conformal prediction). Clips of one person or one place resemble each other.
-A new clip of another group is only drawn like one clip of each of the G groups; after Lee, Barber,
-Willett, "Distribution-free inference with hierarchical data", 2023, the probability is
+Other promises follow from the number of clips of no class and their groups. A new clip of no class
+is drawn like m others: it exceeds the k-th highest of their scores with a probability of at most k
+/ (m + 1) (conformal prediction). Clips of one person or one place resemble each other. A new clip
+of another group is only drawn like one clip of each of the G groups; after Lee, Barber, Willett,
+"Distribution-free inference with hierarchical data", 2023, the probability is
 
     P ≤ (1 + Σ_g fraction of group g above the threshold) / (G + 1)
 
@@ -138,7 +138,7 @@ Basis = Literal["clips of no class", "training clips, estimated", "held-out reco
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class OpenSet:
-    """Known scores of clips whose class was held out or is none; what thresholds follow from.
+    """Known scores of clips whose class was held out or is none. The thresholds follow from them.
 
     Args:
         known: Scores of training clips, each without itself. A clip that is alone in its class has

@@ -332,8 +332,9 @@ def _code_of(error: Exception, arguments: Sequence[str]) -> int:
 
 
 OBJECTS_BEFORE_COLLECTION = 50_000
-"""New objects after which Python looks for garbage. What a command imports makes tens of thousands,
-none of them garbage: with Python's 700, a twentieth of the time of ``predict`` is lost."""
+"""New objects after which Python looks for garbage. Imports of a command make tens of thousands of
+objects, none of them garbage: with Python's default of 700, a twentieth of the time of ``predict``
+is lost."""
 
 
 def entry_point() -> None:

@@ -19,7 +19,7 @@ from typing_extensions import TypeVar
 from fewact.core.errors import ShapeError
 
 Array = TypeVar("Array", default=Any)
-"""``numpy.ndarray`` or ``torch.Tensor``: what comes in comes out, on its device."""
+"""``numpy.ndarray`` or ``torch.Tensor``: results have the type and the device of the arguments."""
 
 AUTOGRAD = "fewact.lab.autograd"
 """Module for tensors."""

@@ -200,7 +200,7 @@ class _OneCoreThreads(ThreadPoolExecutor):
 def pool_of(
     threads: int | None, start: Callable[[int], ThreadPoolExecutor], default: Callable[[], int]
 ) -> Iterator[ThreadPoolExecutor]:
-    """Return a pool inside of ``with``; what waits in it at the end is not begun.
+    """Return a pool inside of ``with``; at its end, waiting work is not begun.
 
     Args:
         threads: Number of threads.

@@ -55,7 +55,7 @@ HASH_DIGITS = 16
 
 
 class ClipReference(ABC):
-    """What all clips say beside their content.
+    """Facts of all clips, apart from their content.
 
     Attributes:
         label: Class of the clip; None if it is not known.
@@ -96,7 +96,7 @@ class ClipReference(ABC):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What is equal for two clips of the same part of the same source."""
+        """Identity of a clip: equal for two clips of the same part of the same source."""
         return self._source_key, self.start, self.end, self.box
 
     @property

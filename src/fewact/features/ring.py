@@ -101,7 +101,7 @@ class WindowFrames(NamedTuple):
 
 
 class PreparedWindow(NamedTuple):
-    """What the network reads of a window: kept frames, and images of this window alone."""
+    """Input of the network for a window: kept frames, and images of this window alone."""
 
     shared: Mapping[FeatureRequest, Sequence[_Sample]]
     images: Sequence[FrameBatch]

@@ -77,7 +77,7 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a view shows: views with equal values show equal frames.
+    """Content of a view: views with equal values show equal frames.
 
     Args:
         count: Number of frames n.

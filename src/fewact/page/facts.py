@@ -1,4 +1,4 @@
-"""What the server says to the page, as types: of Python here, of JSON, and of JavaScript.
+"""Messages of the server to the page: types of Python, JSON and JavaScript.
 
 ``static/types.d.ts`` is written from these types (tests/page/test_facts.py); the code of the page
 refers to it.
@@ -52,7 +52,7 @@ class ClipFacts(TypedDict):
 
 @with_config(ConfigDict(extra="forbid"))
 class ModelFacts(TypedDict):
-    """The model: what to expect of it in one sentence, and what this rests on.
+    """The model: its expected accuracy in one sentence, and the measurements behind it.
 
     ``clips`` counts those of each label, ``none`` those of anything else.
     """
@@ -103,7 +103,7 @@ class SubjectFacts(TypedDict):
 
 @with_config(ConfigDict(extra="forbid"))
 class ResultFacts(TypedDict):
-    """What a model says of a clip or a recording, or why it says nothing.
+    """The model's answer about a clip or a recording, or the reason why there is none.
 
     ``movers`` counts what moves in a doubtful clip; ``subjects`` has the answer for each of them,
     in place of one for the clip.

@@ -3,8 +3,8 @@
 Clips are written under a temporary name, synced and renamed. Saving a model leaves this folder
 alone. The journal is the only truth there is: one file to which entries are appended. Each line is
 a JSON object: an entry, and the checksum of its text. A line is on the disk before the change is
-answered. What a killed program or a full disk left of the last line is ignored, and the next entry
-takes its place.
+answered. An incomplete last line, left by a killed program or a full disk, is ignored, and the next
+entry takes its place.
 """
 
 import os

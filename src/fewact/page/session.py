@@ -43,8 +43,8 @@ UPLOADS_AT_ONCE: Final = 4
 class PageSession:
     """The page of one model while the server runs.
 
-    What the user has is in the journal only. What is kept here follows from it and from the model,
-    and is computed again after a start.
+    The clips and actions of the user are in the journal only. The values kept here follow from the
+    journal and the model, and are computed again after a start.
 
     Args:
         folder: Folder of the page.

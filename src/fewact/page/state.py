@@ -172,7 +172,7 @@ class PageState(PageValue):
         model_labels: Label of each clip that this model has.
         model_boxes: Box of each of these clips that has one there.
         deleted: Key of each clip that was deleted for good, as long as the model may have it.
-        former_names: What an action of each former name is called now; None if it was removed.
+        former_names: Present name of an action, by its former name; None if it was removed.
         steps: Changes that can be undone, the last one last.
     """
 
@@ -241,7 +241,7 @@ class PageState(PageValue):
     ) -> PageClip:
         """Return a segment of a clip, in seconds, as a clip; refuse one that is not within it.
 
-        What lasts as long as a short clip is the clip itself, of which ``box`` is meant.
+        A segment as long as a short clip is the clip itself, with ``box``.
         """
         whole, label = self.clip(id), self.label(label)
         whole.check_box(box)

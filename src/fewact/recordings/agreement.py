@@ -186,7 +186,7 @@ def recordings(
 
 
 def agree(listed: Sequence[Scored], tolerance: float = POINT_TOLERANCE) -> Agreement:
-    """Return the agreement over recordings; what a table calls ``none`` is time of no class.
+    """Return the agreement over recordings; time that a table calls ``none`` has no class.
 
     Args:
         listed: Recordings.

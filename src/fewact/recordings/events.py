@@ -218,7 +218,7 @@ class EventFinder:
         return self._events(time - self._longest)
 
     def close(self, end: float = math.inf) -> list[Event]:
-        """Return the other events; what follows is after a gap.
+        """Return the other events; the next windows are after a gap.
 
         The last windows may last a little longer than the recording, or what is before the gap,
         which ends at ``end``; events do not.

@@ -75,7 +75,7 @@ LONG_GAP: Final = 2.0 * ENTRY_SECONDS
 """Seconds without a frame of which no minute is stored, but for those with frames."""
 
 MOST_MINUTES: Final = 1_000_000
-"""Number of minutes of the longest recording, about two years: what time a file declares."""
+"""Number of minutes of the longest recording, about two years: a file may declare any time."""
 
 TimedFrame = tuple[float, RGBImage]
 

@@ -26,7 +26,7 @@ class Bar:
     """An accuracy, drawn with its interval.
 
     Args:
-        name: What it is the accuracy of.
+        name: Name of the measured model or method.
         text: The accuracy as text.
         value: The accuracy in per cent.
         low: Lower end of its interval.

@@ -27,7 +27,8 @@ STYLE = f"""
   polyline, line:not(.grid), .series {{ filter: brightness(1.5); }}
 }}
 """
-"""Style sheet of charts for light and dark pages. What has one of ``COLOURS`` is ``series``."""
+"""Style sheet of charts for light and dark pages. Elements with one of ``COLOURS`` have the class
+``series``."""
 
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
@@ -36,7 +37,7 @@ AttributeValue = str | float | None
 
 
 def _escaped(text: str) -> str:
-    r"""Return a text for an element or an attribute; what XML does not allow becomes ``\x1b``."""
+    r"""Return a text for an element or an attribute; forbidden characters become ``\x1b``."""
     return escape(_NOT_IN_XML.sub(lambda match: match[0].encode("unicode_escape").decode(), text))
 
 

@@ -379,7 +379,7 @@ class Damage:
     assumed_fps: float | None = None
 
     def warn(self, path: str | Path) -> None:
-        """Warn, naming the file or camera, if frames are missing or damaged, or times are."""
+        """Warn, naming the file or camera, if frames or times are missing or damaged."""
         parts = []
         if self.missing:
             lost = f", {_count(self.missing)} lost at its end" if self.missing > 0 else ""

@@ -62,7 +62,7 @@ WEAK_CHANGE = 5.0
 """Smallest change of a pixel that moves a little, in levels."""
 
 STRONG_CHANGE = 14.0
-"""Smallest change of a pixel that surely moves, in levels."""
+"""Smallest change of a pixel, in levels, that is certainly motion."""
 
 LEAST_DEVIATIONS = 4.0
 """Smallest change of a pixel that moves, in standard deviations of the noise."""

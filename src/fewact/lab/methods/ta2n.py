@@ -120,7 +120,7 @@ class Offsets(nn.Module):
         return functional.conv3d(maps.transpose(1, 2), weight, self.first.bias, padding=1)
 
     def value_response(self, values: Tensor, size: Sequence[int]) -> Tensor:
-        """Return the part of vectors that are added to all cells: (r t c) → (r t 3 e h' w').
+        """Return the share of vectors that are added to all cells: (r t c) → (r t 3 e h' w').
 
         h' and w' are at most ``CANVAS``: ``spread`` repeats what is inside.
         """

@@ -157,11 +157,11 @@ MOST_NUMBERS = 2**26
 """Largest table of pairs, in float32 numbers: 256 MiB."""
 
 Compare = Callable[[Any, Any], Any]
-"""Rows (b q) of first videos, rows (b s) of second ones → (b q s …): what pairs need."""
+"""Rows (b q) of first videos, rows (b s) of second ones → (b q s …): values of pairs."""
 
 
 class PairTable:
-    """What a method needs of pairs of videos, computed once for all episodes where that is less.
+    """Values of pairs of videos, computed once for all episodes where that is less work.
 
     Args:
         compare: Compares the videos of some rows; must not depend on the other rows of a call.

@@ -53,7 +53,7 @@ PARTS = {
 
 CONSTANT = 1e-6
 """A channel whose standard deviation is below this fraction of its root mean square is constant:
-what is left are rounding errors."""
+only rounding errors are left."""
 
 
 Weighted = tuple[Values, Values, Values]
@@ -85,7 +85,7 @@ CHANNELS = (
 
 
 class VectorDecision(NamedTuple):
-    """What a support says of vectors.
+    """Details of the similarity that a support decides.
 
     Args:
         mean: Mean (b 1 1 d) of each channel.

@@ -542,7 +542,7 @@ class PromiseResult:
 
     Args:
         promise: The promise.
-        error: What was found instead; None if the promise is kept.
+        error: The actual result; None if the promise is kept.
     """
 
     promise: Promise

@@ -1,7 +1,7 @@
 """Compiled forms of functions on frames, where the package was built with them.
 
-The modules of ``fewact.video`` that call them have the same in NumPy, and say what arguments mean.
-Keypoints, components and resized images are equal, the other results up to rounding.
+The modules of ``fewact.video`` that call them have the same functions in NumPy, and describe the
+arguments. Keypoints, components and resized images are equal, the other results up to rounding.
 """
 
 import ctypes
