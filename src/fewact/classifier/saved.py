@@ -49,8 +49,8 @@ class SavedBackbone(BaseModel):
     """The backbone of a saved model.
 
     Args:
-        spec: How it is created; ``~`` in its weights is the home folder, and its name is
-            ``precomputed`` if the examples are precomputed features.
+        spec: How it is created; In its weights ``~`` is the home folder. For precomputed features
+            its name is ``precomputed``.
         card: Fields of its card that the features depend on; for precomputed features also their
             number of ``frames``.
         licence: Licence of its weights.

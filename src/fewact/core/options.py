@@ -236,7 +236,7 @@ def flag_of(spec: type[Spec], name: str) -> str:
 def words_of(spec: Spec) -> list[str]:
     """Return the words of the command line for the fields of a spec that were set.
 
-    Default values are left out, unless the spec changes another spec, its field ``over``.
+    Default values are left out, unless the field ``over`` names another spec that this one changes.
     """
     words: list[str] = []
     for name, flag in flags(type(spec)).items():

@@ -232,7 +232,8 @@ class PageSession:
     def predict(self, id: str, tab: str, *, apart: bool | None = None) -> PageJob:
         """Predict the class of a clip, or search a recording for actions.
 
-        ``apart`` answers for each of several subjects; None does so if it was done before.
+        ``apart``: whether each subject gets an answer of its own; None for the last choice for this
+        clip.
         """
         clip = self.state.clip(id)
         if apart is not None:

@@ -254,11 +254,11 @@ MOST_TRIM_FRAMES = 64
 """Largest number of these frames."""
 
 LEAST_FRAME_RATIO = 0.75
-"""Frames that another sampler reads are compared instead if their number, as a multiple of the
-number above, is at least this: no other frames need to be decoded and resized."""
+"""Smallest number of frames of another sampler, as a fraction of the number above, at which its
+frames are compared: no further frames are decoded and resized."""
 
 MOST_FRAME_RATIO = 1.5
-"""Largest multiple of that number."""
+"""Largest such fraction."""
 
 CHANGE_CELLS = 16
 """Rows and columns of the images that are compared."""

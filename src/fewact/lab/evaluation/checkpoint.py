@@ -107,8 +107,8 @@ class Header(Facts):
         options: All options of the method.
         temperature: Probabilities are softmax(logits / temperature).
         recipe: Name of the recipe.
-        backbone: Backbone whose features the method takes. The source of its weights is
-            ``WITHIN`` for those in this file; it is empty for stored features of unknown weights.
+        backbone: Backbone whose features the method takes. Its ``weights`` are ``WITHIN`` if this
+            file has them, and empty for stored features of unknown weights.
         network_digest: Network digest of the backbone's card.
         text: Description of the embeddings of the training classes; None for a method without text.
         text_weights: Source of the text encoder's weights, as for ``networks.create_text``; empty
