@@ -22,6 +22,7 @@ from fewact.lab import methods
 from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
+from fewact.methods.base import Nodes
 from fewact.methods.fusion import joints
 
 SETS: Final[Mapping[str, str]] = {
@@ -43,13 +44,19 @@ CHANGES: Final[Mapping[str, Callable[[], Any]]] = {
     "no displacement": lambda: patch.object(joints, "DISPLACEMENT", 0.0),
     "no interpolation": lambda: patch.object(joints, "filled", lambda x, p: (x, p.any(-2))),
     "cells weigh 1": lambda: patch.object(joints, "_aligned", align.dtw),
-    "relative to the body": lambda: patch.object(joints.JointTerms, "_decision", _unweighted),
+    "relative to the body": lambda: patch.object(joints.JointTerms, "decision", _unweighted),
+    "no moments": lambda: patch.object(joints, "MOMENTS", 0.0),
+    "depth as measured": lambda: patch.object(joints, "DEPTH", 1.0),
+    "all directions": lambda: patch.object(joints, "SIDES", 0.0),
 }
 
+_DECISION = joints.JointTerms.decision
 
-def _unweighted(_: joints.JointTerms, distances: joints.Values) -> joints.JointDecision:
-    one = np.eye(distances.shape[-1], dtype=distances.dtype)
-    return joints.JointDecision(np.broadcast_to(one, (len(distances), *one.shape)))
+
+def _unweighted(terms: joints.JointTerms, nodes: Nodes) -> joints.JointDecision:
+    decision = _DECISION(terms, nodes)
+    one = np.eye(decision.relative.shape[-1], dtype=decision.relative.dtype)
+    return decision._replace(relative=np.broadcast_to(one, decision.relative.shape))
 
 
 def main() -> None:

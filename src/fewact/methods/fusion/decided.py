@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.features.request import FeatureRequest, Features, Request
+from fewact.features.request import FeatureRequest, Features, JointRequest, Request
 from fewact.methods.base import Labels, Logits, Method, Nodes, OptionsT, promoted
 from fewact.methods.common.kernel import KernelState, intra_class_similarity
 from fewact.methods.protocols import FrameMatch
@@ -22,7 +22,7 @@ class SupportTerms(Protocol):
     """Similarity of vectors whose details a support decides."""
 
     @property
-    def request(self) -> FeatureRequest:
+    def request(self) -> FeatureRequest | JointRequest:
         """Request for the vectors."""
 
     def encode(self, features: Features) -> Nodes:

@@ -4,6 +4,10 @@ Each frame is centred on its joints and each clip is divided by the size of its 
 are near each other count more for their small distances: a joint's place is compared relative to
 each other joint, in units of the distance between the two. So the fingers of a hand matter although
 they move little beside an arm. A clip is also compared with the mirror image of the other one.
+
+Beside the path over time, the second-order moments of places and of movements are compared: they
+are the same in whatever phase a repeated movement begins. Where the clips show people from
+different sides, only heights agree: the support decides how much other directions count.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +22,7 @@ from pydantic import PositiveInt
 from fewact import align
 from fewact.core.errors import OptionError
 from fewact.data.joints import Joints, parse_joints
-from fewact.features.request import FeatureRequest, Features, Request, View
+from fewact.features.request import FeatureRequest, Features, JointRequest, Request, View
 from fewact.methods.base import Labels, Nodes
 from fewact.methods.common.options import options_dataclass
 from fewact.methods.common.temporal import normalised
@@ -31,7 +35,8 @@ Values = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
 DISTANCES = "distances"
-"""Name of the node: mean squared distances (j j) of a video's joints, 0 where one is missing."""
+"""Name of the node: mean squared distances (2 j j) of a video's joints, horizontally and
+vertically; 0 where one is missing."""
 
 MIRROR_COST = 0.1
 """Cost of a match with a mirrored video. Chosen on the development skeletons, like DISPLACEMENT:
@@ -39,6 +44,25 @@ without it the two hands cannot be distinguished; see docs/decisions/fusion.md."
 
 DISPLACEMENT = 1.0
 """Weight of the whole body's movement, in sizes of the body; joints have weight 1."""
+
+MOMENTS = 0.25
+"""Weight of each of the two moments, of places and of changes, beside the movements' weight 1."""
+
+DEPTH = 0.25
+"""Weight of the depth of the skeletons ``OF_PICTURES``, which is not measured but guessed."""
+
+OF_PICTURES = ("pose33", "hand21")
+"""Skeletons that MediaPipe estimates from one picture."""
+
+VERTICAL = 1
+"""Axis of the coordinates that points up or down."""
+
+SIDES = 4.0
+"""How fast the weight of horizontal directions falls with the difference of views: their square
+times this is subtracted from 1. Chosen on development videos and skeletons, like LEAST_SIDES."""
+
+LEAST_SIDES = 0.05
+"""Smallest weight of horizontal directions."""
 
 CONFIDENT = 0.0
 """A joint whose confidence is not above this is missing."""
@@ -53,12 +77,14 @@ class JointDecision(NamedTuple):
     Args:
         relative: Symmetric matrix (b j j) that turns the places of joints into the places relative
             to each other, in units of the support's mean distances.
+        horizontal: Weight (b) of the horizontal directions, next to 1 for the vertical one.
     """
 
     relative: Values
+    horizontal: Values
 
     def of(self, episodes: NDArray[np.int64]) -> "JointDecision":
-        return JointDecision(self.relative[episodes])
+        return JointDecision(*(value[episodes] for value in self))
 
 
 @dataclass(frozen=True)
@@ -71,12 +97,12 @@ class JointTerms:
         weights: Weights of the places and of the movements of joints.
     """
 
-    vectors: FeatureRequest
+    vectors: FeatureRequest | JointRequest
     layout: str
     weights: tuple[float, float]
 
     @property
-    def request(self) -> FeatureRequest:
+    def request(self) -> FeatureRequest | JointRequest:
         return self.vectors
 
     @property
@@ -86,12 +112,9 @@ class JointTerms:
 
     def encode(self, features: Features) -> Nodes:
         """Return centred and scaled joints, with the body's displacement as the last one."""
-        values = features[self.request]
-        joints = self.joints
-        places = values[..., np.array(joints.coordinates)]  # (… t j 2 or 3)
-        confidences = np.maximum(joints.confidences, 0)
-        measured = np.array(joints.confidences) >= 0
-        present = (places != 0).any(-1) & (~measured | (values[..., confidences] > CONFIDENT))
+        places, present = self._present(features[self.request])
+        if places.shape[-1] > 2 and any(x.startswith(OF_PICTURES) for x in self.layout.split("+")):
+            places = places * np.array([1, 1, DEPTH], places.dtype)
         places, present = filled(places, present)
         seen = present[..., None, :, None].astype(places.dtype)  # (… 1 j 1)
         number = np.maximum(seen.sum(-2, keepdims=True), 1)
@@ -105,16 +128,40 @@ class JointTerms:
         joined = np.concatenate([body, displacement], -2)
         return {
             VECTORS: joined.reshape(*joined.shape[:-2], -1),
-            DISTANCES: _mean_squared_distances(body, present),
+            DISTANCES: np.stack(
+                [
+                    _mean_squared_distances(directions, present)
+                    for directions in (
+                        np.delete(body, VERTICAL, -1),
+                        body[..., VERTICAL : VERTICAL + 1],
+                    )
+                ],
+                -3,
+            ),
         }
+
+    def _present(self, values: Values) -> tuple[Values, Mask]:
+        """Return the places (… t j 2 or 3) of joints, and whether each is there (… t j)."""
+        joints = self.joints
+        places = values[..., np.array(joints.coordinates)]
+        measured = np.array(joints.confidences) >= 0
+        confident = values[..., np.maximum(joints.confidences, 0)] > CONFIDENT
+        return places, (places != 0).any(-1) & (~measured | confident)
 
     def decide(self, nodes: Nodes, labels: Labels, n: int) -> tuple[JointDecision, Nodes]:
         """Return what the support says, and what is compared of its videos."""
-        decision = self._decision(nodes[DISTANCES])
+        decision = self.decision(nodes)
         return decision, self.compared(nodes, decision)
 
-    def _decision(self, distances: Values) -> JointDecision:
-        """Return the square root of a graph's Laplacian: pairs weigh 1 / their mean distance²."""
+    def decision(self, nodes: Nodes) -> JointDecision:
+        """Return what support videos say: pairs of joints weigh 1 / their mean distance².
+
+        The matrix is the square root of the Laplacian of the graph of these weights.
+        """
+        horizontal = self._horizontal(nodes[VECTORS])
+        distances = nodes[DISTANCES]  # (b s 2 j j)
+        squares = np.square(horizontal)[:, None, None, None]
+        distances = squares * distances[:, :, 0] + distances[:, :, 1]
         known = (distances > 0).sum(1)  # (b j j)
         mean = distances.sum(1) / np.maximum(known, 1)
         mirror = np.array(self.joints.mirror)
@@ -123,13 +170,28 @@ class JointTerms:
         laplacian = np.eye(mean.shape[-1]) * weights.sum(-1)[..., None] - weights
         values, vectors = np.linalg.eigh(laplacian)
         root = (vectors * np.sqrt(np.maximum(values, 0))[:, None]) @ vectors.mT
-        return JointDecision(root.astype(distances.dtype))
+        return JointDecision(root.astype(distances.dtype), horizontal)
+
+    def _horizontal(self, vectors: Values) -> Values:
+        """Return the weight (b) of the horizontal directions of support videos (b s t d).
+
+        Bodies that are seen from different sides differ in x while their heights are alike. Where
+        heights differ too, as from above, no direction is better.
+        """
+        mean = vectors.mean(2)
+        bodies = mean.reshape(*mean.shape[:2], len(self.joints.mirror) + 1, -1)[:, :, :-1]
+        across, up = (_mean_cosine(bodies[..., axis]) for axis in (0, VERTICAL))
+        weight: Values = 1 - SIDES * np.square(np.clip(up - across, 0, 1))
+        return np.clip(weight, LEAST_SIDES, 1).astype(vectors.dtype)
 
     def compared(self, nodes: Nodes, decision: JointDecision) -> Nodes:
-        """Return places and movements of videos (b v t …) and of their mirror images."""
+        """Return places, movements and moments of videos (b v t …) and of mirrored videos."""
         joints = self.joints
         vectors = nodes[VECTORS]
         values = vectors.reshape(*vectors.shape[:-1], len(joints.mirror) + 1, -1)  # (b v t j+1 c)
+        directions = np.tile(decision.horizontal[:, None], values.shape[-1])  # (b c)
+        directions[:, VERTICAL] = 1
+        values = values * directions[:, None, None, None]
         mirror = np.array([*joints.mirror, len(joints.mirror)])
         flip = np.array([-1.0, *[1.0] * (values.shape[-1] - 1)], values.dtype)
         compared: dict[str, Values] = {}
@@ -140,51 +202,64 @@ class JointTerms:
             places = places / np.maximum(length, TINY)
             moved = np.concatenate([places, DISPLACEMENT * bodies[..., -1, :]], -1)
             compared |= {f"{prefix}places": places, f"{prefix}movement": _movement(moved)}
+            compared |= {
+                f"{prefix}{name}": _root_of_moments(x)
+                for name, x in zip(OF_MOMENTS, _deviation_and_change(places), strict=True)
+            }
         return compared
 
     def similarity(self, first: Nodes, second: Nodes, decision: JointDecision) -> Values:
         """Return the similarity of nodes of ``compared``: (b q …), (b s …) → (b q s)."""
         direct, mirrored = (
-            _aligned(places + movement, plan=False).value / (2 * places.shape[-1])
-            for places, movement in self._costs(first, second)
+            _aligned(places + movement, plan=False).value / (2 * places.shape[-1]) + moments
+            for places, movement, moments in self._costs(first, second)
         )
         similarity: Values = -np.minimum(direct, mirrored + MIRROR_COST)
         return similarity
 
-    def _costs(self, first: Nodes, second: Nodes) -> Iterator[tuple[Values, Values]]:
-        """Yield the costs (b q s t u) of places and of movements, then of mirrored ones."""
+    def _costs(self, first: Nodes, second: Nodes) -> Iterator[tuple[Values, Values, Values]]:
+        """Yield the costs of places and of movements (b q s t u), and of moments (b q s).
+
+        First those of the second videos as they are, then of the mirrored ones.
+        """
         place, movement = self.weights
         for prefix in ("", "mirrored_"):
             places = _pairs(first["places"], second[f"{prefix}places"], _distances)
             cosines = _pairs(first["movement"], second[f"{prefix}movement"], lambda x, y: x @ y.mT)
-            yield place * places, movement * (1 - cosines)
+            deviation, change = (
+                1 - _cosine_of_moments(first[name], second[f"{prefix}{name}"])
+                for name in OF_MOMENTS
+            )
+            moments = MOMENTS * (deviation + change)
+            yield place * places, movement * (1 - cosines), movement * moments
 
     def parts(self, first: Nodes, second: Nodes, decision: JointDecision) -> dict[str, Values]:
         """Return the parts of ``similarity``, appearance and motion: (b q s) each."""
         found = []
-        for places, movement in self._costs(first, second):
+        steps = 2 * first["places"].shape[-2]
+        for places, movement, moments in self._costs(first, second):
             path = _aligned(places + movement).plan
             if path is None:
                 raise TypeError("dtw returned no plan")
-            found.append([(path * cost).sum((-2, -1)) for cost in (places, movement)])
-        steps = 2 * first["places"].shape[-2]
-        (places, movement), (other_places, other_movement) = found
-        penalty = MIRROR_COST * steps
-        direct = places + movement <= other_places + other_movement + penalty
+            of_places, moved = ((path * x).sum((-2, -1)) / steps for x in (places, movement))
+            found.append((of_places, moved + moments))
+        (places, motion), (other_places, other_motion) = found
+        direct = places + motion <= other_places + other_motion + MIRROR_COST
         return {
-            "appearance": -np.where(direct, places, other_places) / steps,
-            "motion": -np.where(direct, movement, other_movement + penalty) / steps,
+            "appearance": -np.where(direct, places, other_places),
+            "motion": -np.where(direct, motion, other_motion + MIRROR_COST),
         }
 
     def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch:
         """Return the alignment of two videos, or of the first and the second one's mirror image."""
         query, support = ({name: x[None, None] for name, x in y.items()} for y in (first, second))
-        decision = self._decision(support[DISTANCES])
+        decision = self.decision(support)
         encoded = [self.compared(nodes, decision) for nodes in (query, support)]
-        direct, mirrored = (
-            _aligned(places + movement) for places, movement in self._costs(*encoded)
+        (direct, moments), (mirrored, other_moments) = (
+            (_aligned(places + movement), moments)
+            for places, movement, moments in self._costs(*encoded)
         )
-        penalty = MIRROR_COST * 2 * first[VECTORS].shape[-2]
+        penalty = (MIRROR_COST + other_moments - moments) * 2 * first[VECTORS].shape[-2]
         best = direct if direct.value <= mirrored.value + penalty else mirrored
         if best.plan is None:
             raise TypeError("dtw returned no plan")
@@ -271,12 +346,52 @@ def _mean_squared_distances(body: Values, present: Mask) -> Values:
     return np.where(both, np.maximum(distances, 0), 0)
 
 
-def _movement(places: Values) -> Values:
-    """Return deviations from the mean over time and changes, of length 1 (… t 2d), or 0."""
+def _mean_cosine(vectors: Values) -> Values:
+    """Return the mean cosine (b) of different vectors (b s d); those of length 0 do not count."""
+    unit = normalised(vectors, shortest=TINY)
+    count = np.vecdot(unit, unit).sum(1)  # each is 1 or 0
+    total = unit.sum(1)
+    mean: Values = (np.vecdot(total, total) - count) / np.maximum(count * (count - 1), 1)
+    return mean
+
+
+OF_MOMENTS = ("moments_of_places", "moments_of_changes")
+"""Names of the compared nodes of videos, apart from their path over time."""
+
+
+def _root_of_moments(values: Values) -> Values:
+    """Return Y (… t d), so that YᵀY is the square root of the moments XᵀX of values X (… t d).
+
+    The trace of the moments is 1, or 0 for values that are 0. With t < d, the eigenvalues of XXᵀ
+    are those of the moments.
+    """
+    energy = np.square(values).sum((-2, -1), keepdims=True)
+    some = energy > TINY**2
+    scaled = values / np.sqrt(np.where(some, energy, 1))
+    squares, vectors = np.linalg.eigh(scaled @ scaled.mT)
+    known = (squares > TINY) & some[..., 0]
+    powers = np.where(known, np.where(known, squares, 1) ** -0.25, 0)
+    root: Values = (vectors * powers[..., None, :]) @ vectors.mT @ scaled
+    return root
+
+
+def _cosine_of_moments(first: Values, second: Values) -> Values:
+    """Return the cosines (b q s) of the square roots of moments: (b q t d), (b s u d)."""
+    products = _pairs(first, second, lambda x, y: x @ y.mT)
+    cosine: Values = np.square(products, out=products).sum((-2, -1))
+    return cosine
+
+
+def _deviation_and_change(places: Values) -> tuple[Values, Values]:
+    """Return the deviations from the mean over time and the changes: (… t d) each."""
     deviation = places - places.mean(-2, keepdims=True)
     padded = np.concatenate([places[..., :1, :], places, places[..., -1:, :]], -2)
-    change = padded[..., 2:, :] - padded[..., :-2, :]
-    both = [normalised(x, shortest=TINY) for x in (deviation, change)]
+    return deviation, padded[..., 2:, :] - padded[..., :-2, :]
+
+
+def _movement(places: Values) -> Values:
+    """Return deviations from the mean over time and changes, of length 1 (… t 2d), or 0."""
+    both = [normalised(x, shortest=TINY) for x in _deviation_and_change(places)]
     joined: Values = normalised(np.concatenate(both, -1), shortest=TINY)
     return joined
 
