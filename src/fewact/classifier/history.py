@@ -124,8 +124,8 @@ def save(folder: Path, header: ModelHeader, content: bytes) -> None:
     """Write the file of a model; a file that it replaces stays a former version.
 
     After a crash, a power loss or a full disk the model is the old or the new one, complete. Undone
-    versions cannot be redone any more. A file of an equal model stays, with its change.
-    ``check_target`` must accept the folder, which is resolved.
+    versions cannot be redone any more. If the folder has an equal model already, its file and the
+    text of its change stay. ``check_target`` must accept the folder, which is resolved.
     """
     file, history = folder / MODEL, folder / HISTORY
     with output_errors(folder), _made(folder), holding(folder):

@@ -239,7 +239,8 @@ class Review:
         classes: Class names.
         right: Number of held-out clips that the others predict correctly.
         scored: Number of held-out clips, none of them alone in its class.
-        calibrated: Number of clips that ``teach`` held out; less than ``scored`` where it had many.
+        calibrated: Number of clips that ``teach`` held out; with many clips it is smaller than
+            ``scored``.
         reviewed: Number of clips that were compared.
         clips: Number of all training clips.
         confusions: Confused classes, the most clips first.

@@ -254,8 +254,7 @@ class Schema:
             )
 
     def _refuse_misspelt(self, where: str, cells: Sequence[str], columns: Sequence[str]) -> None:
-        """Refuse a misspelt column: without it, the full file would be used instead of a
-        segment."""
+        """Refuse a misspelt column: without it, the full file would replace a segment."""
         absent = [c.name for c in self.columns if c.distinctive and c.name not in columns]
         for written in map(normalised, self.unknown(cells)):
             for name in absent:

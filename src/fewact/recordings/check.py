@@ -20,7 +20,8 @@ from fewact.recordings.totals import FEWEST_CHECKED, Floats, Total, measure, tot
 PLAN_TYPE = FileType("plan of a check", DataError, 64 * MIB, hint="Choose another folder with -o.")
 
 START_TOLERANCE = 0.05
-"""Seconds after the start of a window up to which an action that is scored began before it."""
+"""If a scored action starts within this time after the start of a window, in seconds, it began
+before the window."""
 
 NO_CLASS = "it has no class"
 
