@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fewact.align.dtw import dtw
 from fewact.core.errors import DataError
-from fewact.data.joint_angles import JointAngles, joint_angles
+from fewact.data.clips import VideoClip
+from fewact.data.joint_angles import JointAngles, has_angles, joint_angles
 from fewact.data.joints import JointTrack
 
 MATCHED_FRAMES: Final = 64
@@ -92,6 +93,42 @@ HEADER: Final = (
     "range, second (°)",
 )
 """Columns of the rows of ``JointDifferences``."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipJoints:
+    """Joints of a clip.
+
+    Args:
+        title: Title of the clip.
+        track: Its joints, whose x and y have one unit.
+        span: Its duration, in seconds.
+    """
+
+    title: str
+    track: JointTrack
+    span: float
+
+
+def clip_joints(clip: VideoClip) -> ClipJoints | None:
+    """Return the joints beside a clip; None without any, or if their angles are not known.
+
+    Raises:
+        VideoError: The clip cannot be read.
+        DataError: Its joints cannot be read.
+    """
+    track = clip.joint_track()
+    if track is None or not has_angles(track.layout):
+        return None
+    reading = clip.read([lambda _: np.zeros(1, np.int64)])
+    span = reading.clip_duration
+    in_heights = track.since(0.0, span).in_heights(reading.uncut_aspect)
+    return ClipJoints(clip.title, in_heights, span)
+
+
+def compared(first: ClipJoints, second: ClipJoints) -> JointDifferences:
+    """Return how the joints of two clips differ, see ``joint_differences``."""
+    return joint_differences(first.track, second.track, (first.span, second.span))
 
 
 def joint_differences(

@@ -7,10 +7,13 @@ from html import escape
 from typing import Any
 
 import av
+import numpy as np
 from av.error import FFmpegError
+from numpy.typing import NDArray
 
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
+from fewact.classifier.joint_differences import HEADER, JointDifference, JointDifferences
 from fewact.classifier.match import MatchedClips
 from fewact.methods.protocols import FrameMatch
 from fewact.report import svg
@@ -39,6 +42,15 @@ PLAN_SQUARE = 16.0
 
 ODDS_BAR = (260.0, 14.0)
 """Width and height of the bar of log odds."""
+
+DRAWN_JOINTS = 3
+"""Number of joints whose angles are drawn, those that differ most."""
+
+ANGLE_HEIGHT = 110.0
+"""Height of the drawing of an angle, from 0 to 180°."""
+
+ANGLE_GAP = 34.0
+"""Height between the drawings of two angles, for their titles."""
 
 MIN_CELL = 0.1
 """Smallest value of a cell that is drawn, as a fraction of the largest one."""
@@ -160,8 +172,42 @@ def _neighbour(
         "clip": neighbour.clip,
         "similarity": neighbour.similarity,
         "parts": neighbour.parts,
+        "joints": None
+        if neighbour.differences is None
+        else joints_of(neighbour.differences, title=f"joints of {title}"),
         "drawing": drawing(STRIP_WIDTH, below + STRIP_HEIGHT, parts, title=title),
     }
+
+
+def joints_of(differences: JointDifferences, *, title: str) -> dict[str, Any]:
+    """Return the table of the joints of two clips, and the angles of those that differ most."""
+    shown = differences.joints[:DRAWN_JOINTS]
+    parts: list[str] = []
+    for number, joint in enumerate(shown):
+        parts += angles(joint, differences.times, number * (ANGLE_HEIGHT + ANGLE_GAP) + ANGLE_GAP)
+    height = len(shown) * (ANGLE_HEIGHT + ANGLE_GAP)
+    return {
+        "header": HEADER,
+        "rows": differences.rows(),
+        "mirrored": differences.mirrored,
+        "drawing": drawing(STRIP_WIDTH, height, parts, title=title),
+    }
+
+
+def angles(joint: JointDifference, times: NDArray[np.float64], top: float) -> Iterator[str]:
+    """Draw the angle at a joint in two clips, at their matched frames, over time of the first."""
+    degrees, at = joint.degrees, times[:, 0]
+    span = max(float(at[-1] - at[0]), 1e-9)
+    x = STRIP_WIDTH * (at - at[0]) / span
+    y = top + ANGLE_HEIGHT * (1 - degrees / 180)  # (m 2)
+    words = f"{joint.joint}: {joint.largest:+.0f}° at {joint.first_time:.2f} s"
+    yield svg.text(4, top - 8, words, colour=None)
+    yield svg.rectangle(0, top, STRIP_WIDTH, ANGLE_HEIGHT, None, class_="frame")
+    worst = STRIP_WIDTH * (joint.first_time - at[0]) / span
+    yield svg.element("line", x1=worst, y1=top, x2=worst, y2=top + ANGLE_HEIGHT, class_="axis")
+    for clip, colour in enumerate(svg.COLOURS[:2]):
+        known = np.isfinite(y[:, clip])
+        yield svg.polyline(list(zip(x[known], y[known, clip], strict=True)), colour)
 
 
 def strip(frames: Sequence[bytes], top: float, absent: str = "") -> Iterator[str]:
