@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.command import with_specs
-from fewact.cli.options import Imports, Load, Model, NewWeights
+from fewact.cli.options import (
+    Imports,
+    Load,
+    Model,
+    NewWeights,
+    PoseAsTaught,
+    Poses,
+    choose_pose,
+    clips_with_joints,
+)
 from fewact.cli.output import print_line
 from fewact.cli.run import saying_warnings
 from fewact.core.errors import DataError, did_you_mean
@@ -44,6 +53,8 @@ def add(
         ),
     ],
     load: Load,
+    poses: Poses = None,
+    pose: PoseAsTaught = None,
     imports: Imports = None,
 ) -> None:
     """Add training clips to a model: to a class, to a new class, or to none.
@@ -56,6 +67,7 @@ def add(
     sources: list[str] | list[Path] = clips
     if not (none or any(map(is_features, clips))):
         sources = expand_paths(clips)
+    from fewact.classifier.inputs import of_class
     from fewact.classifier.names import check_label
     from fewact.classifier.revision import change_model
 
@@ -64,12 +76,15 @@ def add(
         fitted = classifier.fitted_
         classes = _classes(fitted.all_clips)
         label = BACKGROUND if none else check_label(label, integers=fitted.integers)
+        choose_pose(classifier, pose)
+        listed = [clip for clip, _ in of_class(sources, label)]
+        new = clips_with_joints(classifier, listed, poses)
         if none:
-            classifier.add_none(sources)
+            classifier.add_none(new)
         elif label in classes:
-            classifier.add_clips(label, sources)
+            classifier.add_clips(label, new)
         else:
-            classifier.add_class(label, sources)
+            classifier.add_class(label, new)
             print(f'New class "{label}". {did_you_mean(label, classes)}'.rstrip())
     added = len(classifier.fitted_.all_clips) - len(fitted.all_clips)
     print(f'Added {added} {"clip" if added == 1 else "clips"} to "{label}".')

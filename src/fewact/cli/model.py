@@ -23,6 +23,7 @@ from fewact.cli.options import (
     check_output_files,
     check_training_clips,
     choose_pose,
+    clips_with_joints,
     false_alarms,
     named_clips,
     output_option,
@@ -294,24 +295,28 @@ def explain(
             "page of `fewact serve`, and the thumbnails of the model).",
         ),
     ] = None,
+    poses: Poses = None,
+    pose: PoseAsTaught = None,
     imports: Imports = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Explain a prediction: what speaks for the class, and which frames were matched.
+    """Explain a prediction: the contributions to the class, and the matched frames.
 
     The page shows the most similar training clips, joined to the video by the alignment of the
     method that answered, and what each part of the score contributes.
     """
     check_output_files(output, overwrite=overwrite, inputs=[video])
-    from fewact.data import is_features
+    from fewact.data import Clip, is_features
 
-    clip = _row(video) if is_features(video) else video
+    clip = _row(video) if is_features(video) else Clip(video)
     from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.core.atomic import write_text
     from fewact.report.explanation import explanation_page
 
     classifier = FewShotClassifier.load(model, **load)
+    choose_pose(classifier, pose)
+    (clip,) = clips_with_joints(classifier, [clip], poses)
     origins = _origins(classifier.fitted_.clips, model, clips)
     explanation = explain(classifier, clip, origins)
     write_text(output, explanation_page(explanation))

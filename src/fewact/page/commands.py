@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.command import SpecOptions, with_specs
-from fewact.cli.options import Imports
+from fewact.cli.options import Imports, PoseAsTaught
 from fewact.cli.run import say
 from fewact.core.extras import check_extra
 from fewact.networks import BackboneSpec
@@ -36,6 +36,7 @@ def serve(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
+    pose: PoseAsTaught = None,
     imports: Imports = None,
 ) -> None:
     """Teach and use a model in the browser, on this computer only.
@@ -51,7 +52,7 @@ def serve(
         host=host,
         port=port,
         browser=browser,
-        options={"engine": "auto", "device": "auto"} | backbone,
+        options={"engine": "auto", "device": "auto", **({"pose": pose} if pose else {})} | backbone,
         imports=imports or (),
         say=say,
     )

@@ -121,7 +121,7 @@ def serve(
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         browser: Whether to open the page in the browser.
-        options: Options of the classifier: ``device`` and ``engine``.
+        options: Options of the classifier: ``device``, ``engine``, ``pose``.
         imports: Python files with methods that the model may use; they are executed.
         say: Called with each line for the user.
     """

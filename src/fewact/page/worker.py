@@ -1,4 +1,4 @@
-"""What is done with the classifier, in a process of its own."""
+"""Work on the classifier, in a process of its own."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ from fewact.classifier.explain import explain, stored_origins
 from fewact.classifier.history import editing, install, versions, work_folders
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
+from fewact.classifier.pipeline import OFF
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
@@ -51,7 +52,8 @@ class Worker:
 
     Args:
         model: Folder of the model; it may have none yet.
-        options: Options for loading and for a new classifier: ``device`` and ``engine``.
+        options: Options for loading and for a new classifier: ``device``, ``engine`` and, if an
+            estimator of joints is named, ``pose``.
         imports: Python files that are executed first; the model may use their methods.
     """
 
@@ -272,13 +274,15 @@ class Worker:
         return self.open()
 
     def _new(self) -> Revision:
-        options = self._options
-        return Revision(FewShotClassifier(device=options["device"], engine=options["engine"]))
+        device, engine = self._options["device"], self._options["engine"]
+        pose = self._options.get("pose", OFF)
+        return Revision(FewShotClassifier(device=device, engine=engine, pose=pose))
 
     def _read(self, model: Path) -> Revision:
         """Return the classifier of a model folder; refuse one without clips."""
         device, engine = self._options["device"], self._options["engine"]
-        revision = Revision(FewShotClassifier.load(model, device, engine=engine))
+        pose = self._options.get("pose")
+        revision = Revision(FewShotClassifier.load(model, device, engine=engine, pose=pose))
         if revision.precomputed:
             raise ModelError(
                 "the training examples of the model are features, not clips", where=str(self._model)
@@ -369,7 +373,7 @@ class Worker:
 
 
 class Advisor:
-    """What would help a model, in a child of its own: with many clips it takes minutes.
+    """Advice for a model, computed in a child process: with many clips it takes minutes.
 
     It takes the time that nothing else needs, and no network is built.
     """
