@@ -4,7 +4,7 @@
 
 ASSETS contains ``more/SET/SET.npz`` and ``.tsv``. Support and query never share a group; five ways,
 five queries per class; 1 and 5 shots, or as many as there are groups beside one. ``--change``
-replaces a rule of ``fewact.methods.fusion.joints``: the alternatives of docs/decisions/fusion.md.
+replaces a rule of ``fewact.methods.fusion.body``: the alternatives of docs/decisions/fusion.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.base import Nodes
-from fewact.methods.fusion import joints
+from fewact.methods.fusion import body
 
 SETS: Final[Mapping[str, str]] = {
     "utkinect10": "kinect20:xyz",
@@ -39,21 +39,21 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "fusion": ("fusion_joints", {}),
 }
 CHANGES: Final[Mapping[str, Callable[[], Any]]] = {
-    "no mirror": lambda: patch.object(joints, "MIRROR_COST", 1e6),
-    "free mirror": lambda: patch.object(joints, "MIRROR_COST", 0.0),
-    "no displacement": lambda: patch.object(joints, "DISPLACEMENT", 0.0),
-    "no interpolation": lambda: patch.object(joints, "filled", lambda x, p: (x, p.any(-2))),
-    "cells weigh 1": lambda: patch.object(joints, "_aligned", align.dtw),
-    "relative to the body": lambda: patch.object(joints.JointTerms, "decision", _unweighted),
-    "no moments": lambda: patch.object(joints, "MOMENTS", 0.0),
-    "depth as measured": lambda: patch.object(joints, "DEPTH", 1.0),
-    "all directions": lambda: patch.object(joints, "SIDES", 0.0),
+    "no mirror": lambda: patch.object(body, "MIRROR_COST", 1e6),
+    "free mirror": lambda: patch.object(body, "MIRROR_COST", 0.0),
+    "no displacement": lambda: patch.object(body, "DISPLACEMENT", 0.0),
+    "no interpolation": lambda: patch.object(body, "filled", lambda x, p: (x, p.any(-2))),
+    "cells weigh 1": lambda: patch.object(body, "_aligned", align.dtw),
+    "relative to the body": lambda: patch.object(body.JointTerms, "decision", _unweighted),
+    "no moments": lambda: patch.object(body, "MOMENTS", 0.0),
+    "depth as measured": lambda: patch.object(body, "DEPTH", 1.0),
+    "all directions": lambda: patch.object(body, "SIDES", 0.0),
 }
 
-_DECISION = joints.JointTerms.decision
+_DECISION = body.JointTerms.decision
 
 
-def _unweighted(terms: joints.JointTerms, nodes: Nodes) -> joints.JointDecision:
+def _unweighted(terms: body.JointTerms, nodes: Nodes) -> body.JointDecision:
     decision = _DECISION(terms, nodes)
     one = np.eye(decision.relative.shape[-1], dtype=decision.relative.dtype)
     return decision._replace(relative=np.broadcast_to(one, decision.relative.shape))

@@ -16,7 +16,8 @@ from fewact.lab.benchmarks import FeatureDataset
 from fewact.lab.evaluation import ArrayFeatures, evaluate_method
 from fewact.lab.evaluation.episodes import Protocol, draw
 from fewact.methods.cards import made_up_card
-from fewact.methods.fusion.joints import MIRROR_COST, FusionJoints, filled
+from fewact.methods.fusion.body import MIRROR_COST, filled
+from fewact.methods.fusion.joints import FusionJoints
 from tests.methods.made_up import assert_close, normal
 from tests.refused import refused
 

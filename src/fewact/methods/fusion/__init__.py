@@ -3,7 +3,8 @@
 ``terms`` defines the similarities of a backbone with maps (appearance, motion, second-order
 moments) and adds them up, with weights that the support decides. ``motion_network`` sees motion in
 images of differences; ``crop`` prepares maps and images. For a backbone without maps there is
-``fusion_vectors``, for skeletons and landmarks ``fusion_joints``.
+``fusion_vectors``, for skeletons and landmarks ``fusion_joints``. ``joint_term`` compares joints
+that clips have beside their picture.
 """
 
 from collections.abc import Mapping
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from fewact.core.errors import OptionError
+from fewact.data.joints import parse_joints
 from fewact.features.request import (
     CameraRequest,
     DifferenceImageRequest,
     DifferenceRequest,
     FeatureRequest,
     Features,
+    JointRequest,
     MovingRequest,
     Request,
     SmallFrameRequest,
@@ -33,6 +36,7 @@ from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
 from fewact.methods.common.kernel import ClassSimilarity, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.decided import INTRA_CLASS_WEIGHT, DecidedState
+from fewact.methods.fusion.joint_term import JointTerm
 from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
 from fewact.methods.fusion.terms import (
     UNDECIDED,
@@ -150,6 +154,8 @@ class FusionOptions:
             clips decide how static the cameras are.
         horizontal_flip: Treat a clip and its horizontal flip alike, for actions of either hand.
             Classes that differ only in left and right become equal.
+        joints: Layout of the joints that clips have beside their picture, such as ``pose33:xyzc``;
+            empty to compare the picture alone.
         weights: Group of options: weights of the terms.
     """
 
@@ -157,6 +163,7 @@ class FusionOptions:
     motion_frames: Annotated[int, Field(ge=2)] = 32
     stabilise: Stabilise = "auto"
     horizontal_flip: bool = False
+    joints: str = ""
     weights: TermWeights = TermWeights()
 
 
@@ -187,7 +194,11 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
         terms += [motion.as_static(), full_motion.as_static()]
     needed = tuple(term for term in terms if term.weight or term.name == "appearance")
     camera = CameraRequest(View(options.motion_frames, "auto")) if estimated else None
-    return WeightedTerms(needed, camera, options.horizontal_flip)
+    joints = None
+    if options.joints:
+        parse_joints(options.joints)
+        joints = JointTerm(JointRequest(View(options.motion_frames), options.joints))
+    return WeightedTerms(needed, camera, options.horizontal_flip, joints)
 
 
 def compares_maps(card: Card) -> bool:
@@ -260,6 +271,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         visible = self.appearance(nodes, nodes, quick=True)
         decision = self.terms.decide(nodes, visible, quick, labels, n)
         level = mean_appearance(visible)
+        nodes = self._compared(nodes, decision)
         inside = intra_class_similarity(
             lambda videos, episodes: self.similarity(videos, videos, decision.of(episodes)),
             nodes,
@@ -271,11 +283,13 @@ class Fusion(Method[FusionOptions, FusionState]):
 
     def summary(self, state: FusionState) -> dict[str, NDArray[Any]]:
         """Return what the support decides, and its similarities."""
+        joints = state.decision.joints
         return {
             "intra_class_similarity": state.intra_class_similarity,
             "appearance": state.appearance,
             "static": np.asarray(state.decision.static),
             "appearance_factor": np.asarray(state.decision.appearance),
+            **({} if joints is None else joints.summary()),
         }
 
     def restored_support(
@@ -286,7 +300,16 @@ class Fusion(Method[FusionOptions, FusionState]):
             summary[name].reshape(b) for name in ("static", "appearance_factor", "appearance")
         )
         inside = summary["intra_class_similarity"].reshape(b, n)
-        return FusionState(nodes, labels, inside, SupportDecision(static, factor), appearance)
+        joints = None if self.terms.joints is None else self.terms.joints.restored(summary, b)
+        decision = SupportDecision(static, factor, joints)
+        compared = self._compared(nodes, decision)
+        return FusionState(compared, labels, inside, decision, appearance)
+
+    def _compared(self, nodes: Nodes, decision: SupportDecision) -> Nodes:
+        """Return nodes of the support with what is compared of their joints."""
+        if self.terms.joints is None or decision.joints is None:
+            return nodes
+        return self.terms.joints.compared(nodes, decision.joints)
 
     def score(self, state: FusionState, nodes: Nodes) -> Logits:
         return self.score_and_pairs(state, nodes)[0]
@@ -307,7 +330,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         return method, nodes
 
     def pair_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Values]:
-        """Return the parts of the similarities (b q s): appearance, motion and moments."""
+        """Return the parts of the similarities (b q s): appearance, motion, moments and joints."""
         return self.terms.parts(nodes, state.nodes, state.decision)
 
     def appearance_ratio(self, state: FusionState, nodes: Nodes) -> Values:
@@ -316,7 +339,7 @@ class Fusion(Method[FusionOptions, FusionState]):
         return ratio
 
     def score_parts(self, state: FusionState, nodes: Nodes) -> dict[str, Values]:
-        """Return the parts of the logits (b q n): appearance, motion and moments."""
+        """Return the parts of the logits (b q n): appearance, motion, moments and joints."""
         return state.logits_of_parts(
             lambda x, episodes: self.terms.parts(x, x, state.decision.of(episodes)),
             self.pair_parts(state, nodes),
@@ -325,7 +348,10 @@ class Fusion(Method[FusionOptions, FusionState]):
         )
 
     def match_frames(self, query: Nodes, support: Nodes) -> FrameMatch | None:
-        """Return the alignment of the motion term of the largest weight."""
+        """Return the alignment of the joints, or of the motion term of the largest weight."""
+        by_joints = self.terms.joints and self.terms.joints.match(query, support)
+        if by_joints:
+            return by_joints
         moving = [
             (float(weighted.factor(UNDECIDED)), weighted)
             for weighted in self.terms.terms

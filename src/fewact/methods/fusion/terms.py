@@ -35,6 +35,7 @@ from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
 from fewact.methods.common.reduction import affordable, parts
 from fewact.methods.common.temporal import inverse_lengths, linear_detrend, normalised
 from fewact.methods.fusion.crop import averaged, motion_centred_crop
+from fewact.methods.fusion.joint_term import BesideDecision, JointTerm
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_vectors
 from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.moments import multi_scale_moments
@@ -419,20 +420,26 @@ class SupportDecision(NamedTuple):
         static: Probability (b) that the cameras are static, or one for all.
         appearance: Factor (b) of the weight of appearance, or one for all: less than 1 where one
             figure moves in each video and the scenes differ, so that appearance may be the scene.
+        joints: What it says of joints beside the picture; None without.
     """
 
     static: Values | float = 0.0
     appearance: Values | float = 1.0
+    joints: BesideDecision | None = None
 
     def of(self, episodes: NDArray[np.int64]) -> "SupportDecision":
-        return self._changed(lambda x: x[episodes])
+        joints = None if self.joints is None else self.joints.of(episodes)
+        return self._changed(lambda x: x[episodes])._replace(joints=joints)
 
     def of_pairs(self) -> "SupportDecision":
-        """Return the decision with axes for the videos of a pair: (b 1 1)."""
+        """Return the decision with axes for the videos of a pair: (b 1 1), without joints."""
         return self._changed(lambda x: x[:, None, None])
 
     def _changed(self, change: Callable[[Values], Values]) -> "SupportDecision":
-        return SupportDecision(*(change(x) if isinstance(x, np.ndarray) else x for x in self))
+        static, appearance = (
+            change(x) if isinstance(x, np.ndarray) else x for x in (self.static, self.appearance)
+        )
+        return SupportDecision(static, appearance)
 
 
 UNDECIDED = SupportDecision()
@@ -553,20 +560,23 @@ class WeightedTerms:
         camera: Request for the log-odds that the camera moved; None if all cameras count as moving.
         horizontal_flip: Compare motion with the flipped second videos too; the greater counts.
             Appearance and moments hardly distinguish left and right.
+        joints: Term of the joints beside the picture; None without.
     """
 
     terms: tuple[WeightedTerm, ...]
     camera: CameraRequest | None
     horizontal_flip: bool = False
+    joints: JointTerm | None = None
 
     @property
     def requests(self) -> tuple[Request, ...]:
         views: dict[Request, None] = dict.fromkeys(weighted.term.view for weighted in self.terms)
-        return tuple(views) if self.camera is None else (*views, self.camera)
+        requests = tuple(views) if self.camera is None else (*views, self.camera)
+        return requests if self.joints is None else (*requests, self.joints.view)
 
     @property
     def names(self) -> set[str]:
-        """Names of the nodes that are compared."""
+        """Names of the nodes that are compared of the picture."""
         return {weighted.name for weighted in self.terms}
 
     def encode(self, features: Features) -> Nodes:
@@ -574,7 +584,9 @@ class WeightedTerms:
         nodes = {
             weighted.name: values for weighted, values in zip(self.terms, encoded, strict=True)
         }
-        return nodes if self.camera is None else {**nodes, LOG_ODDS: features[self.camera]}
+        if self.camera is not None:
+            nodes[LOG_ODDS] = features[self.camera]
+        return nodes if self.joints is None else {**nodes, **self.joints.encode(features)}
 
     def tabulated(
         self, nodes: Nodes, columns: int
@@ -604,9 +616,9 @@ class WeightedTerms:
             first: Nodes of a set of videos, the queries.
             second: Nodes of another set.
             decision: What the support decides.
-            quick: Use the terms' approximations, which align no frames.
+            quick: Use the terms' approximations, which align no frames, and no joints.
         """
-        decision = decision.of_pairs()
+        beside, decision = decision.joints, decision.of_pairs()
         motion = [
             (weighted, weighted.term)
             for weighted in self.terms
@@ -625,6 +637,8 @@ class WeightedTerms:
             }
             moving = np.maximum(moving, _sum(moving_terms, first, flipped, decision, quick=quick))
         total = unmoving + moving
+        if self.joints is not None and beside is not None and beside.factor.any() and not quick:
+            total = total + self.joints.similarity(first, second, beside)
         if isinstance(total, np.ndarray):
             return total
         query, support = next(iter(first.values())), next(iter(second.values()))
@@ -649,12 +663,12 @@ class WeightedTerms:
             n: Number of classes.
         """
         factor = appearance_factor(appearance, self._figure(nodes), labels)
+        joints = None if self.joints is None else self.joints.decide(nodes)
         if self.camera is None:
-            return SupportDecision(np.zeros_like(factor), factor)
+            return SupportDecision(np.zeros_like(factor), factor, joints)
         moving, static = (similarity(SupportDecision(p, factor)) for p in (0.0, 1.0))
-        return SupportDecision(
-            static_probability(nodes[LOG_ODDS], moving, static, labels, n), factor
-        )
+        probability = static_probability(nodes[LOG_ODDS], moving, static, labels, n)
+        return SupportDecision(probability, factor, joints)
 
     def _figure(self, nodes: Nodes) -> Values | float:
         """Return how sure (b) the network of learned motion is of one figure; 0 without it."""
@@ -669,10 +683,14 @@ class WeightedTerms:
         groups: dict[str, list[WeightedTerm]] = {}
         for weighted in self.terms:
             groups.setdefault(weighted.term.compares, []).append(weighted)
-        return {
-            name: replace(self, terms=tuple(terms)).similarity(first, second, decision)
+        picture = decision._replace(joints=None)
+        found = {
+            name: replace(self, terms=tuple(terms)).similarity(first, second, picture)
             for name, terms in groups.items()
         }
+        if self.joints is not None and decision.joints is not None:
+            found[self.joints.compares] = self.joints.similarity(first, second, decision.joints)
+        return found
 
 
 def _sum(
