@@ -54,6 +54,7 @@ def test_the_report_is_plain_text(run: Run) -> None:
         "transport",
         "camera",
         "cache",
+        "poses",
         "lab",
         "advice",
     ):
@@ -87,6 +88,8 @@ def test_problems_become_advice_not_errors(
     assert "no-such-codec" in advice
     assert "default weights are missing" in advice
     assert (found["lab"]["works"], "fewact[lab]" in found["lab"]["why"]) == (False, True)
+    assert found["poses"]["works"] is False
+    assert "fewact" in found["poses"]["why"]  # the command that installs what is missing
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")

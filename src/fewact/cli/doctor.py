@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from fewact.cli.output import ListFormat, print_json
-from fewact.core.errors import ExtraError
+from fewact.core.errors import ExtraError, UserError
 from fewact.core.extras import import_lab
 from fewact.core.machine import usable_cores
 
@@ -50,6 +50,7 @@ def examine() -> dict[str, Any]:
         "transport": {"engine": solver, "why": why},
         "camera": {"engine": "numpy" if library() is None else "compiled"},
         "cache": _cache(),
+        "poses": _poses(),
         "lab": _lab(),
     }
     return {**report, "advice": _advice(report)}
@@ -148,6 +149,16 @@ def _lab() -> dict[str, Any]:
     except ExtraError as error:
         return {"works": False, "why": str(error)}
     return {"works": True, **devices.facts()}
+
+
+def _poses() -> dict[str, Any]:
+    """Return the pose estimator that ``--pose auto`` means, or how to get one."""
+    from fewact import poses
+
+    try:
+        return {"works": True, "estimator": poses.create().name}
+    except UserError as error:
+        return {"works": False, "why": str(error)}
 
 
 def _cache() -> dict[str, Any]:
