@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from fewact import methods
 from fewact.core.errors import OptionError
 from fewact.core.options import option_names
-from fewact.features.request import moving_vectors
 from fewact.features.request import (
     DifferenceImageRequest,
     DifferenceRequest,
@@ -19,6 +18,7 @@ from fewact.features.request import (
     Request,
     SmallFrameRequest,
     View,
+    moving_vectors,
 )
 from fewact.lab.evaluation.identity import encoding_facts
 from fewact.lab.methods.adapters import on_tensors

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewact.features.request import motion_weights, moving_vectors
-from fewact.features.request import FeatureRequest, View
+from fewact.features.request import FeatureRequest, View, motion_weights, moving_vectors
 from fewact.methods.fusion.terms import AppearanceTerm, MomentsTerm, MotionTerm
 from fewact.moments import multi_scale_moments
 from tests.methods.made_up import assert_close, uniform
