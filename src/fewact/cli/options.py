@@ -274,7 +274,7 @@ def output_option(metavar: str, help: str, what: str = "", *extensions: str) -> 
     Args:
         metavar: FOLDER, FILE or PATH.
         help: Text of the help page.
-        what: What a file has, if only some formats are possible.
+        what: Content of the file, if only some formats are possible.
         extensions: Extensions of these formats.
     """
 
@@ -296,11 +296,11 @@ EventsOutput = Annotated[
     Path | None,
     output_option(
         "FILE",
-        "File for the events: .csv, .json, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), or "
-        ".vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
+        "File for the events: .csv, .json, .jsonl, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), "
+        "or .vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
         ".activitynet.json or .labelstudio.json for these programs.",
         "events",
-        *(".csv", ".json", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
+        *(".csv", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
     ),
 ]
 

@@ -17,7 +17,8 @@ def events_text(
     """Return the content of a file of events, in the format of its extension.
 
     Args:
-        path: File that will be written: .json, .vtt, .srt, or one of ``fewact.recordings.formats``.
+        path: File that will be written: .json, .jsonl, .vtt, .srt, or one of
+            ``fewact.recordings.formats``.
         events: Events in the order of their starts.
         facts: Facts about the recording, for JSON.
         delay: Seconds by which video players show the first frame after the start of the file, for
@@ -93,8 +94,13 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _json_lines(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
+    return "".join(json.dumps(event.to_dict(), ensure_ascii=False) + "\n" for event in events)
+
+
 _WRITERS: Final[dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]]] = {
     ".json": _json,
+    ".jsonl": _json_lines,
     ".vtt": _vtt,
     ".srt": _srt,
 }

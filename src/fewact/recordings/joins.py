@@ -32,6 +32,12 @@ SEGMENT_SLACK: Final = 1.5
 key frames and names a segment by the time at which it is due, so that most are shorter than their
 distance."""
 
+UNKNOWN_SLACK: Final = 2.0
+"""The same in durations of the file, where the usual distance is not known yet."""
+
+USUAL_PARTS: Final = 50
+"""Number of the last files whose starts say what distance is usual."""
+
 LONGEST_BREAK: Final = 3600.0
 """Largest gap in a joined recording, in seconds; after a longer one another recording begins."""
 
@@ -246,18 +252,35 @@ def _parts(files: Sequence[tuple[NamedFile, _Facts]], distance: float = 0.0) -> 
     start, clock = 0.0, _start(*files[0])
     before: tuple[datetime, float] | None = None
     for file, facts in files:
-        begun, is_gap = file.begun, False
+        begun, gap = file.begun, False
         if begun is not None and before is not None and file.names.has_gaps:
             since = (begun - before[0]).total_seconds()
-            is_gap = since > max(SEGMENT_SLACK * distance, before[1] + ADJACENT)
-            if is_gap:
+            gap = _is_gap(since, before[1], distance)
+            if gap:
                 start += since - before[1]
         if begun is None:
             begun = clock
-        yield Part(file.path, start, facts.seconds, begun, is_gap)
+        yield Part(file.path, start, facts.seconds, begun, gap)
         start += facts.seconds
         before = (begun, facts.seconds) if begun is not None else None
         clock = None if begun is None else begun + timedelta(seconds=facts.seconds)
+
+
+def is_gap(since: float, seconds: float, parts: Sequence[Part]) -> bool:
+    """Return whether nothing was recorded between the last file and the next one.
+
+    Args:
+        since: Time between their starts by their names, in seconds.
+        seconds: Duration of the last file.
+        parts: The files so far.
+    """
+    starts = [part.begun for part in parts[-USUAL_PARTS:] if part.begun is not None]
+    return _is_gap(since, seconds, _distance(starts))
+
+
+def _is_gap(since: float, seconds: float, distance: float) -> bool:
+    usual = SEGMENT_SLACK * distance if distance else UNKNOWN_SLACK * seconds
+    return since > max(usual, seconds + ADJACENT)
 
 
 def _facts(path: Path) -> _Facts | None:

@@ -38,12 +38,14 @@ class Outputs:
         video: Video with the events drawn on it; None for none.
         format: Format of the events on stdout.
         quiet: Whether no progress is shown.
+        senders: Functions that send an event to other programs.
     """
 
     file: Path | None = None
     video: Path | None = None
     format: EventFormat = "table"
     quiet: bool = False
+    senders: Sequence[Callable[[Event], None]] = ()
 
 
 def watch_one(
@@ -76,6 +78,8 @@ def watch_one(
         with _delayed(video, watch, classifier) as delayed:
             for event in _events(watch, delayed, quiet=outputs.quiet):
                 write(event)
+                for send in outputs.senders:
+                    send(replace(event, recording=str(source), clock=watch.clock(event)))
                 events.append(event)
                 save(events)
         save(events)

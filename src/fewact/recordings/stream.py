@@ -309,7 +309,7 @@ class Stream:
                 return []
             self._closed = True
             try:
-                held = [] if end is None or self._windows is None else self._hold(end)
+                held: list[Event] = [] if end is None or self._windows is None else self._hold(end)
                 if end is not None:
                     remaining = end - self._last
                     self._step = min(remaining, 1 / self.rate) if remaining > 0 else 0.0

@@ -92,7 +92,11 @@ class JoinedRecording(Recording):
             again=True,
             begun=joined.parts[0].begun,
         )
-        self.clock = joined.clock
+        self._joined = joined
+
+    def clock(self, time: float) -> datetime | None:
+        """Return date and time of a time of the timeline, in seconds; None if unknown."""
+        return self._joined.clock(time)
 
     def _of_parts(self, parts: Sequence[Part]) -> Iterator[TimedFrame]:
         """Yield the frames of all files; one that cannot be read leaves a gap, and warns."""

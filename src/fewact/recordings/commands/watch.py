@@ -26,6 +26,7 @@ from fewact.cli.options import (
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
 from fewact.core.extras import check_extra
+from fewact.recordings.commands.cameras import Cameras, check_followed, follow_folders, to_all
 from fewact.recordings.commands.join import Join, joined
 from fewact.recordings.outputs import EventFormat, is_of_one_recording, one_recording_error
 
@@ -69,7 +70,6 @@ def watch(
             help="Video files, folders, or patterns such as 'night/*.mp4'; or one camera: its "
             "number such as 0, or its device; address such as rtsp://…; or - for the standard "
             "input.",
-            callback=_check_recordings,
         ),
     ] = None,
     *,
@@ -134,6 +134,7 @@ def watch(
     ] = None,
     regions: Regions = False,
     boxes: Boxes = None,
+    cameras: Cameras,
     ray: Ray = None,
     imports: Imports = None,
     quiet: Quiet = False,
@@ -151,17 +152,24 @@ def watch(
     from fewact.recordings.outputs import event_writer
     from fewact.recordings.single import Outputs, watch_one
 
-    sources = sources or _indexed(index)
+    check_rate(false_alarms)
+    cameras.check()
+    options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
+    if cameras.follow:
+        others = {"index": index, "video": video, "regions": regions or boxes, "ray": ray}
+        check_followed(sources or [], output, others)
+        find = {**options, "false_alarms": false_alarms}
+        follow_folders(model, load, sources or [], cameras, output, find, overwrite=overwrite)
+        return
+    sources = _check_recordings(sources) or _indexed(index)
     files = joined(sources, "off" if ray or index else join)
     is_many = len(files) > 1
     resumes = is_many and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     _check_number(is_many, output, video, boxes, ray)
-    check_rate(false_alarms)
     classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
-    options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if regions or boxes is not None:
         options["regions"] = str(boxes) if boxes is not None else True
     job = job_of(model, {**options, "false_alarms": false_alarms, **load, "index": (index, part)})
@@ -169,19 +177,21 @@ def watch(
         if ray is not None or "regions" in options:
             raise OptionError("cannot be used with --ray or --regions", where="--index")
         options["spans"] = _spans(index, classifier, sources, part)
-    if not is_many:
-        source = files[0] if len(sources) > 1 else sources[0]
-        watch_one(classifier, source, Outputs(output, video, format, quiet), options)
-        return
     classes = classifier.classes_.tolist()
-    write = event_writer(format, classes, sources, by_subject="regions" in options)
-    recordings = Recordings(files, output, job, write, overwrite)
-    if ray is None:
-        watch_many(recordings, classifier, options, quiet=quiet)
-    else:
-        from fewact.recordings.cluster import watch_on_ray
+    with cameras.notices(classes) as senders:
+        if not is_many:
+            source = files[0] if len(sources) > 1 else sources[0]
+            outputs = Outputs(output, video, format, quiet, senders)
+            watch_one(classifier, source, outputs, options)
+            return
+        write = event_writer(format, classes, sources, by_subject="regions" in options)
+        recordings = Recordings(files, output, job, to_all([write, *senders]), overwrite)
+        if ray is None:
+            watch_many(recordings, classifier, options, quiet=quiet)
+        else:
+            from fewact.recordings.cluster import watch_on_ray
 
-        watch_on_ray(recordings, classifier, model, load, options, address=ray, quiet=quiet)
+            watch_on_ray(recordings, classifier, model, load, options, address=ray, quiet=quiet)
     exit_skipped(recordings.skipped)
 
 
