@@ -5,21 +5,30 @@ own data. Only data sets of the file itself, which are linked directly, are read
 declared sizes were checked.
 """
 
+import io
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewact.core.bounded import MIB
 from fewact.core.errors import DataError
 from fewact.data.joints import MOST_JOINTS
+from fewact.data.poses import hdf5_child
 from fewact.data.poses.bodies import Body, Detection, linked
 from fewact.data.poses.pose import POSES, skeleton_of
 
-MOST_BYTES: Final = 256 * MIB
-"""Largest declared size of a data set."""
+DATA_SETS: Final = {"tracks": "f", "node_names": "SO", "point_scores": "f", "track_names": "SO"}
+"""Data sets that are read, with the kinds of their types as in NumPy."""
+
+WAIT_SECONDS: Final = 60.0
+"""Seconds after which a process that reads a file is stopped, if its processor time did not."""
 
 MOST_TRACKS: Final = 1000
 """Largest number of tracks of a file."""
@@ -34,55 +43,40 @@ def read_sleap(path: Path) -> tuple[list[Body], str]:
     Raises:
         DataError: The file has no tracks, reads from another file, or h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError:
+    if find_spec("h5py") is None:
         raise DataError(
             "needs the package h5py",
             where=str(path),
             hint='Install it: pip install "fewact[poses]". Or export a CSV table.',
-        ) from None
+        )
     POSES.check_size(path.stat().st_size, str(path))
+    data = _data_sets(path)
+    if "tracks" not in data or "node_names" not in data:
+        _refuse_pandas(path, ", ".join(data))
+    nodes, names = _texts(path, data["node_names"]), _texts(path, data.get("track_names"))
+    return _bodies(path, data["tracks"], nodes, data.get("point_scores"), names)
+
+
+def _data_sets(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the data sets of a file, read by a process that a damaged file may stop."""
+    names = [f"{name}:{kinds}" for name, kinds in DATA_SETS.items()]
+    command = [sys.executable, "-m", hdf5_child.__name__, str(path.absolute()), *names]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        with h5py.File(path, "r") as file:
-            tracks = _data(path, file, "tracks", "f")
-            nodes = _data(path, file, "node_names", "SO")
-            if tracks is None or nodes is None:
-                _refuse_pandas(path, list(file)[:5])
-            scores = _data(path, file, "point_scores", "f")
-            names = _data(path, file, "track_names", "SO")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        POSES.refuse(path, "the file cannot be read", str(error)[:80])
-    return _bodies(path, tracks, _texts(path, nodes), scores, _texts(path, names))
-
-
-def _data(path: Path, file: Any, name: str, kinds: str) -> NDArray[Any] | None:
-    """Return a data set of a file; None if it has none of this name.
-
-    Args:
-        path: File, for errors.
-        file: Open file.
-        name: Name of the data set.
-        kinds: Kinds of types that are read, as in NumPy.
-    """
-    import h5py
-
-    link = file.get(name, getlink=True)
-    if link is None:
-        return None
-    if not isinstance(link, h5py.HardLink):
-        POSES.refuse(path, f"{name} is a link, perhaps to another file")
-    data = file[name]
-    if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
-        POSES.refuse(path, f"{name} is no data of the file itself, but perhaps of another file")
-    if data.dtype.kind not in kinds or data.shape is None:
-        POSES.refuse(path, f"{name} has another type", str(data.dtype)[:40])
-    size = int(np.prod([int(n) for n in data.shape], dtype=object)) * data.dtype.itemsize
-    if size > MOST_BYTES:
-        POSES.refuse(path, f"{name} is larger than {MOST_BYTES // MIB} MiB", f"{size} bytes")
-    return np.asarray(data)
+        done = subprocess.run(
+            command, capture_output=True, check=False, timeout=WAIT_SECONDS, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        POSES.refuse(path, "the file is damaged: reading it does not end")
+    if done.returncode == hdf5_child.REFUSED:
+        what, *got = json.loads(done.stderr.splitlines()[-1])
+        if what == "other groups":
+            _refuse_pandas(path, *got)
+        POSES.refuse(path, what, *got)
+    if done.returncode:
+        POSES.refuse(path, "the file is damaged: reading it fails", f"code {done.returncode}")
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _texts(path: Path, values: NDArray[Any] | None) -> list[str]:
@@ -123,11 +117,11 @@ def _bodies(
     return bodies, skeleton_of(nodes)
 
 
-def _refuse_pandas(path: Path, groups: Sequence[str]) -> None:
+def _refuse_pandas(path: Path, groups: str) -> NoReturn:
     raise DataError(
         "not an analysis file of SLEAP",
         where=str(path),
-        got=", ".join(name[:40] for name in groups),
+        got=groups,
         expected="the data sets tracks and node_names",
         hint="The HDF5 files of DeepLabCut have pickled columns, which could run code: "
         "deeplabcut.analyze_videos_converth5_to_csv writes tables.",
