@@ -30,8 +30,9 @@ RATERS: Final = (
 """Names of the column with the person who scored."""
 
 RECORDINGS: Final = (
-    "recording video videos video_file video_filename video_name video_path video_url "
-    "videofile videoname file files file_name filename file_path filepath media media_file "
+    "recording video videos video_id youtube_id video_file video_filename video_name "
+    "video_path video_url videofile videoname file files file_name filename file_path filepath "
+    "media media_file "
     "media_files media_file_name media_file_path media_name media_path clip clip_name "
     "clip_path movie movie_name source_video video_source path vidéo fichier fichier_vidéo "
     "nom_du_fichier film enregistrement aufnahme datei dateiname videodatei aufzeichnung "
@@ -130,3 +131,6 @@ HARMLESS: Final = re.compile(
 
 COMMENTS: Final = re.compile(r"comment|^notes?(?:_|$)|descri|remark|modif|bemerk|kommentar|anmerk")
 """Names of columns of free text, whatever else is in the name."""
+
+STATUSES: Final = frozenset(("start", "stop", "begin", "end", "on", "off", "point", "state"))
+"""Cells that say what a row begins or ends, in lower case."""

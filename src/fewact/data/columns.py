@@ -21,6 +21,7 @@ from fewact.data.column_names import (
     HARMLESS,
     RATES,
     STARTS,
+    STATUSES,
     SUSPECT,
 )
 from fewact.data.files import VIDEO_SUFFIXES, first_few
@@ -34,6 +35,13 @@ HEADER_ROWS: Final = 60
 
 SAMPLED_ROWS: Final = 1000
 """Number of rows that show what an unknown column holds."""
+
+HEADER_CELLS: Final = 16_384
+TITLE_CELLS: Final = 1024
+"""Number of cells that are looked at in the first line, and in others that may be the header."""
+
+LONGEST_NAME: Final = 80
+"""Number of characters of the longest name of a column that may be known."""
 
 SEPARATORS: Final = ",;\t|"
 
@@ -77,6 +85,7 @@ class Match(NamedTuple):
 
 
 UNKNOWN: Final = Match("")
+_CLOCKS: Final = frozenset(name.replace(".", "_") for name in CLOCKS)
 
 START: Final = Column("start", STARTS, timed=True, frames="start_frame")
 END: Final = Column("end", ENDS, timed=True, frames="end_frame")
@@ -148,6 +157,8 @@ class Schema:
 
     def match(self, cell: str) -> Match:
         """Return the column that a name means, and the unit in it."""
+        if not cell or len(cell) > LONGEST_NAME or cell[0].isdigit():
+            return UNKNOWN
         for name in spellings(cell):
             if name in self._column_of:
                 return Match(self._column_of[name].name)
@@ -199,9 +210,9 @@ class Schema:
         lines = first_lines(text, HEADER_ROWS)
         best, separator, above = (0, 0), "", 0
         for number, line in enumerate(lines):
-            bare = line.replace('"', "")
+            bare, most = line.replace('"', ""), TITLE_CELLS if number else HEADER_CELLS
             for delimiter in SEPARATORS:
-                cells = bare.split(delimiter)
+                cells = bare.split(delimiter, most)[:most]
                 count = len({*self.of(cells)} - {""}) if number == 0 or len(cells) > 1 else 0
                 known = count, (len(cells) if number == 0 or count else 0)
                 if known > best and (number == 0 or count > best[0]):
@@ -310,8 +321,10 @@ class Schema:
     ) -> str:
         if not filled or COMMENTS.search(name):
             return ""
-        if SUSPECT.search(name):
+        if SUSPECT.search(re.sub(r"\W+", "_", name)):
             return "a time, a rate, a frame, a subject or a label"
+        if all(cell.casefold() in STATUSES for cell in filled):
+            return "a START and a STOP"
         videos = sum(Path(cell).suffix.lower() in VIDEO_SUFFIXES for cell in filled)
         if "recording" in self.names and "recording" not in columns and 2 * videos > len(filled):
             return "the recording"
@@ -329,7 +342,7 @@ def normalised(cell: str) -> str:
     return re.sub(r"\s+", "_", unicodedata.normalize("NFC", cell).casefold().strip())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def plain(name: str) -> str:
     """Return a name by which names are compared: without accents, with ``_`` for punctuation.
 
@@ -339,9 +352,10 @@ def plain(name: str) -> str:
     parts = unicodedata.normalize("NFKD", name.strip().casefold())
     letters = "".join(c for c in parts if not unicodedata.combining(c))
     letters = unicodedata.normalize("NFC", letters)
-    return re.sub(r"[\s._\-–]+", "_", letters).strip("_")
+    return re.sub(r"[\s._\-–/,]+", "_", letters).strip("_")
 
 
+@lru_cache(maxsize=1 << 15)
 def spellings(cell: str) -> tuple[str, ...]:
     """Return the names that a cell may mean: as it is, and with words that capitals begin.
 
@@ -352,7 +366,7 @@ def spellings(cell: str) -> tuple[str, ...]:
     return (plain(cell),) if words == cell else (plain(cell), plain(words))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
     """Return the names without a unit that a cell may mean, each with that unit.
 
@@ -367,13 +381,12 @@ def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
         words = name.split("_")
         pairs = [(bracket[1], bracket[2])] if bracket else []
         if len(words) > 1:
-            inner = words[:-2] if words[-2] == "in" and len(words) > 2 else words[:-1]
-            pairs += [("_".join(inner), words[-1]), ("_".join(words[1:]), words[0])]
-        if "," in name or "/" in name:
-            before, after = re.split(r"_?[,/]_?(?:in_)?", name, maxsplit=1)
-            pairs.append((before, after))
+            pairs.append(("_".join(words[1:]), words[0]))
+        for at in range(1, len(words)):
+            base = words[: at - 1] if words[at - 1] == "in" and at > 1 else words[:at]
+            pairs.append(("_".join(base), "_".join(words[at:])))
         for base, unit in pairs:
-            kind = FRAME if unit in FRAMES else CLOCK if unit in CLOCKS else unit
+            kind = FRAME if unit in FRAMES else CLOCK if unit in _CLOCKS else unit
             if kind in (FRAME, CLOCK) or kind in SECONDS_OF:
                 found.append((base, kind))
     return tuple(dict.fromkeys(found))

@@ -18,8 +18,9 @@ VIDEO_RATE: Final = -1.0
 SECONDS_OF: Final = {
     unit: value
     for value, units in (
-        (1.0, "s sec secs second seconds sek sekunde sekunden seg segs segundo segundos seconde"),
-        (1.0, "secondes secondo secondi sekund sekunder sf с сек секунд секунды 秒 초"),
+        (1.0, "ss_msec s sec secs second seconds sek sekunde sekunden seg segs segundo"),
+        (1.0, "segundos seconde secondes secondo secondi sekund sekunder sf с сек секунд секунды"),
+        (1.0, "秒 초"),
         (1e-3, "ms msec msecs millis millisecond milliseconds millisekunden milisegundos"),
         (1e-3, "millisecondes millisecondi milissegundos мс 毫秒 ミリ秒"),
         (1e-6, "us µs μs microsecond microseconds"),

@@ -1,5 +1,6 @@
 """Tables of events: columns of people in many languages, units, states, instants and frames."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,9 @@ def test_instants_are_point_events(tmp_path: Path) -> None:
 
 def test_a_class_for_each_frame_is_segments(tmp_path: Path) -> None:
     write_video(tmp_path / "m.mp4", np.zeros((40, 48, 64, 3), np.uint8), fps=10)
-    labels = ["none"] * 5 + ["rear"] * 10 + ["groom"] * 5 + ["none"] * 5 + ["rear"] * 15
+    labels = (
+        ["none", ""] + ["none"] * 3 + ["rear"] * 10 + ["groom"] * 5 + ["none"] * 5 + ["rear"] * 15
+    )
     rows = "".join(f"m.mp4,{i},{label}\n" for i, label in enumerate(labels))
     table = read(tmp_path, f"video,frame,label\n{rows}")
     assert times(table) == [("rear", 0.5, 1.5), ("groom", 1.5, 2.0), ("rear", 2.5, 4.0)]
@@ -188,3 +191,29 @@ def test_sheets_with_events(tmp_path: Path) -> None:
     table = read_events(path)
     assert times(table) == [("wave", 5.0, 6.0)]
     assert any("Notes" in note for note in table.notes)
+
+
+def test_a_class_for_each_step_of_time_is_segments(tmp_path: Path) -> None:
+    rows = "".join(f"{i / 5};{'walk' if i < 12 else 'rest' if i < 20 else ''}\n" for i in range(30))
+    table = read(tmp_path, f"Time;Behavior\n{rows}")
+    assert times(table) == [("walk", 0.0, 2.4), ("rest", 2.4, 4.0)]
+    rows = "".join(f"{at},rear\n" for at in (1, 2.5, 3, 7, 9.25, 30))
+    assert {event.is_point for event in read(tmp_path, f"time,label\n{rows}").events} == {True}
+
+
+@pytest.mark.parametrize("header", ["Start/Stop", "phase", "Reaction (time)"])
+def test_a_status_is_known_or_refused(tmp_path: Path, header: str) -> None:
+    text = f"video,label,{header},time\na.mp4,wave,Start,1.5\na.mp4,wave,Stop,2.5\n"
+    if header == "Start/Stop":
+        assert times(read(tmp_path, text)) == [("wave", 1.5, 2.5)]
+    else:
+        with pytest.raises(DataError):
+            read(tmp_path, text)
+
+
+def test_a_header_of_many_names_is_refused_in_time(tmp_path: Path) -> None:
+    names = (",".join(f"c{i}y{j}" for i in range(10_000)) for j in range(70))
+    began = time.process_time()
+    with pytest.raises(DataError):
+        read(tmp_path, "\n".join(names))
+    assert time.process_time() - began < 10.0

@@ -33,6 +33,8 @@ EVENTS_EXPECTED: Final = (
     "with units as in start (ms) or end [frame]"
 )
 
+STATUS_NAMES: Final = "state_event start_stop on_off start_end"
+
 EVENT_COLUMNS: Final = Schema(
     (
         Column("recording", RECORDINGS),
@@ -42,7 +44,7 @@ EVENT_COLUMNS: Final = Schema(
         Column("last_frame", "last_frame", distinctive=False),
         Column("time", TIMES, timed=True, frames="frame"),
         Column("frame", "frame frame_id frame_number frame_index frame_no image_index"),
-        Column("status", "status event_type behavior_type behaviour_type state_event start_stop"),
+        Column("status", f"status event_type behavior_type behaviour_type {STATUS_NAMES}"),
         Column("observation", "observation observation_id observation_name"),
         Column("subject", SUBJECTS),
         Column("rater", RATERS),

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +33,11 @@ ATTRIBUTES = "# ATTRIBUTE = "
 MISSING_CLASSES: Final = frozenset(("", "na", "n/a", "nan"))
 """Cells without a class, in lower case; ``none`` is a class."""
 
-LEAST_FRAMES: Final = 3
-"""Number of consecutive frames with a class from which a table has one row a frame."""
+NO_CLASS: Final = ("none", "background")
+"""Classes of a frame that shows none."""
+
+LEAST_SAMPLES: Final = 5
+"""Number of rows in equal steps from which a table has the class at each step."""
 
 
 def is_events(path: Path, text: str) -> bool:
@@ -74,8 +78,8 @@ def read_grid(grid: Grid) -> Iterator[Row]:
         yield from _states(grid)
     elif "status" in grid.named:
         yield from paired(_timed(grid))
-    elif "frame" in grid.named and (frames := _class_of_frames(grid)) is not None:
-        yield from frames
+    elif "duration" not in grid.named and _is_sampled(grid):
+        yield from _runs(grid)
     else:
         yield from _instants(grid)
 
@@ -198,41 +202,92 @@ def _instants(grid: Grid) -> Iterator[Row]:
         yield where, fields
 
 
-def _class_of_frames(grid: Grid) -> Iterator[Row] | None:
-    """Return the events of a table with the class of each frame; None if it is another one."""
-    at = grid.columns.index("frame")
-    first = [row[at] for row in grid.sample if at < len(row)]
-    if len(first) < LEAST_FRAMES or not all(map(str.isdecimal, first)):
-        return None
-    numbers = [int(cell) for cell in first if len(cell) < 16]
-    steps = [b - a for a, b in zip(numbers, islice(numbers, 1, None), strict=False)]
-    if sum(step == 1 for step in steps) < 0.9 * len(steps):
-        return None
-    return _runs(grid)
+def _is_sampled(grid: Grid) -> bool:
+    """Whether a table has a row for each frame or each step of time, with the class there."""
+    name = "frame" if "frame" in grid.named else "time"
+    at, label = (grid.columns.index(column) for column in (name, "label"))
+    rows = [row for row in grid.sample if max(at, label) < len(row)]
+    try:
+        cells = [(_position(grid, name, row[at]), row[label]) for row in rows]
+    except TimeFault:
+        return False
+    steps = [round(b - a, 6) for (a, _), (b, _) in pairwise(cells)]
+    usual = sorted(steps)[len(steps) // 2] if steps else 0.0
+    same = sum(a == b for (_, a), (_, b) in pairwise(cells))
+    near = sum(abs(step - usual) <= 0.02 * usual for step in steps)
+    is_step = usual == 1 if name == "frame" else usual > 0
+    return len(cells) >= LEAST_SAMPLES and is_step and near >= 0.9 * len(steps) and same > 0
+
+
+def _position(grid: Grid, name: str, cell: str) -> float:
+    return grid.time_cells.seconds(cell, grid.all_units.get(name, ""), lambda: 0.0)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The class at a frame, or at a time in seconds; without fields if there is none."""
+
+    where: str
+    recording: str
+    fields: Mapping[str, Any] | None
+    position: float
+    rate: float
 
 
 def _runs(grid: Grid) -> Iterator[Row]:
-    """Yield the consecutive frames of a class as an event; ``none`` is no class."""
-    who = Who(grid)
-    run: tuple[str, dict[str, Any], int, int, float] | None = None
+    """Yield the consecutive samples of a class as an event; ``none`` and no class are none.
+
+    An event ends where the next sample begins; after the last sample, a step later.
+    """
+    name = "frame" if "frame" in grid.named else "time"
+    who, samples = Who(grid), []
     for where, row in grid.rows():
-        fields = who.fields(row)
+        fields: Mapping[str, Any] | None = who.fields(row)
         try:
-            frame = None if "fault" in fields else frame_of(row, "frame")
-            rate = 0.0 if frame is None else declared_rate(grid, row)
+            position = _position(grid, name, row.get(name, ""))
+            rate = declared_rate(grid, row)
         except TimeFault as fault:
-            fields, frame, rate = {"fault": str(fault)}, None, 0.0
-        if run is not None and (frame != run[3] or fields != run[1]):
-            yield run[0], {**run[1], "span": (run[2], run[3]), "fps": run[4] or VIDEO_RATE}
-            run = None
-        if frame is None:
-            yield where, fields if "fault" in fields else {"fault": "it has no frame"}
-        elif run is not None:
-            run = (run[0], run[1], run[2], frame + 1, rate)
-        elif fields["label"].casefold() not in ("none", "background"):
-            run = (where, fields, frame, frame + 1, rate)
-    if run is not None:
-        yield run[0], {**run[1], "span": (run[2], run[3]), "fps": run[4] or VIDEO_RATE}
+            yield where, {"fault": str(fault)}
+            continue
+        label = row.get("label", "").casefold()
+        if label in NO_CLASS or label in MISSING_CLASSES:
+            fields = None
+        elif fields and "fault" in fields:
+            yield where, fields
+            continue
+        recording = row.get("recording") or row.get("observation") or ""
+        samples.append(_Sample(where, recording, fields, position, rate))
+    steps = sorted(b.position - a.position for a, b in pairwise(samples))
+    step = steps[len(steps) // 2]
+    many = sum(sample.fields is None for sample in samples)
+    yield "", {"note": f"rows of a class that follow are one event; {many} rows have none"}
+    first = 0
+    for i, sample in enumerate(samples):
+        after = samples[i + 1] if i + 1 < len(samples) else None
+        goes_on = after is not None and after.recording == sample.recording
+        goes_on = (
+            goes_on and after is not None and 0 < after.position - sample.position < 1.5 * step
+        )
+        if goes_on and after is not None and after.fields == sample.fields:
+            continue
+        end = after.position if goes_on and after is not None else sample.position + step
+        begun, first = samples[first], i + 1
+        if begun.fields is None:
+            continue
+        if name == "frame":
+            span = (int(begun.position), int(end))
+            yield begun.where, {**begun.fields, "span": span, "fps": begun.rate or VIDEO_RATE}
+        else:
+            yield begun.where, {**begun.fields, "start": begun.position, "end": round(end, 9)}
+
+
+def _following(samples: Sequence[_Sample], at: int, step: float) -> _Sample | None:
+    """Return the sample after one; None if it is another recording's, or not one step later."""
+    if at + 1 == len(samples):
+        return None
+    sample, after = samples[at], samples[at + 1]
+    is_next = 0 < after.position - sample.position < 1.5 * step
+    return after if is_next and after.recording == sample.recording else None
 
 
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
