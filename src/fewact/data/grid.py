@@ -1,5 +1,6 @@
 """A table: its header, what is above it, the meaning of its columns, and its rows."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -230,7 +231,11 @@ def mapped_times(grid: Grid, row: Mapping[str, str], *, start: str = "start") ->
 
     def value(name: str, of: Callable[[], float] = fps) -> float | None:
         text = row.get(name, "")
-        return None if is_missing(text) else reader.seconds(text, units.get(name, ""), of)
+        if is_missing(text):
+            return None
+        if text == "inf" and name == "end":  # the end of the recording
+            return math.inf
+        return reader.seconds(text, units.get(name, ""), of)
 
     begin, end, duration = value(start), value("end"), value("duration")
     if needs_rate:

@@ -11,6 +11,7 @@ from fewact.core.paths import user_path
 from fewact.data.cells import number
 from fewact.data.column_names import SUBJECT
 from fewact.data.columns import TRACK, Column, Schema
+from fewact.data.sheets import sheets_of
 from fewact.video.samplers import Floats
 from fewact.video.track import Box, Track
 
@@ -48,7 +49,7 @@ def read_tracks(
         DataError: The table cannot be read, or a row is invalid.
     """
     table = user_path(path, DataError)
-    text = TRACKS.text(table)
+    text = sheets_of(table, TRACKS)[0].text
     rows = list(TRACK_COLUMNS.rows(table, text))
     if not rows:
         TRACKS.refuse(table, "the table is empty", "")

@@ -8,7 +8,7 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.data.event_options import EventOptions
-from fewact.recordings.formats import EventTable, is_event_file, read_events
+from fewact.recordings.formats import EventTable, events_text, is_event_file, read_events
 from fewact.video import write_video
 
 MONDAY = [("wave", 4.0, 7.6), ("clap", 12.6, 16.6)]
@@ -145,6 +145,13 @@ def test_a_rate_that_is_not_the_videos_is_said(tmp_path: Path) -> None:
     table = read(tmp_path, "video,label,start_frame,end_frame,fps\nm.mp4,wave,5,15,20\n")
     assert times(table) == [("wave", 0.25, 0.75)]
     assert any("20" in note and "10" in note for note in table.notes)
+
+
+def test_an_event_until_the_end_is_read_as_it_is_written(tmp_path: Path) -> None:
+    table = read(tmp_path, "video,label,start,end\na.mp4,wave,1,inf\n")
+    assert times(table) == [("wave", 1.0, float("inf"))]
+    text = events_text(tmp_path / "e.csv", table.events)
+    assert read(tmp_path, text).events == table.events
 
 
 def test_raters_are_asked_for(tmp_path: Path) -> None:
