@@ -29,7 +29,19 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 def test_the_command_runs_each_fuzzer_and_nothing_else() -> None:
-    tested = (documents, files, full, inputs, kills, power, promises, tables, transport, videos)
+    tested = (
+        documents,
+        files,
+        full,
+        inputs,
+        kills,
+        poses,
+        power,
+        promises,
+        tables,
+        transport,
+        videos,
+    )
     assert {f"tests.fuzz.{name}" for name in fuzzers()} == {one.__name__ for one in tested}
 
 
@@ -63,6 +75,13 @@ def test_ten_thousand_documents_are_read_right_or_refused() -> None:
     report = documents.run(seed=19, count=10_000)
     assert not report.defects
     assert report.cases == 10_000
+
+
+@pytest.mark.slow
+def test_files_of_poses_are_read_right_or_refused() -> None:
+    report = poses.run(seed=18, count=200)
+    assert not report.defects
+    assert min(report.outcomes[name] for name in ("read", "read whole", "refused")) > 20
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ MOST_BYTES: Final = 1 << 28
 MOST_MEMORY: Final = 4 << 30
 """Largest address space of the process, in bytes."""
 
-MOST_SECONDS: Final = 10
+MOST_SECONDS: Final = 5
 """Largest processor time of the process."""
 
 REFUSED: Final = 3
