@@ -162,7 +162,7 @@ def write_page(
         page: File; None for none.
         title: Title.
         groups: Segments by heading.
-        text: Sentence that tells the reader what to do with the segments.
+        text: Sentence on what a reader can do with the segments.
         to_mark: Whether they can be marked right or wrong.
     """
     if page is not None:

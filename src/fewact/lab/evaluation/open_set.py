@@ -39,8 +39,8 @@ MEASURES = ("auroc", "oscr", "fpr95")
 SCORES = ("max-softmax", "best", "energy", "known", "garbage", "discriminator")
 """Scores; only methods with a discriminator have the last."""
 
-ACCEPTED = 0.95
-"""Fraction of the known queries that must be accepted where false positives are counted."""
+TRUE_POSITIVE_RATE = 0.95
+"""True positive rate, over the known queries, at which false positives are counted."""
 
 
 def of_logits(logits: Tensor, temperature: float) -> dict[str, Tensor]:
@@ -87,8 +87,8 @@ def measures(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[n
     inside, outside = scores[..., :count], scores[..., count:]
     pairs = inside[..., None] - outside[..., None, :]  # (b m q u)
     above = ((pairs > 0) + 0.5 * (pairs == 0)).mean(-1)  # (b m q)
-    accepted = int(np.ceil(ACCEPTED * count - 1e-9))
-    threshold = np.sort(inside, -1)[..., count - accepted, None]
+    kept = int(np.ceil(TRUE_POSITIVE_RATE * count - 1e-9))
+    threshold = np.sort(inside, -1)[..., count - kept, None]
     values = (above.mean(-1), (above * right[:, None]).mean(-1), (outside >= threshold).mean(-1))
     return 100 * np.stack(values, -1)
 
