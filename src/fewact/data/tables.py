@@ -1,5 +1,6 @@
 """Tables of clips, with a header and one clip per row; and clips in files of other programs."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -327,6 +328,7 @@ def _segment(
             expected=f"{TIMES_EXPECTED}, such as 1:02.5",
         ) from None
     start, end = times.get("start"), times.get("end")
+    end = None if end == math.inf else end
     if (start or 0.0) < 0 or (end is not None and end <= (start or 0.0)):
         raise DataError(
             "the clip ends before it starts" if (start or 0.0) >= 0 else "the start is negative",

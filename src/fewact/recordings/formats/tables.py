@@ -1,6 +1,7 @@
 """Events in tables: written by people in many languages, and of VIA, Create ML and MMAction2."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def _states(grid: Grid) -> Iterator[Row]:
             times = mapped_times(grid, row)
             if "end" in times and "start" not in times:
                 raise TimeFault("it has no start")
+            if times.get("end") == math.inf:
+                times["end"] = "inf"
             if timed and not times:
                 times = {"start": None}
             status = status_of(row["status"]) if "status" in row else ""
