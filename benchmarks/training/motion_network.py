@@ -16,6 +16,9 @@ weights were tuned so from those of commit 9224808c, whose first training was 94
 
     git show 9224808c:src/fewact/methods/fusion/motion_network.safetensors > before.safetensors
 
+With ``--exercises`` it tunes on bodies that stand, hang, sit or lie and repeat a motion, too; see
+docs/decisions/fusion.md for what that was worth.
+
 ``.ci/motion_graph.py FILE`` writes the graph that comes with fewact.
 """
 
@@ -35,6 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.training.animals import animal
+from benchmarks.training.exercises import exercises
 from benchmarks.training.figures import Role, figure_class, render
 from benchmarks.training.hands import hands
 from benchmarks.training.people import beside_animal, clothed, held_poses, whole_body
@@ -88,6 +92,9 @@ class Kind:
 OTHER_FIGURES = "other figures"
 """Kind of videos for validation alone."""
 
+EXERCISES = "exercises"
+"""Kind of videos that only ``--exercises`` trains on: the weights got no better by them."""
+
 KINDS: Mapping[str, Kind] = {
     "figures": Kind(figures, 6000),
     OTHER_FIGURES: Kind(partial(figures, role="val"), 200),
@@ -97,6 +104,7 @@ KINDS: Mapping[str, Kind] = {
     "whole bodies": Kind(whole_body, 600, 0.13),
     "animals": Kind(animal, 600, 0.13),
     "beside animals": Kind(beside_animal, 250, 0.04),
+    EXERCISES: Kind(exercises, 720, 0.75),
     "hands": Kind(partial(hands, chest=False), 450, 0.06),
     "hands before the chest": Kind(partial(hands, chest=True), 400, 0.06),
 }
@@ -128,7 +136,7 @@ class Recipe:
 
 
 FIRST = Recipe(("figures",), ("figures",), 5, 8000, 64, 1.5e-3, 50, 1.0)
-TUNING_KINDS = tuple(kind for kind in KINDS if kind not in ("figures", OTHER_FIGURES))
+TUNING_KINDS = tuple(kind for kind in KINDS if kind not in ("figures", OTHER_FIGURES, EXERCISES))
 TUNING = Recipe(TUNING_KINDS, ("small figures", "clothes"), 3, 700, 24, 6e-4, 30, 0.5)
 HELD_OUT = 40
 """Number of classes of each kind of tuning that training prints accuracies of, as of others."""
@@ -406,6 +414,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("file", type=Path, help="file of the weights, safetensors")
     parser.add_argument("--tune", type=Path, metavar="WEIGHTS", help="weights, or their graph")
+    parser.add_argument("--exercises", action="store_true", help="tune on exercises, too")
     parser.add_argument("--classes", type=int, help="most classes of a kind")
     parser.add_argument("--steps", type=int, help="number of steps")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
@@ -413,7 +422,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=2, help="processes that render")
     options = parser.parse_args(arguments)
     recipe = TUNING if options.tune else FIRST
-    recipe = replace(recipe, steps=options.steps or recipe.steps)
+    kinds = (*recipe.kinds, EXERCISES) if options.exercises else recipe.kinds
+    recipe = replace(recipe, kinds=kinds, steps=options.steps or recipe.steps)
     before = motion_network(options.tune).state_dict() if options.tune else {}
     images = {
         kind: rendered(

@@ -39,40 +39,40 @@ from benchmarks.training.scenes import (
 from fewact.video.samplers import RGBImage
 
 
-def _legs(*angles: float, out: tuple[float, float] = (4, 4)) -> dict[str, float]:
+def legs(*angles: float, out: tuple[float, float] = (4, 4)) -> dict[str, float]:
     """Return a pose: left thigh and knee, right thigh and knee, and how far legs are spread."""
     left, right = ({"thigh": angles[i], "knee": angles[i + 1], "out": out[i // 2]} for i in (0, 2))
     return {**of_side("left", left), **of_side("right", right)}
 
 
-def _arms(up: float, side: float = 0.0, bend: float = 0.0) -> dict[str, float]:
+def arms(up: float, side: float = 0.0, bend: float = 0.0) -> dict[str, float]:
     return both_sides({"raise": up, "side": side, "bend": bend})
 
 
-FLAT, SPREAD = _arms(20, 80), _legs(0, 0, 0, 0, out=(28, 28))
+FLAT, SPREAD = arms(20, 80), legs(0, 0, 0, 0, out=(28, 28))
 POSES: tuple[tuple[dict[str, float], float, float], ...] = (
     ({}, 0, 0),
-    ({**_legs(90, 100, 90, 100), "lean": 20}, 0, 0),
-    (_legs(0, 90, 0, 90), 0, 0),
-    (_legs(90, 5, 90, 5), 0, 0),
+    ({**legs(90, 100, 90, 100), "lean": 20}, 0, 0),
+    (legs(0, 90, 0, 90), 0, 0),
+    (legs(90, 5, 90, 5), 0, 0),
     (FLAT, 88, 0),
     (FLAT, -88, 0),
-    (_arms(160), 88, 0),
-    ({"lean": 120, **_arms(150)}, 0, 0),
-    ({**_arms(40, 0, 20), "lean": -35}, 80, 0),
-    ({**_legs(120, 130, 120, 130), "lean": 80, **_arms(160)}, 0, 0),
-    ({**SPREAD, "tilt": 70, **_arms(90, 85)}, 0, 0),
-    ({**SPREAD, "tilt": -70, **_arms(90, 85)}, 0, 0),
-    ({**_legs(70, 70, -30, 0), **_arms(90, 85)}, 0, 0),
-    ({**_legs(-30, 0, 70, 70), **_arms(160)}, 0, 0),
-    ({**_legs(30, 120, 0, 0, out=(50, 4)), **_arms(165)}, 0, 0),
+    (arms(160), 88, 0),
+    ({"lean": 120, **arms(150)}, 0, 0),
+    ({**arms(40, 0, 20), "lean": -35}, 80, 0),
+    ({**legs(120, 130, 120, 130), "lean": 80, **arms(160)}, 0, 0),
+    ({**SPREAD, "tilt": 70, **arms(90, 85)}, 0, 0),
+    ({**SPREAD, "tilt": -70, **arms(90, 85)}, 0, 0),
+    ({**legs(70, 70, -30, 0), **arms(90, 85)}, 0, 0),
+    ({**legs(-30, 0, 70, 70), **arms(160)}, 0, 0),
+    ({**legs(30, 120, 0, 0, out=(50, 4)), **arms(165)}, 0, 0),
     ({"lean": 80}, 0, 0),
-    ({"lean": 110, **_arms(80)}, 0, 0),
-    ({**_legs(70, 100, 70, 100), "lean": 110, **_arms(80)}, 0, 0),
+    ({"lean": 110, **arms(80)}, 0, 0),
+    ({**legs(70, 100, 70, 100), "lean": 110, **arms(80)}, 0, 0),
     (FLAT, 0, 88),
-    ({**_arms(170), "tilt": 20}, 0, 0),
-    ({**_legs(90, 30, 0, 0), "lean": -20}, 0, 0),
-    ({**_legs(90, 5, 90, 5), "lean": 60, **_arms(90)}, 0, 0),
+    ({**arms(170), "tilt": 20}, 0, 0),
+    ({**legs(90, 30, 0, 0), "lean": -20}, 0, 0),
+    ({**legs(90, 5, 90, 5), "lean": 60, **arms(90)}, 0, 0),
 )
 """Changes of the resting pose, then pitch and roll of the whole body in degrees."""
 
@@ -157,7 +157,7 @@ def held_poses(number: int, seed: int) -> RGBImage:
     keys = np.zeros((count, len(NAMES) + 4))
     for key, pose, own, at in zip(keys, chosen, jitter, x, strict=True):
         changes, pitch, roll = POSES[pose]
-        for name, value in {**_arms(9, 55, 15), **changes}.items():
+        for name, value in {**arms(9, 55, 15), **changes}.items():
             key[INDEX[name]] = value
         key[: len(NAMES)] += own * (pose != 0)
         key[len(NAMES) :] = pitch, roll, yaw, at
