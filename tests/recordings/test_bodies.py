@@ -157,3 +157,13 @@ def test_names_are_estimators_and_other_texts_are_tables() -> None:
         named_estimator("auto")
     with pytest.raises(WeightsError):
         named_estimator(Path("mediapipe:missing.task"))
+
+
+def test_a_box_has_room_for_an_arm_that_is_stretched_for_a_moment() -> None:
+    moving = track("", LEFT)
+    moving.boxes[16] = (30, 30, 90, 60)
+    (body,) = body_tracks([moving], TIMES)
+    near = np.abs(TIMES - TIMES[16]) < 1.5
+    assert (body.boxes[near, 2] == 90).all()
+    assert (body.boxes[~near][:3, 2] == 30).all()
+    assert body.box().width == pytest.approx(90)

@@ -42,6 +42,9 @@ LEAST_COVERAGE = 0.5
 SURE = 0.5
 """Smallest confidence of a joint that is in the box of its body."""
 
+REACH_SPAN = 1.5
+"""Seconds before and after a time whose boxes are in a body's box: it has room for its arms."""
+
 HEAD_MARGIN = 0.08
 """Height of the head above the eyes, relative to the box around the joints."""
 
@@ -152,7 +155,7 @@ def body_tracks(parts: Sequence[Track], times: Floats) -> list[Track]:
         joined.append(part)
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     return [
-        track
+        _with_reach(track)
         for track in joined
         if (span := track.end - track.start) >= LEAST_TRACK_SECONDS
         and len(track.times) * step >= LEAST_PRESENCE * span
@@ -176,6 +179,16 @@ def boxes_of(person: Person, layout: str, times: Floats, size: tuple[int, int]) 
     boxes = np.concatenate([low, high - low], 1) * size[0]
     kept = (boxes[:, 2:] > 1).all(1)
     return Track("", times[found][kept], boxes[kept]) if kept.any() else None
+
+
+def _with_reach(track: Track) -> Track:
+    """Return a track whose boxes are around those of the seconds before and after."""
+    low, high = track.boxes[:, :2], track.boxes[:, :2] + track.boxes[:, 2:]
+    first, last = (np.searchsorted(track.times, track.times + s) for s in (-REACH_SPAN, REACH_SPAN))
+    spans = [slice(a, max(b, a + 1)) for a, b in zip(first, last, strict=True)]
+    low = np.array([low[span].min(0) for span in spans])
+    high = np.array([high[span].max(0) for span in spans])
+    return Track(track.subject, track.times, np.concatenate([low, high - low], 1))
 
 
 def _continuity(part: Track, before: Track) -> float:
