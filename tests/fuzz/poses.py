@@ -102,7 +102,10 @@ def mediapipe(path: Path, bodies: Bodies, random: Random, changes: int) -> None:
     frames = [
         {
             "pose_landmarks": [
-                [{"x": x, "y": y, "visibility": c} for x, y, c in zip(*[iter(person)] * 3)]
+                [
+                    {"x": x, "y": y, "visibility": c}
+                    for x, y, c in zip(person[::3], person[1::3], person[2::3], strict=True)
+                ]
                 for person in in_any_order(bodies, t, random)
             ]
         }

@@ -10,6 +10,7 @@ from tests.fuzz import (
     full,
     inputs,
     kills,
+    poses,
     power,
     promises,
     tables,
