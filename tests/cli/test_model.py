@@ -77,6 +77,9 @@ def test_training_clips_and_unknown_classes_are_reported(
     ended = run("test", model, folder)
     assert ended.code == 2
     assert "the model does not have these classes (got spinning)" in ended.err
+    (folder / "spinning").rename(folder / "Turning_")
+    ended = run("test", model, folder)
+    assert '"Turning_" is spelt like the class "turning"' in ended.err
 
 
 def test_training_clips_of_no_class_are_reported(run: Run, clips: Path, tmp_path: Path) -> None:

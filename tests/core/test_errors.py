@@ -13,6 +13,7 @@ from fewact.core.errors import (
     OptionError,
     UserError,
     VideoError,
+    did_you_mean,
 )
 
 
@@ -53,3 +54,17 @@ def test_a_part_that_is_a_sentence_adds_no_second_full_stop() -> None:
     assert str(VideoError("a.mp4", f"{inner}", hint="Ask.")) == (
         "a.mp4: it is damaged. Copy it again. Ask."
     )
+
+
+def test_marks_that_change_the_direction_of_text_are_escaped() -> None:
+    error = DataError(
+        "no \u202eclass", where="a\u2066.mp4", got="b\u200e", hint="Use c\u061c.\nTwice."
+    )
+    assert str(error) == ("a\\u2066.mp4: no \\u202eclass (got b\\u200e). Use c\\u061c.\nTwice.")
+    assert error.got == "b\u200e"
+
+
+@pytest.mark.parametrize("name", ["\u00dcbung 0.mp4", "U\u0308bung 0.mp4"])
+def test_the_given_name_is_never_proposed(name: str) -> None:
+    assert did_you_mean(name, ["U\u0308bung 0.mp4", "\u00dcbung 0.mp4"]) == ""
+    assert did_you_mean(name, ["U\u0308bung 1.mp4"]) == 'Did you mean "U\u0308bung 1.mp4"?'
