@@ -9,7 +9,10 @@
    back. So the pace may change, and a pause is no repetition.
 4. Frames at every second turning point are alike in an action that is repeated. In a shot where
    they are not, or that has no two swings, the performances that windows found are counted. A
-   shot with a movement that is shorter than every window is one repetition.
+   shot with a movement that is much shorter than a window is one repetition.
+5. Two circles that are drawn at once look like two repetitions. So cycles count only in a class
+   that is surely repeated: an event has had five or more alike in a row, or three that are nearly
+   equal. They count up to one window before and after an event, too, if they continue it.
    A gesture that begins and ends at rest is one repetition, whatever is between.
 
 The idea that frames of the same phase are alike is that of the self-similarity matrix of RepNet
@@ -77,6 +80,11 @@ LEAST_ANGLE: Final = 8.0
 ALIKE: Final = 0.5
 """Largest distance of frames of the same phase, relative to that of opposite phases."""
 
+SURE_REPETITIONS: Final = ((5, 0.45), (3, 0.15))
+"""Least number of cycles in a row, and their largest difference, with which an action is surely
+repeated. Otherwise, a cycle may be a part of a gesture, as in two circles that are drawn at once,
+and the performances of windows count. Later events of a class that is repeated need fewer."""
+
 CUT_GREY: Final = 20.0
 """Least mean change of grey levels at a cut."""
 
@@ -119,6 +127,9 @@ LONGEST_STEP: Final = 1.0
 
 OVERLAP: Final = 0.25
 """Largest fraction of a repetition that an event before may have counted as a part of another."""
+
+SHORT_SHOT: Final = 0.75
+"""Largest duration of a shot that is one repetition, in durations of the shortest window."""
 
 PART_INSIDE: Final = 0.5
 """Least fraction of a short shot that is in an event, if it is one of its repetitions."""
@@ -163,6 +174,28 @@ class _Cycle:
     end: int
 
 
+@dataclass(frozen=True)
+class _Cycles:
+    """Cycles of a shot, those inside an event, and the difference of frames of one phase."""
+
+    cycles: Sequence[_Cycle] = ()
+    inside: int = 0
+    difference: float = math.inf
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the start of the first cycle to the end of the last one."""
+        return (self.cycles[-1].end - self.cycles[0].start) / RATE if self.cycles else 0.0
+
+    @property
+    def repeat(self) -> bool:
+        """Whether they are surely repetitions, not gestures in a row."""
+        return any(
+            self.inside >= number and self.difference <= difference
+            for number, difference in SURE_REPETITIONS
+        )
+
+
 class RepetitionCounter:
     """Keeps the last frames of a recording, and counts repetitions in events.
 
@@ -176,6 +209,7 @@ class RepetitionCounter:
         self._frames: deque[_Frame] = deque(maxlen=KEPT_FRAMES)
         self._counted: dict[tuple[Event, int], Event] = {}
         self._until: dict[str | int, float] = {}
+        self._repeated = set[str | int]()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -216,7 +250,9 @@ class RepetitionCounter:
 
     def complete(self, event: Event) -> Event:
         """Return a complete event with its repetitions; no later one of its class has these."""
-        counted = self.count(event)
+        counted, is_repeated = self._with_repetitions(event)
+        if is_repeated:
+            self._repeated.add(event.label)
         self._until[event.label] = max(each.end for each in counted.repetition_times)
         return counted
 
@@ -230,10 +266,11 @@ class RepetitionCounter:
         if key not in self._counted:
             if len(self._counted) >= MOST_COUNTED:
                 self._counted.clear()
-            self._counted[key] = self._with_repetitions(event)
+            self._counted[key] = self._with_repetitions(event)[0]
         return self._counted[key]
 
-    def _with_repetitions(self, event: Event) -> Event:
+    def _with_repetitions(self, event: Event) -> tuple[Event, bool]:
+        """Return an event with its repetitions, and whether its action is surely repeated."""
         margin = MARGIN * self._longest
         frames = [
             frame
@@ -244,7 +281,9 @@ class RepetitionCounter:
         found: list[Repetition] = []
         until = -math.inf
         shots = self._cycles(frames, event)
-        for shot, cycles in shots:
+        is_repeated = any(cycles.repeat for _, cycles in shots)
+        for shot, own in shots:
+            cycles = own.cycles if is_repeated or event.label in self._repeated else []
             later = [cycle for cycle in cycles if _is_after(cycle, shot, counted)]
             end = math.inf if shot is shots[-1][0] else float(shot.times[-1])
             if cycles:
@@ -255,35 +294,36 @@ class RepetitionCounter:
                 found += [one for one in performances if until <= (one.start + one.end) / 2 < end]
             until = end
         found = found or performances
-        return replace(event, repetitions=len(found), repetition_times=tuple(found))
+        counts = replace(event, repetitions=len(found), repetition_times=tuple(found))
+        return counts, is_repeated
 
     def _is_short(self, shot: _Shot, event: Event) -> bool:
-        """Return whether a shot of an event has a movement, but is shorter than every window."""
+        """Return whether a shot of an event has a movement, but is much shorter than a window."""
         begin, end = float(shot.times[0]), float(shot.times[-1])
         inside = min(end, event.end) - max(begin, event.start)
-        if end - begin >= self._shortest or inside < PART_INSIDE * (end - begin):
+        if end - begin >= SHORT_SHOT * self._shortest or inside < PART_INSIDE * (end - begin):
             return False
         return len(turns_of(shot, 0, len(shot.times), self._longest)[1]) > 1
 
-    def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, list[_Cycle]]]:
+    def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, _Cycles]]:
         """Return the shots of an event with their cycles; none where frames of a phase differ."""
         shots = shots_of(frames)
         found = self._cycles_of(shots, event)
-        if any(cycles for _, cycles in found) or all(shot.angles is None for shot in shots):
+        if any(cycles.cycles for _, cycles in found) or all(shot.angles is None for shot in shots):
             return found
         return self._cycles_of([replace(shot, by_joints=False) for shot in shots], event)
 
-    def _cycles_of(self, shots: Sequence[_Shot], event: Event) -> list[tuple[_Shot, list[_Cycle]]]:
-        average, counted = FIRST_PERIODS * self._longest, [list[_Cycle]() for _ in shots]
+    def _cycles_of(self, shots: Sequence[_Shot], event: Event) -> list[tuple[_Shot, _Cycles]]:
+        average, counted = FIRST_PERIODS * self._longest, [_Cycles() for _ in shots]
         for _ in range(ROUNDS):
             counted = [
                 cycles_of(shot, event.start, event.end, average, EXTENSION * self._longest)
                 for shot in shots
             ]
-            number = sum(map(len, counted))
+            number = sum(len(own.cycles) for own in counted)
             if not number:
                 break
-            spans = [(c[-1].end - c[0].start) / RATE for c in counted if c]
+            spans = [own.seconds for own in counted]
             before, average = average, max(AVERAGED_PERIODS * sum(spans) / number, SHORTEST_AVERAGE)
             if abs(average / before - 1) < SAME_AVERAGE:
                 break
@@ -397,7 +437,7 @@ def _at(even: Signal, own: Signal, values: Signal) -> Signal:
 
 def cycles_of(
     shot: _Shot, start: float, end: float, average: float, extension: float = 0.0
-) -> list[_Cycle]:
+) -> _Cycles:
     """Return the cycles of a shot; none if the frames of the same phase are not alike.
 
     Args:
@@ -409,19 +449,20 @@ def cycles_of(
     """
     first, last = np.searchsorted(shot.times, (start, end))
     if last - first < FEWEST_FRAMES:
-        return []
+        return _Cycles()
     moving, every, signal = turns_of(shot, int(first), int(last), average)
     turns = _around(every, first, last)
-    if len(turns) < 3 or not _are_alike(moving[turns]):
-        return []
+    if len(turns) < 3 or (difference := _difference(moving[turns])) > ALIKE:
+        return _Cycles()
     base = every.index(_paired(signal, turns)) % 2
     cycles = [*_cycles_from(signal, every, base)]
     inside = [i for i, cycle in enumerate(cycles) if first <= cycle.apex < last]
     if not inside:
-        return []
+        return _Cycles()
     further = round(extension * RATE)
     in_reach = [c for c in cycles if first - further <= c.apex < last + further]
-    return _continued(in_reach, [cycles[i] for i in inside], moving)
+    found = _continued(in_reach, [cycles[i] for i in inside], moving)
+    return _Cycles(found, len(inside), difference)
 
 
 def _continued(cycles: Sequence[_Cycle], inside: Sequence[_Cycle], moving: Signal) -> list[_Cycle]:
@@ -533,11 +574,11 @@ def _cycles_from(signal: Signal, turns: Sequence[int], first: int) -> Iterator[_
         yield _Cycle(begins, apex, ends)
 
 
-def _are_alike(turned: Signal) -> bool:
-    """Return whether every second one of the frames (m d) at turning points is alike."""
+def _difference(turned: Signal) -> float:
+    """Return how far every second one of the frames (m d) at turning points differs, see ALIKE."""
     same = ((turned[2:] - turned[:-2]) ** 2).sum(1)
     opposite = ((turned[1:] - turned[:-1]) ** 2).sum(1)
-    return bool(np.median(same) <= ALIKE**2 * np.median(opposite))
+    return math.sqrt(float(np.median(same)) / max(float(np.median(opposite)), 1e-12))
 
 
 def _projected(moving: Signal, first: int, last: int, part: float) -> Signal:
