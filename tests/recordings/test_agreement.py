@@ -42,6 +42,19 @@ def test_equal_tables_agree_and_none_says_so() -> None:
     assert math.isnan(kappa(np.array([[7, 0], [0, 0]])))
 
 
+def test_point_events_agree_within_a_tolerance() -> None:
+    scored = (Event("nod", 5, 5), Event("nod", 9, 9), Event("tap", 5, 5), Event("wave", 0, 4))
+    found = (Event("nod", 5.8, 5.8), Event("nod", 4.9, 4.9), Event("tap", 6.5, 6.5), scored[3])
+    result = agree([Scored("a", found, scored)])
+    assert [(f.start, s.start) for f, s in result.matched] == [(4.9, 5), (0, 0)]
+    assert (result.counts("nod"), result.counts("tap")) == ((1, 1, 1), (0, 1, 1))
+    assert agree([Scored("a", found, scored)], tolerance=2.0).counts("tap") == (1, 0, 0)
+    exact = agree([Scored("a", scored, scored)], tolerance=0.0)
+    assert (exact.f1(), exact.false, exact.missed) == (1.0, (), ())
+    mixed = agree([Scored("a", (Event("nod", 4.5, 9),), scored[:1])])
+    assert mixed.counts("nod") == (1, 0, 0)
+
+
 @pytest.mark.slow
 def test_the_interval_covers_the_true_kappa() -> None:
     """Of 100 studies with a noise of runs, most intervals have the κ of a long study."""

@@ -46,14 +46,17 @@ def test_scored_events_are_cut_at_the_windows_and_what_went_on_is_not_counted() 
         Event("a", 10.0, 15.0, repetitions=2),  # ends in the next window, at 0 there
         Event("none", 26.0, 36.0),
         Event("b", 0.5, 1.5),  # in a title
+        Event("a", 11.0, 11.0),  # a point event
+        Event("a", 12.5, 12.5),  # one in a title
     ]
     scored = ScoredWindows(
         plan, table_of(*events, skipped=("x: no",)), Path("check.mp4"), complete=True
     )
     spans = [(e.start, e.end, e.repetitions) for e in scored.events[0]]
-    assert spans == [(50.0, 52.0, 0), (58.0, 60.0, 2), (0.0, 1.0, 2)]
+    assert spans == [(50.0, 52.0, 0), (58.0, 60.0, 2), (0.0, 1.0, 2), (59.0, 59.0, 1)]
     assert [row.split(": ")[-1] for row in scored.skipped] == [
         "no",
+        "it is in no window, but in a title",
         "it is in no window, but in a title",
     ]
     (count, seconds) = totals(plan, {}, scored)

@@ -47,6 +47,12 @@ def test_a_frame_is_in_an_event_by_its_middle() -> None:
     assert [line.split(",")[-1] for line in text.splitlines()] == ["a", "0", "1", "0", "0"]
 
 
+def test_a_point_event_is_in_the_frame_of_its_time() -> None:
+    timeline = Timeline(np.array([0.0, 0.1, 0.2, 0.3]), 0.4)
+    text = frame_lines("x", [Event("a", 0.29, 0.29), Event("a", 0.0, 0.0)], timeline, ["a"])
+    assert [line.split(",")[-1] for line in text.splitlines()] == ["1", "0", "1", "0"]
+
+
 def test_a_total_without_an_interval_has_none() -> None:
     table = totals_table([("a", "count", Total(3.25, None, None, 2.0, 0.5))])
     assert table.rows == (("a", "count", "2.0", "3.2", "", ""),)

@@ -24,3 +24,14 @@ def test_time_budgets_are_exact() -> None:
         (25, 50, 0, 0, None),
         (50, 60, 1, 5, 5),
     ]
+
+
+def test_point_events_count_and_take_no_time() -> None:
+    events = [Event("nod", 5, 5), Event("nod", 60, 60), Event("nod", 60.4, 60.4)]
+    (nod,) = budgets("a", events, 60, ["nod"])
+    assert nod == Budget("a", "nod", 0, 60, 3, 0, None, 5)
+    assert [b.count for b in budgets("a", events, 60, ["nod"], width=30)] == [1, 2]
+    (mixed,) = budgets("a", [Event("nod", 5, 5), Event("nod", 10, 14)], 60, ["nod"])
+    assert (mixed.count, mixed.total, mixed.mean) == (2, 4, 4)
+    (alone,) = budgets("a", [Event("nod", 0, 0)], 0, ["nod"])
+    assert alone.count == 1

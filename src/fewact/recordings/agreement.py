@@ -253,11 +253,20 @@ def average_precisions(
     Found events of a class, of all recordings, are taken by falling confidence. Each is compared
     with the free scored event of its class and recording that it overlaps most. If their IoU is
     large enough, the found event is right and the scored event is taken. The precision is the area
-    under the interpolated curve of precision over recall.
+    under the interpolated curve of precision over recall. Point events, which have no IoU, are left
+    out.
 
     Returns:
         By class; empty if an event was found without a confidence, or none was found.
     """
+    listed = [
+        replace(
+            recording,
+            found=tuple(event for event in recording.found if not event.is_point),
+            scored=tuple(event for event in recording.scored if not event.is_point),
+        )
+        for recording in listed
+    ]
     found = [(recording, event) for recording in listed for event in recording.found]
     if not found or any(event.confidence is None for _, event in found):
         return {}

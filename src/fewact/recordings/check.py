@@ -201,6 +201,7 @@ class ScoredWindows:
             if is_none(str(event.label)):
                 continue
             goes_on = event.start <= shown + START_TOLERANCE and checked.window > 0
+            goes_on = goes_on and not event.is_point
             part = replace(event, start=first + start - shown, end=last + start - shown)
             part = replace(part, repetitions=0 if goes_on else event.repetitions)
             self.events[checked.recording].append(part)

@@ -338,7 +338,7 @@ def _without_gaps(
 ) -> Iterator[tuple[int, Iterator[TimedFrame]]]:
     """Yield the first minute and the frames of each part of a recording without a long gap."""
     waiting: list[TimedFrame] = []
-    last = ENTRY_SECONDS * first
+    last = float(ENTRY_SECONDS * first)
 
     def part() -> Iterator[TimedFrame]:
         nonlocal last

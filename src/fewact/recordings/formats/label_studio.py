@@ -149,11 +149,11 @@ def _of_value(account: Account, value: Mapping[str, Any], fps: float | None) -> 
     if value.get("sequence"):
         fps = fps or _rate_of_boxes(value)
         try:
-            shown = list(_shown(value["sequence"]))
+            spans = list(_shown(value["sequence"]))
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             yield {"fault": "key frames without numbers"}
             return
-        for span in shown:
+        for span in spans:
             yield common | {"span": span, "fps": fps}
     elif "ranges" in value:
         ranges = value["ranges"]
