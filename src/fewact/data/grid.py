@@ -120,13 +120,19 @@ class Grid:
         """Cells of the first rows."""
         return [cells for _, cells in islice(self.raw_rows(), SAMPLED_ROWS)]
 
-    def note(self, *, timed: bool) -> str:
+    def note(self, *, timed: bool, unused: Iterable[str] = ()) -> str:
         """Return the sentence that names the columns and titles that are ignored.
+
+        Args:
+            timed: Whether the columns of the times are known, see ``Schema.left_out``.
+            unused: Known columns whose cells are not used.
 
         Raises:
             DataError: A column is unknown and looks like a time, see ``Schema.left_out``.
         """
         columns = self.schema.left_out(str(self.path), self.header, self.sample, timed=timed)
+        named = zip(self.header, self.columns, strict=True)
+        columns += [cell for cell, column in named if column in set(unused)]
         titles = []
         for _, cells in self._numbered[:-1]:
             filled = [cell for cell in cells if cell]

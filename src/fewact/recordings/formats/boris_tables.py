@@ -75,7 +75,8 @@ def read_table(path: Path, text: str) -> Iterator[Row]:
     """Yield the events of a table of BORIS; several media files have their durations in it."""
     grid = Grid(path, text, BORIS_COLUMNS)
     is_aggregated = {"start", "end"} <= grid.named
-    note = grid.note(timed=is_aggregated or {"time", "status"} <= grid.named)
+    timed = is_aggregated or {"time", "status"} <= grid.named
+    note = grid.note(timed=timed, unused=MODIFIERS)
     yield "", {"note": note}
     rows = [(where, row) for where, row in grid.rows()]
     media = _media([row for _, row in rows if "fault" not in row])

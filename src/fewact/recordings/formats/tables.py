@@ -71,10 +71,11 @@ def read_grid(grid: Grid) -> Iterator[Row]:
             expected="a start and an end; or one time, with a status such as START and STOP",
             hint="Rename the column that is not needed, such as to note.",
         )
-    yield (
-        "",
-        {"note": grid.note(timed=bool((starts and ends) or (instants and "status" in grid.named)))},
-    )
+    timed = bool((starts and ends) or (instants and "status" in grid.named))
+    unused = {*grid.named} - {*FIELDS.names}
+    if {"recording", "observation"} <= grid.named:
+        unused |= {"observation"}
+    yield "", {"note": grid.note(timed=timed, unused=unused)}
     if not instants:
         yield from _states(grid)
     elif "status" in grid.named:
