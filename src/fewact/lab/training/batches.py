@@ -25,8 +25,8 @@ from fewact.lab.evaluation.episodes import LARGEST_SEED, Protocol, drawer
 from fewact.lab.store.sources import FeatureSource
 from fewact.lab.training.augment import draw_crop, flips
 from fewact.lab.training.recipe import Augment, ClassifyStage, EpisodesStage
-from fewact.networks.card import Card
 from fewact.networks.backbone import CROP_MARGIN, resized
+from fewact.networks.card import Card
 from fewact.video import Reading, collect_warnings
 from fewact.video.samplers import training_sampler
 

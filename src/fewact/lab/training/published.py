@@ -27,8 +27,7 @@ from fewact.lab.methods.clip_spm import PRESETS
 from fewact.lab.networks.torch_weights import as_tensors, put, tensors_of
 from fewact.lab.training.public_code import Code, Layout, PublicCheckpoint, code_of
 from fewact.lab.training.recipe import read
-from fewact.networks.card import Card
-from fewact.networks.card import check_name
+from fewact.networks.card import Card, check_name
 from fewact.networks.spec import BackboneSpec
 from fewact.networks.weights import PICKLES
 
