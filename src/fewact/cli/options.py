@@ -187,9 +187,9 @@ Boxes = Annotated[
     Path | None,
     typer.Option(
         "--boxes",
-        metavar="FILE",
-        help="Boxes of the subjects in the only video, instead of what moves: a table "
-        "frame,id,x,y,w,h in pixels, or MOT.",
+        metavar="PATH",
+        help="Subjects instead of all that moves: auto for the people that a pose estimator finds "
+        "in it, or the boxes in the only video: a table frame,id,x,y,w,h in pixels, or MOT.",
         rich_help_panel="Subjects",
         callback=check_file,
     ),
