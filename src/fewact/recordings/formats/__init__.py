@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from fewact.core.errors import DataError, UserError
 from fewact.core.paths import file_and_sheet, user_path
 from fewact.core.text_table import printable
+from fewact.data.columns import normalised
 from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, find_recording, first_few, timeline_or_none
 from fewact.data.sheets import sheets_of
@@ -223,7 +224,9 @@ def _unknown(path: Path) -> DataError:
         where=str(path),
         got=printable(first_few((cell[:40] for cell in header), 12)),
         expected=f"{EVENTS.expected}: {EVENTS_EXPECTED}",
-        hint=EVENTS.hint,
+        hint='A table of clips has no recordings: rename the column "path" to "video".'
+        if "path" in map(normalised, header)
+        else EVENTS.hint,
     )
 
 
