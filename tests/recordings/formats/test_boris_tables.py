@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fewact.core.errors import DataError
+from fewact.data.event_options import EventOptions
 from fewact.recordings.formats import Event, EventTable, read_events
 
 TABULAR = (
@@ -72,6 +73,15 @@ def test_an_unknown_column_that_looks_like_a_time_is_refused(tmp_path: Path) -> 
     with pytest.raises(DataError) as caught:
         read(tmp_path, "t.csv", "Observation id,Behavior,Start (h),Stop (x)\no,wave,1,2\n")
     assert "Stop (x)" in caught.value.what
+
+
+def test_two_raters_are_asked_for(tmp_path: Path) -> None:
+    header = "Observation id,Media file name,Behavior,Behavior type,Start (s),Stop (s),observer\n"
+    rows = "o,m.mp4,wave,STATE,1,2.5,ann\np,m.mp4,wave,STATE,1.1,2.6,bob\n"
+    with pytest.raises(DataError):
+        read(tmp_path, "t.csv", header + rows)
+    table = read_events(tmp_path / "t.csv", EventOptions(rater="bob"))
+    assert [(event.start, event.end) for event in table.events] == [(1.1, 2.6)]
 
 
 @pytest.mark.parametrize("separator", ["\t", ";", ","])

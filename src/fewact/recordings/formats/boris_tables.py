@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fewact.data.cells import first_lines, table_rows
+from fewact.data.column_names import RATERS
 from fewact.data.columns import END, START, Column, Schema
 from fewact.data.files import VIDEO_SUFFIXES
 from fewact.data.grid import Grid, checked_time_cells, frame_of, mapped_times
@@ -33,6 +34,7 @@ BORIS_COLUMNS: Final = Schema(
         Column("observation", "observation_id"),
         Column("label", "behavior behaviour", required=True),
         Column("subject"),
+        Column("rater", RATERS),
         Column("status", "behavior_type status"),
         Column("time", timed=True),
         START,
@@ -127,6 +129,7 @@ def _who(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "label": row.get("label", ""),
         "subject": "" if subject == NO_SUBJECT else subject,
+        "rater": row.get("rater", ""),
     }
 
 
