@@ -8,7 +8,6 @@ half of the recordings of each exercise; the clips of the others are asked, seve
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,13 +15,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets import Part, episode_sets, other_scenes, parts, read_index
+from benchmarks.clips import HALVES, half_of_recordings
+from benchmarks.datasets import Part, exercises, other_scenes, parts, read_index
 from benchmarks.pairs import Encodes, encode_videos, episode_accuracies, scorer_of
 from benchmarks.shared import heading, interval_cell, line
 from fewact import align, methods, networks
 from fewact.core.intervals import half_width
-from fewact.core.random import RandomStream
-from fewact.data import Clip, Video, VideoList, read_table
+from fewact.data import Clip, VideoList
 from fewact.data.poses.beside import with_joints
 from fewact.features.request import FeatureRequest, Features, JointRequest, Request, View
 from fewact.methods.base import Labels, Logits, Nodes
@@ -34,9 +33,6 @@ FRAMES: Final = 32
 JOINTS: Final = JointRequest(View(FRAMES), LAYOUT)
 SETS: Final = ("utd5_rgb", "ucf7", "yoga6", "workout7")
 COACH: Final = "workout7"
-SPLITS: Final = 200
-"""Number of ways in which the coach's recordings are halved."""
-
 HIPS, SHOULDERS = (23, 24), (11, 12)
 
 
@@ -110,15 +106,14 @@ def columns() -> dict[str, tuple[Encodes, Any]]:
 
 def part_of(name: str, assets: Path) -> Part:
     """Return the videos of a set, with their joints."""
-    if name == COACH:
-        clips = read_table(assets / "more" / name / "clips.csv")
-        videos = [Video(str(c.path), str(c.label), group=c.group, source=c) for c in clips]
-        part = Part(name, VideoList(name, tuple(videos), "within-class"), queries=2)
-    else:
-        index = read_index(assets)
-        every = [*parts(index, development=True), *other_scenes(assets)]
-        every.append(Part("utd5_rgb", index["utd5_rgb"]))
-        part = next(part for part in every if part.videos.name == name)
+    index = read_index(assets)
+    every = [
+        *parts(index, development=True),
+        *other_scenes(assets),
+        Part("utd5_rgb", index["utd5_rgb"]),
+        Part(COACH, exercises(assets), shots=(1,), queries=1),
+    ]
+    part = next(part for part in every if part.videos.name == name)
     sources = [video.source for video in part.videos.videos if isinstance(video.source, Clip)]
     with_tracks = with_joints(sources, assets / "more" / "poses" / f"{name}_pose33.npz")
     kept = tuple(
@@ -128,20 +123,12 @@ def part_of(name: str, assets: Path) -> Part:
     return replace(part, videos=replace(part.videos, videos=kept))
 
 
-def halved_recordings(
-    score: BankScorer, videos: VideoList, splits: int = SPLITS
-) -> NDArray[np.float64]:
+def halved_recordings(score: BankScorer, videos: VideoList) -> NDArray[np.float64]:
     """Return the accuracy of the clips of half of the recordings by those of the others."""
     labels = np.array([videos.classes.index(video.label) for video in videos.videos])
-    groups = np.array([video.group for video in videos.videos])
     right = []
-    for split in range(splits):
-        random = RandomStream("coach", split)
-        taught = np.zeros(len(labels), np.bool_)
-        for label in range(len(videos.classes)):
-            recordings = sorted(set(groups[labels == label]))
-            half = random.choose(recordings, (len(recordings) + split % 2) // 2)
-            taught |= (labels == label) & np.isin(groups, half)
+    for seed in range(HALVES):
+        taught = half_of_recordings(videos, seed)
         shown, asked = (np.flatnonzero(x)[None] for x in (taught, ~taught))
         logits = score(shown, labels[shown], len(videos.classes), asked)
         right.append((logits[0].argmax(-1) == labels[asked[0]]).mean())
@@ -150,9 +137,7 @@ def halved_recordings(
 
 def accuracies(part: Part, episodes: int, score: BankScorer) -> list[NDArray[np.float64]]:
     """Return the accuracies of episodes, by the number of shots; then those of a coach."""
-    shots: Sequence[int] = (1,) if part.videos.name == COACH else part.shots
-    drawn = episode_sets(part.videos, part.queries, episodes, shots=shots)
-    found = [episode_accuracies(score, each) for each in drawn]
+    found = [episode_accuracies(score, each) for each in part.drawn(episodes)]
     if part.videos.name == COACH:
         found.append(halved_recordings(score, part.videos))
     return found
