@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, NoReturn
 from xml.parsers import expat
@@ -34,7 +34,7 @@ MOST_COMPRESSED: Final = 100
 MOST_ROWS, MOST_COLUMNS = 1 << 20, 1 << 14
 """Limits of Excel."""
 
-MOST_ELEMENTS: Final = 16_000_000
+MOST_ELEMENTS: Final = 12_000_000
 """Number of elements of a part."""
 
 MOST_STYLES: Final = 500_000
@@ -50,6 +50,7 @@ ZIP_ENCRYPTED: Final = 1
 MERGED_RANGE: Final = re.compile(
     rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
 )
+PLACE: Final = re.compile(r"[A-Z]{1,3}(?=\d)")
 FORMAT_TEXT: Final = re.compile(r'"[^"]*"|\\.|_.|\[(?![hms]+\])[^\]]*\]', re.I)
 """Parts of a number format that are no codes: quoted text, escapes, colours and conditions."""
 
@@ -233,10 +234,12 @@ class Workbook:
             count += 1
             if count > most:
                 self._refuse(f"{part} of the workbook has more than {most} elements")
-            start(name.rpartition(":")[2], attributes)
+            start(name.rpartition(":")[2] if ":" in name else name, attributes)
 
         parser.StartElementHandler = begin
-        parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
+        parser.EndElementHandler = lambda name: end(
+            name.rpartition(":")[2] if ":" in name else name
+        )
         parser.CharacterDataHandler = text
         parser.StartDoctypeDeclHandler = lambda *_: self._refuse(
             "the workbook declares a document type, which could expand without limit"
@@ -360,7 +363,7 @@ class _Sheet:
         self._row, self._column, self._cells = row, 0, {}
 
     def _column_of(self, place: str) -> int:
-        letters = re.match(r"[A-Z]{1,3}(?=\d)", place)
+        letters = PLACE.match(place)
         column = _column(letters[0]) if letters else self._column + 1
         if column > MOST_COLUMNS or (place and not letters):
             self._book._refuse(f"the workbook has a cell {place[:20]!r}")
@@ -434,6 +437,7 @@ def _merged(content: bytes, refuse: Callable[[str], NoReturn]) -> _Merged:
     return _Merged(ranges, refuse)
 
 
+@lru_cache(maxsize=1 << 15)
 def _column(letters: str) -> int:
     """Return the number of a column.
 
