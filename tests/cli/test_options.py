@@ -122,7 +122,8 @@ def test_every_command_that_writes_a_file_has_the_option() -> None:
     found = set()
     for name, command in commands:
         options = {opt: one for one in command.params for opt in one.opts}
-        outputs = [options[o] for o in ("--output", "--video", "--file", "--onnx") if o in options]
+        names = ["--output", "--file", "--onnx", *(["--video"] if "--fps" not in options else [])]
+        outputs = [options[name] for name in names if name in options]
         if any(one.metavar in ("FILE", "PATH") for one in outputs):
             found.add(name)
             assert options["--overwrite"].help == "Replace an existing file."

@@ -61,7 +61,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
         "convert-events": (
             "recordings.commands.convert:convert_events",
-            "Convert events of one program, such as BORIS or ELAN, into the format of another.",
+            "Convert events of one program into the format of another.",
         ),
         "total": (
             "recordings.commands.total:total",

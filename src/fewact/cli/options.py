@@ -5,8 +5,8 @@ raise.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -223,21 +223,26 @@ WITH_JOINTS = "Teach it from clips with joints: fewact teach --poses, or --pose.
 PoseAsTaught = Annotated[str | None, pose_option("as in teaching.")]
 
 
-def choose_pose(classifier: "FewShotClassifier", pose: str | None) -> None:
-    """Let a classifier estimate joints by a named estimator; None for the one of its model.
+def loaded(model: Path, load: Mapping[str, Any], pose: str | None) -> "FewShotClassifier":
+    """Return the classifier of a model, which estimates joints by a named estimator.
+
+    ``pose`` is None for the estimator of the model.
 
     Raises:
-        UserError: It is unknown or not installed, or the model compares no joints.
+        UserError: The model cannot be loaded; the estimator is unknown or not installed, or the
+            model compares no joints.
     """
-    if pose is None:
-        return
-    from fewact.classifier.pipeline import find_estimator
+    from fewact.classifier.few_shot import FewShotClassifier
 
-    if find_estimator(pose) is not None and not classifier.fitted_.pipeline.joints:
-        raise OptionError(
-            "the model compares no joints", where="--pose", got=pose, hint=WITH_JOINTS
-        )
-    classifier.pose = pose
+    if pose is not None:
+        from fewact.classifier.pipeline import find_estimator
+
+        estimator = find_estimator(pose)
+    classifier = FewShotClassifier.load(model, **load, pose=pose)
+    if pose is not None and estimator is not None and not classifier.fitted_.pipeline.joints:
+        what = "the model compares no joints"
+        raise OptionError(what, where="--pose", got=pose, hint=WITH_JOINTS)
+    return classifier
 
 
 def clips_with_joints(
@@ -439,11 +444,35 @@ class EventChoices:
         ),
     ] = None
 
-    def options(self, only: str | None = None, window: float | None = None) -> "EventOptions":
+    def options(self) -> "EventOptions":
         """Return the choices as options of a reader."""
         from fewact.data.event_options import EventOptions
 
-        return EventOptions(only, self.rater, self.tier, self.video, self.fps, window)
+        return EventOptions(**{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class TeachingChoices(EventChoices):
+    """Choices where clips are taught from a file of events."""
+
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class of scored events to teach against the rest, for actions that are "
+            "performed at the same time: a model for each (default: all classes in one).",
+        ),
+    ] = None
+    window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time around each point event that is taught: half before it, half after it "
+            "(default: point events are skipped).",
+            min=0.1,
+            rich_help_panel="Events",
+        ),
+    ] = None
 
 
 Subject = Annotated[

@@ -18,13 +18,13 @@ from fewact.cli.options import (
     AutoMode,
     Backbone,
     Dataset,
-    EventChoices,
     Imports,
     MethodOption,
     OverwriteModel,
     Poses,
     Quiet,
     Subject,
+    TeachingChoices,
     check_dataset,
     check_method,
     check_model_folder,
@@ -96,25 +96,7 @@ def teach(
             min=1, metavar="N", help="Maximum number of training clips per class (default: all)."
         ),
     ] = None,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Class of scored events to teach against the rest, for actions that are "
-            "performed at the same time: a model for each (default: all classes in one).",
-        ),
-    ] = None,
-    choices: EventChoices,
-    window: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Time around each point event that is taught: half before it, half after it "
-            "(default: point events are skipped).",
-            min=0.1,
-            rich_help_panel="Events",
-        ),
-    ] = None,
+    choices: TeachingChoices,
     subject: Subject = None,
     dataset: Dataset = None,
     trim: Annotated[
@@ -151,12 +133,14 @@ def teach(
 
     features = is_features(clips)
     check_quality(quality, method, features=features)
+    if features and (poses is not None or pose != OFF):
+        raise OptionError("features have no picture beside them", where="--poses, --pose")
     if features and thumbnails:
         raise OptionError("features have no thumbnails", where="--thumbnails")
     check_dataset(dataset, features=features)
     if subject is not None and (not features or clips.suffix == ".npz"):
         raise OptionError("needs files of poses", where="--subject", got=str(clips))
-    source = _source(clips, dataset, max_per_class, choices.options(only, window), subject)
+    source = _source(clips, dataset, max_per_class, choices.options(), subject)
     from fewact.classifier.history import check_target
 
     check_target(output)
