@@ -28,6 +28,8 @@ def read_table(path: Path, options: EventOptions | None = None) -> EventTable:
     table = read_events(path, options)
     for sentence in table.notes:
         say(f"Note: {sentence}")
+    for sentence in table.warnings:
+        say(f"Warning: {sentence}")
     for row in table.skipped:
         say(f"Warning: skipped: {row}")
     return table

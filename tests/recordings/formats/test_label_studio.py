@@ -28,7 +28,8 @@ def test_frames_are_at_the_rate_of_the_data(tmp_path: Path, name: str) -> None:
     path = tasks(tmp_path / "e.json", {"result": [WAVE]}, **{name: "15"})
     table = read_events(path)
     assert table.events == [Event("wave", 4.0, 7.6, recording="a.mp4")]
-    assert any("15 per second; a.mp4 has 8" in note for note in table.notes)
+    (warning,) = table.warnings
+    assert "15 per second; a.mp4 has 8" in warning
 
 
 def test_a_rate_that_is_not_said_is_asked_for(tmp_path: Path) -> None:

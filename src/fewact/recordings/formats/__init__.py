@@ -108,12 +108,14 @@ class EventTable:
         rows: Place of each event in the file, as in "line 3", and the event.
         skipped: One sentence for each row that cannot be used: file, place and reason.
         notes: Sentences about what was left out or ignored on purpose, and choices that were made.
+        warnings: Sentences about what may be wrong, such as a rate that does not fit the video.
     """
 
     path: Path
     rows: tuple[tuple[str, Event], ...]
     skipped: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def events(self) -> list[Event]:
@@ -212,8 +214,11 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
             raise
         except ValueError as fault:
             skipped.append(f"{file}, {where}: {fault}")
-    said = tuple(f"{file}: {sentence}" for sentence in (*notes, *resolver.notes))
-    return EventTable(file, tuple(rows), tuple(skipped), said)
+    said, warned = (
+        tuple(f"{file}: {sentence}" for sentence in sentences)
+        for sentences in ((*notes, *resolver.notes), resolver.warnings)
+    )
+    return EventTable(file, tuple(rows), tuple(skipped), said, warned)
 
 
 def _unknown(path: Path) -> DataError:

@@ -19,7 +19,7 @@ from fewact.recordings.formats.event import Event, by_recording
 def event_clips(path: Path, options: EventOptions) -> tuple[list[Clip], list[str]]:
     """Return the clips of a file of events, see ``fewact.data.event_clips``."""
     table = read_events(path, options)
-    for sentence in table.notes:
+    for sentence in (*table.notes, *table.warnings):
         warn(sentence)
     skipped, only = list(table.skipped), options.only
     segments: dict[Clip, list[tuple[str, str]]] = {}

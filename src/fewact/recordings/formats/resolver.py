@@ -36,11 +36,13 @@ class Resolver:
         path: File of events.
         options: Choices of the caller.
         notes: Receives a sentence for each choice that was made.
+        warnings: Receives a sentence for each rate that does not fit the video.
     """
 
     path: Path
     options: EventOptions
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def chosen(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows of the chosen rater and tier.
@@ -190,8 +192,8 @@ class Resolver:
         return timeline.fps if timeline else 0.0
 
     def _say(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
 
 def _begins(stems: set[str], video: str) -> bool:
