@@ -144,7 +144,7 @@ def test_a_rate_that_is_not_the_videos_is_said(tmp_path: Path) -> None:
     write_video(tmp_path / "m.mp4", np.zeros((40, 48, 64, 3), np.uint8), fps=10)
     table = read(tmp_path, "video,label,start_frame,end_frame,fps\nm.mp4,wave,5,15,20\n")
     assert times(table) == [("wave", 0.25, 0.75)]
-    assert any("20" in note and "10" in note for note in table.notes)
+    assert any("20" in note and "10" in note for note in table.warnings)
 
 
 def test_an_event_until_the_end_is_read_as_it_is_written(tmp_path: Path) -> None:
