@@ -30,7 +30,15 @@ from fewact.classifier.inputs import (
     query_clips,
 )
 from fewact.classifier.names import NONE, ClipId, ClipLabels, Label, as_integer, text_source
-from fewact.classifier.pipeline import OFF, AnyMethod, Choice, Pipeline, Pose, TextMode
+from fewact.classifier.pipeline import (
+    OFF,
+    AnyMethod,
+    Choice,
+    Pipeline,
+    Pose,
+    PoseOfModel,
+    TextMode,
+)
 from fewact.classifier.predict import predict
 from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.saved import DeferredBackbone
@@ -490,7 +498,7 @@ class FewShotClassifier:
             false_alarms=header.false_alarms,
             trim=header.trim,
             sets=header.sets,
-            pose=header.estimator(where) if pose is None else pose,
+            pose=PoseOfModel(header.pose) if pose is None else pose,
         )
         named, choice = model.class_names is not None, classifier._choice
         with checked_fit(model.examples):

@@ -41,7 +41,6 @@ from fewact.core.errors import (
     LostModelError,
     ModelError,
     NewerModelError,
-    warn,
 )
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
@@ -140,24 +139,6 @@ class ModelHeader(BaseModel):
         """Promises about clips of untaught actions, see ``describe``."""
         none = [clip for clip in self.examples if clip.label == BACKGROUND]
         return tuple(map(str.strip, describe(self.open_set, self.false_alarms, none)))
-
-    def estimator(self, where: str) -> str:
-        """Return the name of the estimator of joints; ``off`` if a model may not name it.
-
-        A model of someone else could name any module, which would be imported, and any file.
-        """
-        if self.pose == OFF:
-            return OFF
-        from fewact import poses  # few models have it
-
-        if self.pose in poses.names():
-            return self.pose
-        warn(
-            f"{where}: taught with the estimator of joints {self.pose}, which is not loaded unless "
-            f"it is named: --pose {self.pose}, in Python pose=… Clips without joints are compared "
-            "by the picture"
-        )
-        return OFF
 
     def changed(self, change: str) -> Self:
         """Return the header of a model that a change makes."""

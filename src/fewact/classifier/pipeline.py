@@ -227,6 +227,16 @@ def compares_joints(method: str) -> bool:
     return any(option.name == "joints" for option in fields(options))
 
 
+class PoseOfModel(str):
+    """Name of the estimator that a saved model was taught with.
+
+    A model of someone else could name any module, which would be imported, and any file: only
+    registered estimators are loaded by it.
+    """
+
+    __slots__ = ()
+
+
 def find_estimator(pose: Pose) -> "PoseEstimator | None":
     """Return an estimator of joints; None for ``off``, and if ``auto`` finds none installed.
 
@@ -236,7 +246,18 @@ def find_estimator(pose: Pose) -> "PoseEstimator | None":
     """
     if not isinstance(pose, str):
         return pose
-    return None if pose == OFF else _named_estimator(pose)
+    if pose == OFF:
+        return None
+    if isinstance(pose, PoseOfModel):
+        from fewact import poses
+
+        if pose not in poses.names():
+            raise OptionError(
+                "the model was taught with an estimator of joints that is not loaded by itself",
+                where=pose,
+                hint=f"If you trust it, name it: --pose {pose}, in Python pose={str(pose)!r}.",
+            )
+    return _named_estimator(str(pose))
 
 
 @lru_cache(maxsize=8)
@@ -250,7 +271,7 @@ def pose_name(pipeline: Pipeline) -> str:
     """Return the name of the estimator whose joints are compared; ``off`` without one."""
     pose = pipeline.pose if pipeline.joints else OFF
     if isinstance(pose, str) and pose != AUTO:
-        return pose
+        return str(pose)
     estimator = find_estimator(pose)
     return OFF if estimator is None else estimator.name
 

@@ -16,7 +16,6 @@ from fewact.cli.options import (
     NewWeights,
     PoseAsTaught,
     Poses,
-    choose_pose,
     clips_with_joints,
 )
 from fewact.cli.output import print_line
@@ -76,7 +75,8 @@ def add(
         fitted = classifier.fitted_
         classes = _classes(fitted.all_clips)
         label = BACKGROUND if none else check_label(label, integers=fitted.integers)
-        choose_pose(classifier, pose)
+        if pose is not None:
+            classifier.pose = pose
         listed = [clip for clip, _ in of_class(sources, label)]
         new = clips_with_joints(classifier, listed, poses)
         if none:

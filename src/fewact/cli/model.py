@@ -22,9 +22,9 @@ from fewact.cli.options import (
     check_dataset,
     check_output_files,
     check_training_clips,
-    choose_pose,
     clips_with_joints,
     false_alarms,
+    loaded,
     named_clips,
     output_option,
     parse_options,
@@ -118,15 +118,13 @@ def measure_clips(
     Clips that cannot be read are listed and skipped; the exit code is then 3.
     """
     labelled = clips if dataset is None else _rows(clips, dataset)
-    from fewact import FewShotClassifier
     from fewact.classifier.measure import measure
     from fewact.classifier.unknown import check_rate
 
     check_rate(false_alarms)
-    classifier = FewShotClassifier.load(model, **load)
+    classifier = loaded(model, load, pose)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
-    choose_pose(classifier, pose)
     with progress("Testing", quiet=quiet) as show:
         tested = measure(classifier, labelled, progress=show, joints=poses)
     for path, reason in tested.skipped:
@@ -309,13 +307,11 @@ def explain(
     from fewact.data import Clip, is_features
 
     clip = _row(video) if is_features(video) else Clip(video)
-    from fewact import FewShotClassifier
     from fewact.classifier.explain import explain
     from fewact.core.atomic import write_text
     from fewact.report.explanation import explanation_page
 
-    classifier = FewShotClassifier.load(model, **load)
-    choose_pose(classifier, pose)
+    classifier = loaded(model, load, pose)
     (clip,) = clips_with_joints(classifier, [clip], poses)
     origins = _origins(classifier.fitted_.clips, model, clips)
     explanation = explain(classifier, clip, origins)

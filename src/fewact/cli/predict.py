@@ -23,9 +23,9 @@ from fewact.cli.options import (
     Quiet,
     Regions,
     Subject,
-    choose_pose,
     clips_with_joints,
     false_alarms,
+    loaded,
     named_clips,
 )
 from fewact.cli.output import Columns, print_json, progress
@@ -120,18 +120,16 @@ def predict(
         )
     by_subject = regions or boxes is not None
     from fewact.classifier.calibration import check_set_rate
-    from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.unknown import check_rate
     from fewact.data.clips import FeatureClip
     from fewact.features.extract import Timing
 
     check_rate(false_alarms)
     check_set_rate(sets)
-    classifier = FewShotClassifier.load(model, **load)
+    classifier = loaded(model, load, pose)
     if trim is not None:
         classifier.trim = trim
     _choose_answers(classifier, false_alarms, sets)
-    choose_pose(classifier, pose)
     clips = clips_with_joints(classifier, clips, poses)
     if sys.stderr.isatty():
         for folder in _class_folders(videos, classifier.classes_.tolist()):

@@ -16,6 +16,8 @@ from fewact.cli.options import (
     Load,
     Model,
     Overwrite,
+    PoseAsTaught,
+    Poses,
     Quiet,
     Ray,
     Regions,
@@ -134,6 +136,8 @@ def watch(
     ] = None,
     regions: Regions = False,
     boxes: Boxes = None,
+    poses: Poses = None,
+    pose: PoseAsTaught = None,
     cameras: Cameras,
     ray: Ray = None,
     imports: Imports = None,
@@ -148,12 +152,14 @@ def watch(
     """
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.unknown import check_rate
+    from fewact.recordings.joints import joints_of_recordings
     from fewact.recordings.many import Recordings, finished_file, job_of, watch_many
     from fewact.recordings.outputs import event_writer
     from fewact.recordings.single import Outputs, watch_one
 
     check_rate(false_alarms)
     cameras.check()
+    load = load if pose is None else {**load, "pose": pose}
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if cameras.follow:
         others = {"index": index, "video": video, "regions": regions or boxes, "ray": ray}
@@ -177,6 +183,8 @@ def watch(
         if ray is not None or "regions" in options:
             raise OptionError("cannot be used with --ray or --regions", where="--index")
         options["spans"] = _spans(index, classifier, sources, part)
+    if tracks := joints_of_recordings(classifier, sources, poses):
+        options["joints"] = tracks
     classes = classifier.classes_.tolist()
     with cameras.notices(classes) as senders:
         if not is_many:
