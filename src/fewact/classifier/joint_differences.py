@@ -85,14 +85,15 @@ class JointDifferences:
 
 HEADER: Final = (
     "joint",
-    "mean difference (°)",
+    "mean (°)",
     "largest (°)",
-    "at, first (s)",
-    "at, second (s)",
-    "range, first (°)",
-    "range, second (°)",
+    "new (s)",
+    "other (s)",
+    "new range (°)",
+    "other range (°)",
 )
-"""Columns of the rows of ``JointDifferences``."""
+"""Columns of the rows of ``JointDifferences``: the first clip is the new one. Differences are mean
+and largest over matched frames; the times are those of the largest one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ from fewact.core.text_table import csv_line, printable
 
 if TYPE_CHECKING:
     from fewact.classifier import Example
+    from fewact.classifier.explain import Explanation
     from fewact.classifier.measure import Tested
     from fewact.classifier.review import Review
     from fewact.data import FeatureClip, VideoClip
@@ -312,14 +313,26 @@ def explain(
     from fewact.report.explanation import explanation_page
 
     classifier = loaded(model, load, pose)
-    (clip,) = clips_with_joints(classifier, [clip], poses)
     origins = _origins(classifier.fitted_.clips, model, clips)
-    explanation = explain(classifier, clip, origins)
+    clip, *found = clips_with_joints(classifier, [clip, *origins.values()], poses)
+    explanation = explain(classifier, clip, dict(zip(origins, found, strict=True)))
     write_text(output, explanation_page(explanation))
     print_line(f"{explanation.clip}: {explanation.label}")
     for name, log_odds in explanation.contributions.items():
         print(f"  {name}: {log_odds:+.2f} for {explanation.best} against {explanation.rival}")
+    _print_joints(explanation)
     print(f"Saved to {output}")
+
+
+def _print_joints(explanation: "Explanation") -> None:
+    """Print how the joints differ from those of the most similar training clip with joints."""
+    from fewact.classifier.joint_differences import HEADER
+
+    for neighbour in explanation.neighbours:
+        if neighbour.differences is not None:
+            print_line(f"Joints against {neighbour.label}, {neighbour.clip}:")
+            print_table(HEADER, neighbour.differences.rows())
+            return
 
 
 def _row(file: Path) -> "FeatureClip":
