@@ -213,7 +213,7 @@ def _check_number(
                 "a cluster shares recordings", where="--ray", expected="several of them"
             )
         return
-    if boxes is not None:
+    if boxes is not None and boxes.is_file():
         raise OptionError("boxes are of one recording", where="--boxes", expected="one recording")
     refused = output if is_of_one_recording(output) else video
     if refused is not None:
