@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fewact.core.errors import WeightsError
 from fewact.data import Clip
 from fewact.poses import mediapipe
 from fewact.poses.base import EstimatesPeople, PoseEstimator
 from fewact.poses.mediapipe import JOINTS, BlazePose, Region
+from fewact.poses.weights import Networks
 from fewact.video import Segments
 from fewact.video.samplers import Timeline
 
@@ -84,6 +86,16 @@ def test_an_image_without_a_body(blazepose: BlazePose) -> None:
     assert not joints.any()
     assert not blazepose.estimate_people(np.zeros((2, 120, 160, 3), np.uint8), np.arange(2.0))
     assert blazepose.estimate([], np.zeros(0)).shape == (0, 4 * JOINTS)
+
+
+@pytest.mark.assets
+def test_other_networks_are_refused(blazepose: BlazePose) -> None:
+    frames = np.zeros((1, 90, 120, 3), np.uint8)
+    detector, landmarks = blazepose.networks
+    for networks in (Networks(b"no network", landmarks), Networks(landmarks, detector)):
+        with pytest.raises(WeightsError) as caught:
+            BlazePose(networks).estimate(frames, np.zeros(1))
+        assert "fewact poses --install" in caught.value.hint
 
 
 @pytest.mark.assets

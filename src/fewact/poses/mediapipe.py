@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fewact.core.errors import WeightsError
 from fewact.core.extras import check_extra
 from fewact.poses.base import Person
-from fewact.poses.weights import Networks, read_networks
+from fewact.poses.weights import EXPECTED, INSTALL, Networks, read_networks
 from fewact.video.camera.registration import sample
 from fewact.video.resizing import resized
 
@@ -58,7 +59,16 @@ HEATMAP_REACH = 3
 LEAST_HEAT = 0.5
 """Smallest confidence of a heatmap that moves its joint."""
 
+DETECTOR_OUTPUTS = (1, 2254, 12), (1, 2254, 1)
+"""Shapes of the detector's outputs: boxes and points, and scores."""
+
+LANDMARK_OUTPUTS = (1, 195), (1, 1), (1, 64, 64, 39)
+"""Shapes of the other network's outputs that are used: landmarks, presence and heatmaps; not the
+outline, nor landmarks in metres."""
+
 MOST_PEOPLE = 6
+"""Largest number of people that are followed."""
+
 SAME_REGION = 0.5
 """Two regions whose middles are nearer than this multiple of the smaller side are of one body."""
 
@@ -130,11 +140,11 @@ class BlazePose:
 
     @cached_property
     def _detector(self) -> Any:
-        return _interpreter(self.networks.detector)
+        return _interpreter(self.networks.detector, DETECTOR_OUTPUTS)
 
     @cached_property
     def _landmarks(self) -> Any:
-        return _interpreter(self.networks.landmarks)
+        return _interpreter(self.networks.landmarks, LANDMARK_OUTPUTS)
 
     def estimate(
         self, frames: Iterable[NDArray[np.uint8]], times: NDArray[np.float64]
@@ -354,13 +364,32 @@ def _person(bodies: dict[int, Body], count: int, height: int) -> Person:
     return Person(joints, np.concatenate([low, high - low], 1))
 
 
-def _interpreter(network: bytes) -> Any:
+class _Network(NamedTuple):
+    """A loaded network, and the positions of its input and of the outputs that are used."""
+
+    interpreter: Any
+    given: int
+    outputs: tuple[int, ...]
+
+
+def _interpreter(network: bytes, shapes: Sequence[tuple[int, ...]]) -> _Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    with _silenced():
-        interpreter = Interpreter(model_content=network, num_threads=1)
-        interpreter.allocate_tensors()
-    return interpreter
+    try:
+        with _silenced():
+            interpreter = Interpreter(model_content=network, num_threads=1)
+            interpreter.allocate_tensors()
+        found = {tuple(out["shape"].tolist()): out for out in interpreter.get_output_details()}
+        outputs = tuple(found[shape]["index"] for shape in shapes)
+        (given,) = interpreter.get_input_details()
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "this is no network of MediaPipe's pose estimator",
+            got=str(error)[:200],
+            expected=EXPECTED,
+            hint=INSTALL,
+        ) from error
+    return _Network(interpreter, given["index"], outputs)
 
 
 @contextmanager
@@ -377,22 +406,8 @@ def _silenced() -> Iterator[None]:
             os.close(kept)
 
 
-def _run(interpreter: Any, image: Floats) -> Sequence[NDArray[np.float32]]:
-    """Return the outputs of a network that are used, without their first axis.
-
-    Of the detector: boxes (2254 12) and scores (2254 1). Of the other one: landmarks (195),
-    presence (1) and heatmap (64 64 39); not the outline, nor landmarks in meters.
-    """
-    (given,) = interpreter.get_input_details()
-    interpreter.set_tensor(given["index"], image[None])
-    interpreter.invoke()
-    outputs = {
-        tuple(details["shape"].tolist()): details["index"]
-        for details in interpreter.get_output_details()
-    }
-    shapes = [shape for shape in OUTPUTS if shape in outputs]
-    return [interpreter.get_tensor(outputs[shape])[0] for shape in shapes]
-
-
-OUTPUTS = ((1, 2254, 12), (1, 2254, 1), (1, 195), (1, 1), (1, 64, 64, 39))
-"""Shapes of outputs that are used, in the order of ``_run``."""
+def _run(network: _Network, image: Floats) -> list[NDArray[np.float32]]:
+    """Return the outputs of a network that are used, without their first axis."""
+    network.interpreter.set_tensor(network.given, image[None])
+    network.interpreter.invoke()
+    return [network.interpreter.get_tensor(index)[0] for index in network.outputs]
