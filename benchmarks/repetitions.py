@@ -95,7 +95,7 @@ def taught(assets: Path, *, thrice: bool) -> FewShotClassifier:
     """Return a classifier of the clips of ``workout7``."""
     rows = read_table(assets / "more" / "workout7" / "clips.csv")
     clips = [shown_thrice(clip) for clip in rows] if thrice else rows
-    return FewShotClassifier(engine="onnx").fit(clips, [clip.label for clip in rows])
+    return FewShotClassifier(engine="onnx").fit(clips, [str(clip.label) for clip in rows])
 
 
 def shown_thrice(clip: Clip) -> Frames:

@@ -9,7 +9,9 @@ import pytest
 
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Explanation, Neighbour
+from fewact.classifier.joint_differences import joint_differences
 from fewact.classifier.match import MatchedClips
+from fewact.data.joints import JointTrack
 from fewact.methods.protocols import FrameMatch, equal_parts
 from fewact.report.document import Page
 from fewact.report.explanation import explanation_page, map_page, matched_page
@@ -92,6 +94,21 @@ def test_each_sort_of_cells_has_a_drawing_of_the_query_of_its_own() -> None:
     assert page.count('class="cell"') == 4
     assert page.count("<image") == explanation_page(found).count("<image") + 1
     assert "agree in appearance; below it, in motion." in page
+
+
+def test_the_joints_that_differ_are_listed_and_three_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    first, second = (JointTrack(rng.random((12, 34)), "coco17:xy") for _ in range(2))
+    differences = joint_differences(first, second, (2.0, 3.0))
+    found = explanation("clip")
+    neighbours = found.neighbours
+    compared = (replace(neighbours[0], differences=differences), *neighbours[1:])
+    reader = Reader(explanation_page(replace(found, neighbours=compared)))
+    without = Reader(explanation_page(found))
+    assert reader.tags.count("polyline") == 2 * 3
+    assert "polyline" not in without.tags
+    assert all(joint.joint in reader.shown for joint in differences.joints)
+    assert len(differences.joints) == 8
 
 
 def test_temporal_attention_is_drawn_and_its_absence_is_said() -> None:

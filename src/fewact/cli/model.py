@@ -305,7 +305,7 @@ def explain(
     method that answered, and what each part of the score contributes.
     """
     check_output_files(output, overwrite=overwrite, inputs=[video])
-    from fewact.data import Clip, is_features
+    from fewact.data import Clip, VideoClip, is_features
 
     clip = _row(video) if is_features(video) else Clip(video)
     from fewact.classifier.explain import explain
@@ -314,8 +314,10 @@ def explain(
 
     classifier = loaded(model, load, pose)
     origins = _origins(classifier.fitted_.clips, model, clips)
-    clip, *found = clips_with_joints(classifier, [clip, *origins.values()], poses)
-    explanation = explain(classifier, clip, dict(zip(origins, found, strict=True)))
+    read, *found = clips_with_joints(classifier, [clip, *origins.values()], poses)
+    pairs = zip(origins, found, strict=True)
+    at_hand = {title: origin for title, origin in pairs if isinstance(origin, VideoClip)}
+    explanation = explain(classifier, read, at_hand)
     write_text(output, explanation_page(explanation))
     print_line(f"{explanation.clip}: {explanation.label}")
     for name, log_odds in explanation.contributions.items():

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from fewact.data.joint_angles import has_angles, joint_angles
 from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
-from fewact.recordings.formats.event import Repetition
+from fewact.recordings.formats.repetition import Repetition
 
 GRID: Final = 8
 """Rows and columns of the grid of a frame. A coarse grid makes the path of a movement straight."""
