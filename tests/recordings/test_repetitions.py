@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.repetitions import RATE, RepetitionCounter, grid_of, spread, turning_points
+from fewact.recordings.windows import Pace
+from fewact.video.recording import open_recording
 
 LENGTHS = (2.0, 3.0)
 Height = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -185,3 +188,21 @@ def test_small_swings_are_no_turning_points() -> None:
     signal = np.sin(np.linspace(0, 6 * np.pi, 300)) + 0.1 * np.sin(np.linspace(0, 90, 300))
     assert len(turning_points(signal, 0.8)) == 8
     assert turning_points(np.zeros(10), 0.5) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "start", "end", "true"),
+    [("push_up_videoplayback", 0.0, 55.2, 31), ("pull_up_videoplayback1", 2.2, 44.0, 20)],
+)
+def test_sets_of_real_recordings_are_counted(
+    assets: Path, name: str, start: float, end: float, true: int
+) -> None:
+    counter, pace = RepetitionCounter((2.6, 3.8)), Pace(RATE)
+    with open_recording(assets / "more" / "scored_reps" / "videos" / f"{name}.mp4") as recording:
+        for time, image in recording.frames():
+            if pace.needs(time):
+                pace.take(time)
+                counter.add(time, recording.convert(image))
+    event = counter.complete(Event("set", start, end, repetitions=5))
+    assert event.repetitions == pytest.approx(true, rel=0.1)
