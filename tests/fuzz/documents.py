@@ -13,6 +13,7 @@ import tempfile
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 from fewact.core.errors import UserError
 from fewact.data.event_options import EventOptions
 from fewact.recordings.formats import Event, read_events
+from fewact.recordings.formats.boris import write_project
 from fewact.recordings.formats.documents import write_activitynet, write_createml
 from fewact.recordings.formats.elan import write_elan
 from fewact.recordings.formats.xml import write_sportscode
@@ -70,7 +72,8 @@ class Drawn(NamedTuple):
     Args:
         suffix: Extension of its file.
         content: JSON content, or the root of XML.
-        count: Number of events in content that was changed.
+        count: Number of events in content that was changed; raises a ``TypeError`` where rows are
+            not events.
     """
 
     suffix: str
@@ -122,7 +125,7 @@ def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
         rows = f"{len(read.rows)} read, {len(read.skipped)} named, {left} left out of {number}"
         report.defects.append(f"{what}: {rows}")
     times = {(round(e.start, 2), round(e.end, 2)) for e in events}
-    values = any(text.startswith("value") for text in changes)
+    values = any(text.startswith("value") or "<box>" in text for text in changes)
     for found in read.events:
         if not math.isfinite(found.end):
             report.defects.append(f"{what}: the whole recording: {found}")
@@ -265,13 +268,44 @@ def sportscode(random: Random, events: list[Event]) -> Drawn:
     return Drawn(".xml", root, lambda r: sum(1 for a in r.findall("ALL_INSTANCES") for _ in a))
 
 
+def uncounted(content: Any) -> int:
+    raise TypeError
+
+
+def boris(random: Random, events: list[Event]) -> Drawn:
+    named = [replace(e, label=f"c{i}") for i, e in enumerate(events)]  # else they are joined
+    return Drawn(".boris", json.loads(write_project(named, Path())), uncounted)
+
+
+def short(random: Random, events: list[Event]) -> Drawn:
+    (task,) = label_studio(random, events).content
+    regions = [region["value"] for region in task["annotations"][0]["result"]]
+    record = {"video": "a.mp4", "id": 1, "tl": regions, "annotator": 1, "annotation_id": 1}
+    return Drawn(".json", [record], uncounted)
+
+
+def cvat(random: Random, events: list[Event]) -> Drawn:
+    root = ET.Element("annotations")
+    ET.SubElement(ET.SubElement(root, "meta"), "source").text = "a.mp4"
+    for i, e in enumerate(events):
+        track = ET.SubElement(root, "track", id=str(i), label=str(e.label))
+        for time, outside in ((e.start, "0"), (e.end, "1")):
+            sides = dict.fromkeys(("xtl", "ytl"), "1") | dict.fromkeys(("xbr", "ybr"), "9")
+            frame = str(round(time * FPS))
+            ET.SubElement(track, "box", {"frame": frame, "outside": outside, **sides})
+    return Drawn(".xml", root, uncounted)
+
+
 DRAW: dict[str, Callable[[Random, list[Event]], Drawn]] = {
     "activitynet": activitynet,
+    "boris": boris,
     "createml": createml,
+    "cvat": cvat,
     "elan": elan,
     "fewact": fewact,
     "label studio": label_studio,
     "longomatch": longomatch,
+    "short": short,
     "sportscode": sportscode,
     "via": via,
 }

@@ -11,6 +11,7 @@ from fewact.recordings.formats.event import EVENTS, Row
 from fewact.recordings.formats.markup import parse
 
 SHAPES: Final = "box polygon polyline points ellipse cuboid skeleton mask"
+MOST_DIGITS: Final = 15
 CORNERS: Final = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -61,16 +62,24 @@ def _step(path: Path, text: str) -> int:
 
 def _shown(track: ET.Element, step: int) -> Iterator[tuple[int, int, dict[str, float]]]:
     """Yield first frame, end and box of each part of a track that is in view."""
-    shapes = sorted(track, key=lambda shape: int(shape.get("frame", "")))
+    shapes = sorted(track, key=_frame)
     part: list[ET.Element] = []
     for shape in [*shapes, None]:
         if shape is not None and shape.get("outside") != "1":
             part.append(shape)
         elif part:
-            first, last = int(part[0].get("frame", "")), int(part[-1].get("frame", ""))
-            end = last + step if shape is None else int(shape.get("frame", ""))
+            first, last = _frame(part[0]), _frame(part[-1])
+            end = last + step if shape is None else _frame(shape)
             yield first, end, _box(part)
             part = []
+
+
+def _frame(shape: ET.Element) -> int:
+    """Return the number of a shape's frame, or raise a ``ValueError``."""
+    text = shape.get("frame", "")
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise ValueError
+    return int(text)
 
 
 def _box(shapes: list[ET.Element]) -> dict[str, float]:

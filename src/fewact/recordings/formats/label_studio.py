@@ -73,7 +73,8 @@ def read_tasks(path: Path, text: str) -> Iterator[Row]:
         data = mapping(path, task.get("data"), f"the data of task {position}")
         recording, fps = _recording(data), _rate(path, data)
         name = f"task {task.get('id', position)}"
-        left["prediction was"] += len(task.get("predictions") or ())
+        predictions = task.get("predictions")  # or their ids
+        left["prediction was"] += len(predictions) if isinstance(predictions, list) else 0
         annotations = task.get("annotations") or task.get("completions") or ()
         for number_, annotation in enumerate(_objects(path, annotations), start=1):
             known = "id result was_cancelled skipped completed_by"
