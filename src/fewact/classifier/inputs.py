@@ -218,7 +218,7 @@ def labelled(
     source: LabelledSource,
     labels: Sequence[str] | None,
     none: Source | None = None,
-    joints: str | os.PathLike[str] | None = None,
+    joints: str | Path | None = None,
 ) -> list[TrainingClip]:
     """Return training clips in the order of the source, then clips of ``none``.
 
@@ -252,7 +252,7 @@ def labelled(
 
 
 def _with_none(
-    clips: list[TrainingClip], none: Source | None, joints: str | os.PathLike[str] | None
+    clips: list[TrainingClip], none: Source | None, joints: str | Path | None
 ) -> list[TrainingClip]:
     """Return the clips, then those of no class, with joints; refuse a clip that appears twice."""
     outside = [] if none is None else as_list(none)[0]

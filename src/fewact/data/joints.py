@@ -242,7 +242,8 @@ class JointTrack:
         count = len(self.values)
         if self.times is not None:
             return self.times
-        return (np.arange(count) + 0.5) * (span / count)
+        middles: Times = (np.arange(count) + 0.5) * (span / count)
+        return middles
 
     @property
     def places(self) -> NDArray[np.float32]:

@@ -88,7 +88,7 @@ class JointReader:
                 f"its joints, {track.layout}, are not those of the training clips, {self.layout}",
                 hint="Compute them in the same way, or leave the joints out.",
             )
-        timed = track.since(0.0, reading.clip_duration)
+        timed: JointTrack = track.since(0.0, reading.clip_duration)
         return timed.in_heights(reading.uncut_aspect)
 
     def at_views(self, track: JointTrack, times: Mapping[int, Floats], span: float) -> JointsAt:
@@ -101,7 +101,9 @@ class JointReader:
         if self.estimator is None:
             return None
         with self._estimating:
-            return self.estimator.estimate(reduced(frame)[None], np.array([time]))[0]
+            (joints,) = self.estimator.estimate(reduced(frame)[None], np.array([time]))
+        found: NDArray[np.float32] = joints
+        return found
 
     def of_frames(
         self, joints: Mapping[int, Sequence[NDArray[np.float32] | None]]
