@@ -242,8 +242,7 @@ class JointTrack:
         count = len(self.values)
         if self.times is not None:
             return self.times
-        middles: Times = (np.arange(count) + 0.5) * (span / count)
-        return middles
+        return np.asarray((np.arange(count) + 0.5) * (span / count), np.float64)
 
     @property
     def places(self) -> NDArray[np.float32]:
