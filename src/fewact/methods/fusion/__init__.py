@@ -36,7 +36,6 @@ from fewact.methods.base import Labels, Logits, Method, Nodes, promoted
 from fewact.methods.common.kernel import ClassSimilarity, intra_class_similarity
 from fewact.methods.common.options import OptionModel, options_dataclass
 from fewact.methods.fusion.decided import INTRA_CLASS_WEIGHT, DecidedState
-from fewact.methods.fusion.joint_term import JointTerm
 from fewact.methods.fusion.motion_network import WEIGHTS_SHA256
 from fewact.methods.fusion.terms import (
     UNDECIDED,
@@ -196,6 +195,8 @@ def map_terms(options: FusionOptions) -> WeightedTerms:
     camera = CameraRequest(View(options.motion_frames, "auto")) if estimated else None
     joints = None
     if options.joints:
+        from fewact.methods.fusion.joint_term import JointTerm  # few models have it
+
         parse_joints(options.joints)
         joints = JointTerm(JointRequest(View(options.motion_frames), options.joints))
     return WeightedTerms(needed, camera, options.horizontal_flip, joints)

@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,12 @@ from fewact.methods.common.kernel import Compare, PairTable, leave_one_out
 from fewact.methods.common.reduction import affordable, parts
 from fewact.methods.common.temporal import inverse_lengths, linear_detrend, normalised
 from fewact.methods.fusion.crop import averaged, motion_centred_crop
-from fewact.methods.fusion.joint_term import BesideDecision, JointTerm
 from fewact.methods.fusion.motion_network import FRAMES, LENGTH, motion_vectors
 from fewact.methods.protocols import FrameMatch, frame_match
 from fewact.moments import multi_scale_moments
+
+if TYPE_CHECKING:
+    from fewact.methods.fusion.joint_term import BesideDecision, JointTerm
 
 Values = NDArray[np.floating[Any]]
 """Numbers in float32, or in float64 where the features are."""
@@ -425,7 +427,7 @@ class SupportDecision(NamedTuple):
 
     static: Values | float = 0.0
     appearance: Values | float = 1.0
-    joints: BesideDecision | None = None
+    joints: "BesideDecision | None" = None
 
     def of(self, episodes: NDArray[np.int64]) -> "SupportDecision":
         joints = None if self.joints is None else self.joints.of(episodes)
@@ -566,7 +568,7 @@ class WeightedTerms:
     terms: tuple[WeightedTerm, ...]
     camera: CameraRequest | None
     horizontal_flip: bool = False
-    joints: JointTerm | None = None
+    joints: "JointTerm | None" = None
 
     @property
     def requests(self) -> tuple[Request, ...]:
