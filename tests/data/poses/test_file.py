@@ -63,7 +63,8 @@ def test_poses_of_other_programs_are_read_in_all_their_frames(tmp_path: Path) ->
     assert (track.layout, track.of_picture) == ("pose33:xyzc", True)
     assert track.values.shape == (9, 132)
     assert not track.values[3].any()
-    folder = read_track(openpose(tmp_path / "b", movement(25)))
+    with pytest.warns(UserWarning, match="2 bodies"):
+        folder = read_track(openpose(tmp_path / "b", movement(25)))
     assert folder.layout.startswith("body25:xyc")
     assert not folder.of_picture
 

@@ -83,10 +83,11 @@ def read_pose(path: Path, subject: str | None = None) -> Poses:
     Raises:
         DataError: No known program wrote it, it has no pose, or no such body.
     """
-    return _read_pose(path, subject)[0]
+    return pose_and_choice(path, subject)[0]
 
 
-def _read_pose(path: Path, subject: str | None) -> tuple[Poses, Choice]:
+def pose_and_choice(path: Path, subject: str | None = None) -> tuple[Poses, Choice]:
+    """Return the poses of one clip, see ``read_pose``, and which of its bodies they are."""
     bodies, skeleton = _bodies(path)
     choice = chosen(path, bodies, subject)
     return poses(choice.body.joints, skeleton), choice
@@ -191,7 +192,7 @@ def _read(
     for file, label, group in listed:
         name = legible(file.relative_to(root).as_posix() if root in file.parents else str(file))
         try:
-            read, choice = _read_pose(file, subject)
+            read, choice = pose_and_choice(file, subject)
             if len(choice.names) > 1:
                 several.append(f"{name}: {choice.sentence}")
             clip = FeatureClip(name, read.vectors(), label, group, read.layout)

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from fewact.core.arrays import read_array
 from fewact.core.atomic import replacing
 from fewact.core.bounded import GIB, MIB, FileType
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, warn
 from fewact.data.cells import seconds
 from fewact.data.columns import Column, Schema
 from fewact.data.files import first_few, timeline_or_none
 from fewact.data.joints import JointTrack
-from fewact.data.poses import read_pose
+from fewact.data.poses import pose_and_choice
 
 TRACK_END: Final = ".poses.npz"
 """End of the name of a file of joints that ``write_track`` writes beside a video of that stem."""
@@ -194,7 +194,9 @@ def _sources(table: Path) -> Iterator[Source]:
 def _of_program(path: Path) -> JointTrack:
     if not path.exists():
         raise DataError("there is no such file", where=str(path), expected=TRACKS.expected)
-    read = read_pose(path)
+    read, choice = pose_and_choice(path)
+    if len(choice.names) > 1:
+        warn(f"{path}: {choice.sentence}")
     values = np.concatenate([read.places, read.confidence[..., None]], -1)
     values = values.reshape(len(values), -1)
     return JointTrack(values, read.layout, of_picture=in_picture(values, read.layout))
