@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
-from fewact.recordings.repetitions import RATE, RepetitionCounter, grid_of, spread, turning_points
+from fewact.recordings.repetitions import (
+    RATE,
+    Cycles,
+    RepetitionCounter,
+    grid_of,
+    spread,
+    turning_points,
+)
 from fewact.recordings.windows import Pace
 from fewact.video.recording import open_recording
 
@@ -148,6 +155,22 @@ def test_each_short_shot_is_one() -> None:
         image = frame(float(np.sin(np.pi * time / 40)), 0.1, i)
         counter.add(i / RATE, image if shot % 2 else (255 - image)[:, ::-1])
     assert counter.count(Event("dip", 0.0, 6.2, repetitions=2)).repetitions == 5
+
+
+@pytest.mark.parametrize(
+    ("inside", "difference", "performances", "surely"),
+    [
+        (5, 0.4, 5, True),
+        (5, 0.6, 5, False),
+        (4, 0.4, 2, False),
+        (4, 0.4, 1, True),
+        (3, 0.1, 3, True),
+    ],
+)
+def test_few_cycles_are_sure_where_they_are_nearly_equal_or_in_one_performance(
+    inside: int, difference: float, performances: int, surely: bool
+) -> None:
+    assert Cycles((), inside, difference).repeat(performances) is surely
 
 
 def test_frames_before_all_events_are_forgotten() -> None:

@@ -11,8 +11,9 @@
    they are not, or that has no two swings, the performances that windows found are counted. A
    shot with a movement that is much shorter than a window is one repetition.
 5. Two circles that are drawn at once look like two repetitions. So cycles count only in a class
-   that is surely repeated: an event has had five or more alike in a row, or three that are nearly
-   equal. They count up to one window before and after an event, too, if they continue it.
+   that is surely repeated: an event has had five or more alike in a row, four in one performance,
+   or three that are nearly equal. They count up to one window before and after an event, too, if
+   they continue it.
    A gesture that begins and ends at rest is one repetition, whatever is between.
 
 The idea that frames of the same phase are alike is that of the self-similarity matrix of RepNet
@@ -84,6 +85,9 @@ SURE_REPETITIONS: Final = ((5, 0.45), (3, 0.15))
 """Least number of cycles in a row, and their largest difference, with which an action is surely
 repeated. Otherwise, a cycle may be a part of a gesture, as in two circles that are drawn at once,
 and the performances of windows count. Later events of a class that is repeated need fewer."""
+
+ONE_PERFORMANCE: Final = ((4, 0.45),)
+"""The same in an event of one performance: then a training clip holds several repetitions."""
 
 CUT_GREY: Final = 20.0
 """Least mean change of grey levels at a cut."""
@@ -175,7 +179,7 @@ class _Cycle:
 
 
 @dataclass(frozen=True)
-class _Cycles:
+class Cycles:
     """Cycles of a shot, those inside an event, and the difference of frames of one phase."""
 
     cycles: Sequence[_Cycle] = ()
@@ -187,12 +191,12 @@ class _Cycles:
         """Seconds from the start of the first cycle to the end of the last one."""
         return (self.cycles[-1].end - self.cycles[0].start) / RATE if self.cycles else 0.0
 
-    @property
-    def repeat(self) -> bool:
-        """Whether they are surely repetitions, not gestures in a row."""
+    def repeat(self, performances: int) -> bool:
+        """Return whether they are surely repetitions in an event of so many performances."""
+        several = ONE_PERFORMANCE if performances == 1 else ()
         return any(
             self.inside >= number and self.difference <= difference
-            for number, difference in SURE_REPETITIONS
+            for number, difference in (*SURE_REPETITIONS, *several)
         )
 
 
@@ -281,7 +285,7 @@ class RepetitionCounter:
         found: list[Repetition] = []
         until = -math.inf
         shots = self._cycles(frames, event)
-        is_repeated = any(cycles.repeat for _, cycles in shots)
+        is_repeated = any(cycles.repeat(event.repetitions) for _, cycles in shots)
         for shot, own in shots:
             cycles = own.cycles if is_repeated or event.label in self._repeated else []
             later = [cycle for cycle in cycles if _is_after(cycle, shot, counted)]
@@ -305,7 +309,7 @@ class RepetitionCounter:
             return False
         return len(turns_of(shot, 0, len(shot.times), self._longest)[1]) > 1
 
-    def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, _Cycles]]:
+    def _cycles(self, frames: Sequence[_Frame], event: Event) -> list[tuple[_Shot, Cycles]]:
         """Return the shots of an event with their cycles; none where frames of a phase differ."""
         shots = shots_of(frames)
         found = self._cycles_of(shots, event)
@@ -313,8 +317,8 @@ class RepetitionCounter:
             return found
         return self._cycles_of([replace(shot, by_joints=False) for shot in shots], event)
 
-    def _cycles_of(self, shots: Sequence[_Shot], event: Event) -> list[tuple[_Shot, _Cycles]]:
-        average, counted = FIRST_PERIODS * self._longest, [_Cycles() for _ in shots]
+    def _cycles_of(self, shots: Sequence[_Shot], event: Event) -> list[tuple[_Shot, Cycles]]:
+        average, counted = FIRST_PERIODS * self._longest, [Cycles() for _ in shots]
         for _ in range(ROUNDS):
             counted = [
                 cycles_of(shot, event.start, event.end, average, EXTENSION * self._longest)
@@ -437,7 +441,7 @@ def _at(even: Signal, own: Signal, values: Signal) -> Signal:
 
 def cycles_of(
     shot: _Shot, start: float, end: float, average: float, extension: float = 0.0
-) -> _Cycles:
+) -> Cycles:
     """Return the cycles of a shot; none if the frames of the same phase are not alike.
 
     Args:
@@ -449,20 +453,20 @@ def cycles_of(
     """
     first, last = np.searchsorted(shot.times, (start, end))
     if last - first < FEWEST_FRAMES:
-        return _Cycles()
+        return Cycles()
     moving, every, signal = turns_of(shot, int(first), int(last), average)
     turns = _around(every, first, last)
     if len(turns) < 3 or (difference := _difference(moving[turns])) > ALIKE:
-        return _Cycles()
+        return Cycles()
     base = every.index(_paired(signal, turns)) % 2
     cycles = [*_cycles_from(signal, every, base)]
     inside = [i for i, cycle in enumerate(cycles) if first <= cycle.apex < last]
     if not inside:
-        return _Cycles()
+        return Cycles()
     further = round(extension * RATE)
     in_reach = [c for c in cycles if first - further <= c.apex < last + further]
     found = _continued(in_reach, [cycles[i] for i in inside], moving)
-    return _Cycles(found, len(inside), difference)
+    return Cycles(found, len(inside), difference)
 
 
 def _continued(cycles: Sequence[_Cycle], inside: Sequence[_Cycle], moving: Signal) -> list[_Cycle]:
