@@ -224,3 +224,28 @@ def test_a_header_of_many_names_is_refused_in_time(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         read(tmp_path, "\n".join(names))
     assert time.process_time() - began < 10.0
+
+
+@pytest.mark.parametrize(
+    ("text", "is_list"),
+    [
+        ("a/b 1.mp4 0\nc.mp4 12\n", True),
+        ("c.mp4\t12\n", True),
+        ("videos/c 3\n", True),
+        ("frames/c 163 1\n", False),
+        ("c.mp4\twave\t4\t7\n", False),
+        ("c.mp4 4.0 7\n", False),
+        ("c.mp4 wave\n", False),
+    ],
+)
+def test_a_list_has_paths_and_numbers_of_classes_alone(
+    tmp_path: Path, text: str, is_list: bool
+) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(text)
+    assert is_event_file(path) or not is_list
+    if is_list:
+        assert all(event.end == float("inf") for event in read_events(path).events)
+    else:
+        with pytest.raises(DataError):
+            read_events(path)

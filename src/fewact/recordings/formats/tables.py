@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from fewact.core.errors import DataError
 from fewact.core.text_table import csv_line
-from fewact.data.cells import header_line, table_rows
+from fewact.data.cells import first_lines, table_rows
 from fewact.data.columns import normalised
 from fewact.data.files import first_few
 from fewact.data.grid import (
@@ -23,7 +22,7 @@ from fewact.data.grid import (
     mapped_times,
 )
 from fewact.data.tables import SIDES
-from fewact.data.times import VIDEO_RATE, TimeFault, is_missing
+from fewact.data.times import VIDEO_RATE, TimeCells, TimeFault, is_missing
 from fewact.recordings.formats.event import EVENT_COLUMNS as FIELDS
 from fewact.recordings.formats.event import EVENTS, Event, Row
 from fewact.recordings.formats.pairs import Timed, paired, status_of
@@ -33,6 +32,9 @@ ATTRIBUTES = "# ATTRIBUTE = "
 
 MISSING_CLASSES: Final = frozenset(("", "na", "n/a", "nan"))
 """Cells without a class, in lower case; ``none`` is a class."""
+
+LISTED_LINES: Final = 100
+"""Number of lines that show whether a text is a list."""
 
 NO_CLASS: Final = ("none", "background")
 """Classes of a frame that shows none."""
@@ -335,9 +337,20 @@ def write_createml(events: Sequence[Event], folder: Path) -> str:
 
 
 def is_list(path: Path, text: str) -> bool:
-    """Whether a text has lines of a path and the number of a class, as lists of MMAction2."""
-    is_text = path.suffix.lower() == ".txt"
-    return is_text and re.search(r"\S\s+\d+\s*$", header_line(text)) is not None
+    """Whether a text has lines of a path and the number of a class, as lists of MMAction2.
+
+    Lists of folders of images have the number of images between them, and are another format.
+    """
+    if path.suffix.lower() != ".txt":
+        return False
+    lines = [line.strip().rsplit(maxsplit=1) for line in first_lines(text, LISTED_LINES)]
+    return bool(lines) and all(
+        len(line) == 2
+        and line[1].isdecimal()
+        and "\t" not in line[0]
+        and TimeCells().number(line[0].rsplit(maxsplit=1)[-1]) is None
+        for line in lines
+    )
 
 
 def read_list(path: Path, text: str) -> Iterator[Row]:
