@@ -383,8 +383,8 @@ def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
         if len(words) > 1:
             pairs.append(("_".join(words[1:]), words[0]))
         for at in range(1, len(words)):
-            base = words[: at - 1] if words[at - 1] == "in" and at > 1 else words[:at]
-            pairs.append(("_".join(base), "_".join(words[at:])))
+            until = at - 1 if words[at - 1] == "in" and at > 1 else at
+            pairs.append(("_".join(words[:until]), "_".join(words[at:])))
         for base, unit in pairs:
             kind = FRAME if unit in FRAMES else CLOCK if unit in _CLOCKS else unit
             if kind in (FRAME, CLOCK) or kind in SECONDS_OF:
