@@ -9,7 +9,7 @@ from PIL import Image
 
 from fewact.cli import main
 from fewact.data.poses.file import read_track
-from fewact.poses.reading import CHUNK_FRAMES
+from fewact.poses.reading import FRAMES_AT_ONCE
 from fewact.video import probe, write_video
 
 ESTIMATOR = "tests.poses.made_up:brightest"
@@ -45,7 +45,7 @@ def test_joints_of_videos_are_written(
         track = read_track(stem.with_suffix(".poses.npz"))
         assert track.layout == "2:xyc"
         assert track.times is not None
-        assert len(track.times) == 16 * SECONDS > CHUNK_FRAMES
+        assert len(track.times) == 16 * SECONDS > FRAMES_AT_ONCE
         assert np.diff(track.times) == pytest.approx(1 / 16, abs=1e-3)
         places = track.places[:, 0]
         assert (np.diff(places[:, 0]) > -0.15).all()

@@ -12,7 +12,7 @@ from fewact.core.errors import WeightsError
 from fewact.data import Clip
 from fewact.poses import mediapipe
 from fewact.poses.base import EstimatesPeople, PoseEstimator
-from fewact.poses.mediapipe import JOINTS, BlazePose, Region
+from fewact.poses.mediapipe import POSE_JOINTS, BlazePose, Region
 from fewact.poses.weights import Networks
 from fewact.video import Segments
 from fewact.video.samplers import Timeline
@@ -82,10 +82,10 @@ def test_tiles_cover_the_frame() -> None:
 @pytest.mark.assets
 def test_an_image_without_a_body(blazepose: BlazePose) -> None:
     joints = blazepose.estimate(np.zeros((2, 120, 160, 3), np.uint8), np.arange(2.0))
-    assert joints.shape == (2, 4 * JOINTS)
+    assert joints.shape == (2, 4 * POSE_JOINTS)
     assert not joints.any()
     assert not blazepose.estimate_people(np.zeros((2, 120, 160, 3), np.uint8), np.arange(2.0))
-    assert blazepose.estimate([], np.zeros(0)).shape == (0, 4 * JOINTS)
+    assert blazepose.estimate([], np.zeros(0)).shape == (0, 4 * POSE_JOINTS)
 
 
 @pytest.mark.assets
@@ -116,7 +116,7 @@ def real_clip(assets: Path, row: int) -> tuple[NDArray[np.uint8], NDArray[np.flo
     with (folder / "utd5_rgb_pose33.tsv").open(encoding="utf-8", newline="") as file:
         clip = [*csv.DictReader(file, delimiter="\t")][row]["clip"]
     with np.load(folder / "utd5_rgb_pose33.npz") as file:
-        joints = file["features"][row].reshape(FRAMES, JOINTS, 4)
+        joints = file["features"][row].reshape(FRAMES, POSE_JOINTS, 4)
     return Clip(folder / clip).read([Segments(FRAMES)]).frames[0], joints
 
 
@@ -126,7 +126,7 @@ def test_it_finds_the_joints_that_mediapipe_finds(
     row: int, blazepose: BlazePose, assets: Path
 ) -> None:
     frames, expected = real_clip(assets, row)
-    joints = blazepose.estimate(frames, np.arange(FRAMES) / 10).reshape(FRAMES, JOINTS, 4)
+    joints = blazepose.estimate(frames, np.arange(FRAMES) / 10).reshape(FRAMES, POSE_JOINTS, 4)
     size = np.ptp(expected[..., 1], axis=1)[:, None]  # height of the body
     distances = np.linalg.norm(joints[..., :2] - expected[..., :2], axis=-1) / size
     # MediaPipe filters joints over time, and read frames of twice the size.

@@ -70,7 +70,7 @@ def test_other_names_are_refused(name: str, error: type[UserError]) -> None:
 
 
 def test_registered_names_can_be_created(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poses.REGISTRY, "_entries", dict(poses.REGISTRY._entries))
+    monkeypatch.setattr(poses.ESTIMATORS, "_entries", dict(poses.ESTIMATORS._entries))
     poses.register("still")(lambda file: STILL)
     assert poses.create("still") is STILL
     assert poses.names()[-1] == "still"

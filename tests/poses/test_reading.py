@@ -7,7 +7,7 @@ import pytest
 
 from fewact.data import Clip
 from fewact.poses import create
-from fewact.poses.reading import CHUNK_FRAMES, LONGEST_SIDE, at_most, reduced, track_of
+from fewact.poses.reading import FRAMES_AT_ONCE, LONGEST_SIDE, at_most, reduced, track_of
 from fewact.video import write_video
 from fewact.video.reading import timeline_of
 from fewact.video.samplers import Timeline
@@ -19,7 +19,7 @@ def test_frames_in_chunks_are_those_of_the_clip(tmp_path: Path) -> None:
     clip, estimator = Clip(tmp_path / "1.mp4"), create("tests.poses.made_up:brightest")
     track = track_of(clip, timeline_of(clip.path), estimator)
     every = clip.read([lambda timeline: np.arange(timeline.n)]).frames[0]
-    assert len(track.values) == len(every) == 150 > CHUNK_FRAMES
+    assert len(track.values) == len(every) == 150 > FRAMES_AT_ONCE
     expected = estimator.estimate(every, np.arange(len(every)) / 15)
     np.testing.assert_array_equal(track.values, expected)
 

@@ -29,7 +29,7 @@ RATERS: Final = (
 )
 """Names of the column with the person who scored."""
 
-RECORDINGS: Final = (
+RECORDING_NAMES: Final = (
     "recording video videos video_id youtube_id video_file video_filename video_name "
     "video_path video_url videofile videoname file files file_name filename file_path filepath "
     "media media_file "
@@ -45,7 +45,7 @@ RECORDINGS: Final = (
 )
 """Names of the column with the recording."""
 
-LABELS: Final = (
+LABEL_NAMES: Final = (
     "label labels label_name behavior behaviour behaviors behaviours behavior_name "
     "behaviour_name behavior_code class class_name class_label action actions action_name "
     "action_label code activity activity_name event event_name event_label gesture tag "
@@ -59,7 +59,7 @@ LABELS: Final = (
 )
 """Names of the column with the class."""
 
-STARTS: Final = (
+START_NAMES: Final = (
     "start begin begins onset from start_time starttime start_at starts started time_start "
     "timestart begin_time begintime onset_time t_start tstart start_t time_in in_time "
     "in_point inpoint start_timestamp start_position start_timecode start_tc tc_in "
@@ -73,7 +73,7 @@ STARTS: Final = (
 )
 """Names of the column with the start."""
 
-ENDS: Final = (
+END_NAMES: Final = (
     "end ends ended stop stops offset finish to end_time endtime end_at stop_time stoptime "
     "time_end timeend time_stop offset_time finish_time t_end tend end_t t_stop time_out "
     "out_time out_point outpoint end_timestamp stop_timestamp end_position end_timecode "
@@ -86,14 +86,14 @@ ENDS: Final = (
 )
 """Names of the column with the end."""
 
-DURATIONS: Final = (
+DURATION_NAMES: Final = (
     "duration durations dur duration_time event_duration bout_duration durée durée_totale "
     "dauer duración durata duração duur tijdsduur varaktighet czas_trwania długość "
     "длительность продолжительность 持续时间 时长 期間 継続時間 기간 지속시간"
 )
 """Names of the column with the duration."""
 
-TIMES: Final = (
+TIME_NAMES: Final = (
     "time times timestamp time_stamp timepoint time_point time_position t temps zeit "
     "zeitpunkt zeitstempel tiempo tempo tijd tijdstip tid czas время 时间 时刻 時間 時刻 "
     "시간"
@@ -133,5 +133,5 @@ HARMLESS: Final = re.compile(
 COMMENTS: Final = re.compile(r"comment|^notes?(?:_|$)|descri|remark|modif|bemerk|kommentar|anmerk")
 """Names of columns of free text, whatever else is in the name."""
 
-STATUSES: Final = frozenset(("start", "stop", "begin", "end", "on", "off", "point", "state"))
+STATUS_TEXTS: Final = frozenset(("start", "stop", "begin", "end", "on", "off", "point", "state"))
 """Cells that say what a row begins or ends, in lower case."""

@@ -16,16 +16,24 @@ from fewact.core.errors import DataError, did_you_mean
 from fewact.data.cells import first_lines, table_rows
 from fewact.data.column_names import (
     COMMENTS,
-    DURATIONS,
-    ENDS,
+    DURATION_NAMES,
+    END_NAMES,
     HARMLESS,
     RATES,
-    STARTS,
-    STATUSES,
+    START_NAMES,
+    STATUS_TEXTS,
     SUSPECT,
 )
 from fewact.data.files import VIDEO_SUFFIXES, first_few
-from fewact.data.times import CLOCK, CLOCKS, FRAME, FRAMES, SECONDS_OF, is_missing, looks_like_time
+from fewact.data.times import (
+    CLOCK,
+    CLOCK_WORDS,
+    FRAME,
+    FRAME_WORDS,
+    SECONDS_OF,
+    is_missing,
+    looks_like_time,
+)
 
 QUOTED_CHARACTERS: Final = 40
 """Characters of a cell that an error quotes."""
@@ -85,11 +93,11 @@ class Match(NamedTuple):
 
 
 UNKNOWN: Final = Match("")
-_CLOCKS: Final = frozenset(name.replace(".", "_") for name in CLOCKS)
+_CLOCKS: Final = frozenset(name.replace(".", "_") for name in CLOCK_WORDS)
 
-START: Final = Column("start", STARTS, timed=True, frames="start_frame")
-END: Final = Column("end", ENDS, timed=True, frames="end_frame")
-DURATION: Final = Column("duration", DURATIONS, timed=True, frames="frames_long")
+START: Final = Column("start", START_NAMES, timed=True, frames="start_frame")
+END: Final = Column("end", END_NAMES, timed=True, frames="end_frame")
+DURATION: Final = Column("duration", DURATION_NAMES, timed=True, frames="frames_long")
 RATE: Final = Column("rate", RATES)
 FRAME_COLUMNS: Final = (
     Column("start_frame", "start_frame frame_start startframe framestart image_index_start"),
@@ -323,7 +331,7 @@ class Schema:
             return ""
         if SUSPECT.search(re.sub(r"\W+", "_", name)):
             return "a time, a rate, a frame, a subject or a label"
-        if all(cell.casefold() in STATUSES for cell in filled):
+        if all(cell.casefold() in STATUS_TEXTS for cell in filled):
             return "a START and a STOP"
         videos = sum(Path(cell).suffix.lower() in VIDEO_SUFFIXES for cell in filled)
         if "recording" in self.names and "recording" not in columns and 2 * videos > len(filled):
@@ -386,7 +394,7 @@ def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
             until = at - 1 if words[at - 1] == "in" and at > 1 else at
             pairs.append(("_".join(words[:until]), "_".join(words[at:])))
         for base, unit in pairs:
-            kind = FRAME if unit in FRAMES else CLOCK if unit in _CLOCKS else unit
+            kind = FRAME if unit in FRAME_WORDS else CLOCK if unit in _CLOCKS else unit
             if kind in (FRAME, CLOCK) or kind in SECONDS_OF:
                 found.append((base, kind))
     return tuple(dict.fromkeys(found))

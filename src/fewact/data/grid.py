@@ -15,17 +15,17 @@ from fewact.data.files import first_few
 from fewact.data.times import VIDEO_RATE, TimeCells, TimeFault, is_missing, looks_like_time
 
 TIMED_COLUMNS: Final = ("start", "end", "duration", "time")
-STARTS: Final = frozenset(("start", "start_frame", "first_frame"))
-ENDS: Final = frozenset(("end", "duration", "end_frame", "frames_long", "last_frame"))
+START_COLUMNS: Final = frozenset(("start", "start_frame", "first_frame"))
+END_COLUMNS: Final = frozenset(("end", "duration", "end_frame", "frames_long", "last_frame"))
 
-FRAMES: Final = frozenset(("start_frame", "first_frame"))
+START_FRAME_COLUMNS: Final = frozenset(("start_frame", "first_frame"))
 
 DURATION_TOLERANCE: Final = 0.6
 """Seconds by which an end may differ from start and duration, which may be rounded."""
 
 EXTRA_CELLS: Final = "write a cell with a decimal comma or another separator in quotes"
 
-FACTS: Final = ("recording", "observation", "rate", "subject", "rater", "offset")
+FACT_COLUMNS: Final = ("recording", "observation", "rate", "subject", "rater", "offset")
 """Columns whose value may be above the header, for all rows."""
 
 
@@ -96,7 +96,10 @@ class Grid:
         found = {}
         for _, cells in self._numbered[:-1]:
             filled = [cell for cell in cells if cell]
-            if len(filled) > 1 and (column := self.schema.column(filled[0].rstrip(":"))) in FACTS:
+            if (
+                len(filled) > 1
+                and (column := self.schema.column(filled[0].rstrip(":"))) in FACT_COLUMNS
+            ):
                 found[column] = filled[1]
         return found
 
@@ -108,7 +111,7 @@ class Grid:
     @cached_property
     def has_frames(self) -> bool:
         """Whether the table has columns of numbers of frames."""
-        return bool(self.named & FRAMES)
+        return bool(self.named & START_FRAME_COLUMNS)
 
     def raw_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line and the cells of each row below the header."""

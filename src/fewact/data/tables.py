@@ -19,7 +19,7 @@ from fewact.data.column_names import SUBJECTS
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.event_options import EventOptions
 from fewact.data.files import TABLE_SUFFIXES, existing, first_few, timeline_or_none
-from fewact.data.grid import ENDS, STARTS, Grid, mapped_times
+from fewact.data.grid import END_COLUMNS, START_COLUMNS, Grid, mapped_times
 from fewact.data.sheets import sheets_of
 from fewact.data.times import VIDEO_RATE, TimeFault, is_missing
 
@@ -189,7 +189,7 @@ def _clip_rows(grid: Grid, *, say: bool) -> list[tuple[Clip, dict[str, str]]]:
     table = grid.path
     if not grid.header:
         raise DataError("the table is empty", where=str(table), expected=grid.schema.expected)
-    note = grid.note(timed=bool(grid.named & STARTS and grid.named & ENDS))
+    note = grid.note(timed=bool(grid.named & START_COLUMNS and grid.named & END_COLUMNS))
     if note and say:
         warn(f"{table}: {note}")
     for place, cells in grid.rows():

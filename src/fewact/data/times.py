@@ -36,17 +36,17 @@ _FRAMES = (
     "fotograma fotogramas fotogramma fotogrammi quadro quadros trame trames кадр кадры 帧 "
     "フレーム 프레임"
 )
-FRAMES: Final = frozenset(_FRAMES.split())
+FRAME_WORDS: Final = frozenset(_FRAMES.split())
 """Names of numbers of frames as a unit."""
 
 _CLOCKS = (
     "hms hmsf hmsms hh:mm:ss hh:mm:ss.ms hh:mm:ss.mmm hh:mm:ss:ff hh:mm:ss.sss hh:mm:ss,ms mm:ss "
     "hh:mm:ss.s h:mm:ss h:m:s m:s mm:ss.ms timecode tc smpte clock time"
 )
-CLOCKS: Final = frozenset(_CLOCKS.split())
+CLOCK_WORDS: Final = frozenset(_CLOCKS.split())
 """Names of clocks as a unit: their cells say what they are."""
 
-NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+NUMBER_TEXT: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 DOTTED_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+", re.ASCII)
 DOTS: Final = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+", re.ASCII)
@@ -90,7 +90,7 @@ def looks_like_time(text: str) -> bool:
     """
     dotted = text.replace(",", ".").replace("\u202f", "").replace("\xa0", "")
     return any(
-        pattern.fullmatch(dotted) for pattern in (NUMBER, CLOCK_TEXT, TIMECODE, WITH_UNITS)
+        pattern.fullmatch(dotted) for pattern in (NUMBER_TEXT, CLOCK_TEXT, TIMECODE, WITH_UNITS)
     ) or bool(THOUSANDS.fullmatch(text) or DOTTED_THOUSANDS.fullmatch(text))
 
 
@@ -141,7 +141,7 @@ class TimeCells:
                 text = text.replace(".", "").replace(",", ".")
             else:
                 text = text.replace(",", ".")
-        if not NUMBER.fullmatch(text):
+        if not NUMBER_TEXT.fullmatch(text):
             return None
         value = float(text)
         return value if math.isfinite(value) else None

@@ -27,14 +27,14 @@ SHEET_CHARACTERS: Final = 128 * MIB
 CELL_CHARACTERS: Final = 32_767
 """Limit of Excel."""
 
-LARGE_PART: Final = 4 * MIB
+LARGE_MEMBER: Final = 4 * MIB
 MOST_COMPRESSED: Final = 100
 """Largest ratio of a large part's size to its compressed size; sheets have 8 to 30."""
 
 MOST_ROWS, MOST_COLUMNS = 1 << 20, 1 << 14
 """Limits of Excel."""
 
-MOST_ELEMENTS: Final = 12_000_000
+MOST_SHEET_ELEMENTS: Final = 12_000_000
 """Number of elements of a part."""
 
 MOST_STYLES: Final = 500_000
@@ -57,7 +57,7 @@ FORMAT_TEXT: Final = re.compile(r'"[^"]*"|\\.|_.|\[(?![hms]+\])[^\]]*\]', re.I)
 DATES: Final = frozenset((14, 15, 16, 17, 22, *range(27, 37), *range(50, 59)))
 """Numbers of built-in formats with a date."""
 
-CLOCKS: Final = {18: False, 19: True, 20: False, 21: True, 45: True, 46: True, 47: True}
+CLOCK_FORMATS: Final = {18: False, 19: True, 20: False, 21: True, 45: True, 46: True, 47: True}
 """Numbers of built-in formats of times of day, and whether they show seconds."""
 
 
@@ -198,7 +198,7 @@ class Workbook:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 self._refuse("the workbook is compressed in a way that Excel does not use")
             ratio = info.file_size / max(info.compress_size, 1)
-            if info.file_size > LARGE_PART and ratio > MOST_COMPRESSED:
+            if info.file_size > LARGE_MEMBER and ratio > MOST_COMPRESSED:
                 self._refuse(f"{name} of the workbook is compressed {ratio:.0f} to 1")
             if info.file_size > PART_BYTES:
                 self._refuse(f"{name} of the workbook is too large")
@@ -222,7 +222,7 @@ class Workbook:
         end: Callable[[str], None] = lambda name: None,
         text: Callable[[str], None] = lambda content: None,
         *,
-        most: int = MOST_ELEMENTS,
+        most: int = MOST_SHEET_ELEMENTS,
     ) -> None:
         """Call functions with the elements of a part; names are without a prefix."""
         parser = expat.ParserCreate()
@@ -275,8 +275,8 @@ class _Format:
         codes = FORMAT_TEXT.sub("", code.split(";")[0]).lower()
         if known in DATES or any(c in codes for c in "dy"):
             return _Format("date", day)
-        if known in CLOCKS:
-            return _Format("seconds" if CLOCKS[known] else "minutes", day)
+        if known in CLOCK_FORMATS:
+            return _Format("seconds" if CLOCK_FORMATS[known] else "minutes", day)
         if "s" in codes:
             return _Format("seconds", day)
         return _Format("minutes" if "h" in codes and "general" not in codes else "number", day)
@@ -300,7 +300,7 @@ class _Format:
         return f"{int(minutes // 60)}:{int(minutes % 60):02}:{seconds:06.3f}"
 
 
-NUMBER = _Format("number", datetime(1899, 12, 30))
+NUMBER_FORMAT = _Format("number", datetime(1899, 12, 30))
 
 
 class _Sheet:
@@ -387,7 +387,7 @@ class _Sheet:
             return _line(value)
         style = int(self._style) if self._style.isdecimal() and len(self._style) < 9 else -1
         known = 0 <= style < len(self._formats)
-        return _line((self._formats[style] if known else NUMBER).text(value.strip()))
+        return _line((self._formats[style] if known else NUMBER_FORMAT).text(value.strip()))
 
     def _end_row(self) -> None:
         self._merged.fill(self._row, self._cells)

@@ -35,17 +35,17 @@ OFF = "off"
 Factory = Callable[[str], PoseEstimator]
 """Makes an estimator from what follows a colon behind its name, such as a file; "" by default."""
 
-REGISTRY: Registry[Factory] = Registry(
+ESTIMATORS: Registry[Factory] = Registry(
     "pose estimator",
     {"mediapipe": "fewact.poses.mediapipe:create"},
     group="fewact.poses",
 )
-register = REGISTRY.register
+register = ESTIMATORS.register
 
 
 def names() -> tuple[str, ...]:
     """Return the registered names; ``create`` also accepts ``auto`` and ``module:function``."""
-    return REGISTRY.names()
+    return ESTIMATORS.names()
 
 
 def create(name: str = AUTO) -> PoseEstimator:
@@ -69,7 +69,7 @@ def create(name: str = AUTO) -> PoseEstimator:
     known, colon, rest = name.partition(":")
     if colon and known not in names():
         return _of_user(name, known, rest)
-    return REGISTRY.get(known)(rest)
+    return ESTIMATORS.get(known)(rest)
 
 
 def find(name: str = AUTO) -> PoseEstimator | None:

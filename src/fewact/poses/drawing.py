@@ -28,7 +28,7 @@ BONES: Final[Mapping[str, tuple[tuple[int, ...], ...]]] = {
 FIRST, SECOND, MIDDLE = (255, 138, 0), (0, 217, 231), (255, 255, 255)
 """Colours of the side whose joints come first, of the other one, and of joints of both."""
 
-LEAST_CONFIDENCE = 0.3
+DRAWN_CONFIDENCE = 0.3
 """Smallest confidence of a joint that is drawn."""
 
 SHEET_COLUMNS, SHEET_FRAMES = 4, 12
@@ -48,7 +48,7 @@ def drawn(frame: NDArray[np.uint8], joints: NDArray[np.float32], layout: str) ->
     parsed = parse_joints(layout)
     places = joints[np.array(parsed.coordinates)[:, :2]] * image.height  # (j 2)
     sure = [
-        joints[c] >= LEAST_CONFIDENCE if c >= 0 else bool(place.any())
+        joints[c] >= DRAWN_CONFIDENCE if c >= 0 else bool(place.any())
         for c, place in zip(parsed.confidences, places, strict=True)
     ]
     draw = ImageDraw.Draw(image)

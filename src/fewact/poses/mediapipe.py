@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from fewact.core.errors import WeightsError
 from fewact.core.extras import check_extra
 from fewact.poses.base import Person
-from fewact.poses.weights import EXPECTED, INSTALL, Networks, read_networks
+from fewact.poses.weights import EXPECTED, INSTALL_HINT, Networks, read_networks
 from fewact.video.camera.registration import sample
 from fewact.video.resizing import resized
 
-NAME = "mediapipe"
-LAYOUT = "pose33:xyzc"
-JOINTS = 33
-AXES = 4
+ESTIMATOR_NAME = "mediapipe"
+POSE_LAYOUT = "pose33:xyzc"
+POSE_JOINTS = 33
+POSE_AXES = 4
 
 DETECTOR_SIDE = 224
 STRIDES = (8, 8, 16, 16, 32, 32, 32, 32, 32, 32)
@@ -131,8 +131,8 @@ class BlazePose:
     """
 
     networks: Networks = field(repr=False)
-    name: str = NAME
-    layout: str = LAYOUT
+    name: str = ESTIMATOR_NAME
+    layout: str = POSE_LAYOUT
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Load the networks of a copy again: loaded ones cannot be copied."""
@@ -159,7 +159,7 @@ class BlazePose:
                 body = self._body(frame, regions[0]) if regions else None
             region = None if body is None else body.region
             vectors.append(_vector(body, len(frame)))
-        return np.stack(vectors) if vectors else np.zeros((0, JOINTS * AXES), np.float32)
+        return np.stack(vectors) if vectors else np.zeros((0, POSE_JOINTS * POSE_AXES), np.float32)
 
     def regions(self, frame: NDArray[np.uint8]) -> list[Region]:
         """Return the regions of the bodies that the detector finds, the surest one first."""
@@ -197,10 +197,10 @@ class BlazePose:
         values = landmarks.reshape(LANDMARKS, 5) / np.float32(REGION_SIDE)
         positions = _refined(values[:, :2], heatmap)
         places = region.at(*(2 * positions.T - 1))  # (39)
-        joints = np.empty((JOINTS, AXES), np.float32)
-        joints[:, 0], joints[:, 1] = places.real[:JOINTS], places.imag[:JOINTS]
-        joints[:, 2] = values[:JOINTS, 2] * (2 * region.half)
-        joints[:, 3] = _sigmoid(values[:JOINTS, 3] * REGION_SIDE)
+        joints = np.empty((POSE_JOINTS, POSE_AXES), np.float32)
+        joints[:, 0], joints[:, 1] = places.real[:POSE_JOINTS], places.imag[:POSE_JOINTS]
+        joints[:, 2] = values[:POSE_JOINTS, 2] * (2 * region.half)
+        joints[:, 3] = _sigmoid(values[:POSE_JOINTS, 3] * REGION_SIDE)
         return Body(joints, Region.of(complex(places[HIPS]), complex(places[TOP])))
 
     def estimate_people(
@@ -258,7 +258,7 @@ def create(file: str = "") -> BlazePose:
         WeightsError: There are no such networks.
     """
     check_extra("the pose estimator of MediaPipe", "pose", "ai_edge_litert")
-    return BlazePose(read_networks(file), f"{NAME}:{file}" if file else NAME)
+    return BlazePose(read_networks(file), f"{ESTIMATOR_NAME}:{file}" if file else ESTIMATOR_NAME)
 
 
 def _tiles(height: int, width: int) -> list[tuple[int, int, int]]:
@@ -351,7 +351,7 @@ def _refined(positions: Floats, heatmap: NDArray[np.float32]) -> Floats:
 def _vector(body: Body | None, height: int) -> Floats:
     """Return the joints (d) of a body, in heights of the frame; zeros if there is none."""
     if body is None:
-        return np.zeros(JOINTS * AXES, np.float32)
+        return np.zeros(POSE_JOINTS * POSE_AXES, np.float32)
     joints = body.joints.copy()
     joints[:, :3] /= height
     return joints.reshape(-1)
@@ -359,7 +359,7 @@ def _vector(body: Body | None, height: int) -> Floats:
 
 def _person(bodies: dict[int, Body], count: int, height: int) -> Person:
     joints = np.stack([_vector(bodies.get(i), height) for i in range(count)])
-    places = joints.reshape(count, JOINTS, AXES)[..., :2]
+    places = joints.reshape(count, POSE_JOINTS, POSE_AXES)[..., :2]
     low, high = places.min(1), places.max(1)
     return Person(joints, np.concatenate([low, high - low], 1))
 
@@ -387,7 +387,7 @@ def _interpreter(network: bytes, shapes: Sequence[tuple[int, ...]]) -> _Network:
             "this is no network of MediaPipe's pose estimator",
             got=str(error)[:200],
             expected=EXPECTED,
-            hint=INSTALL,
+            hint=INSTALL_HINT,
         ) from error
     return _Network(interpreter, given["index"], outputs)
 

@@ -15,10 +15,10 @@ from fewact.video.source import VideoSource
 LONGEST_SIDE = 960
 """Longest side of a frame, in pixels, that joints are estimated in; larger frames are reduced."""
 
-CHUNK_FRAMES = 64
+FRAMES_AT_ONCE = 64
 """Frames of a clip that are in memory together."""
 
-ROUNDING = 1e-6
+TIME_ROUNDING = 1e-6
 """Seconds by which times that are equal may differ."""
 
 
@@ -31,7 +31,7 @@ def at_most(rate: float, timeline: Timeline, indices: Ints) -> Ints:
     chosen: list[int] = []
     for index in np.unique(indices).tolist():
         time = timeline.times[index]
-        if not chosen or time - timeline.times[chosen[-1]] >= 1 / rate - ROUNDING:
+        if not chosen or time - timeline.times[chosen[-1]] >= 1 / rate - TIME_ROUNDING:
             chosen.append(index)
     return np.array(chosen, np.int64)
 
@@ -47,12 +47,12 @@ def reduced(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def frames_of(clip: VideoSource, indices: Ints) -> Iterator[RGBImage]:
     """Yield the frames of a clip at some positions, reduced; few are in memory together."""
-    for i in range(0, len(indices), CHUNK_FRAMES):
+    for i in range(0, len(indices), FRAMES_AT_ONCE):
         yield from clip.read([partial(_chosen, indices, i)], transform=reduced).frames[0]
 
 
 def _chosen(indices: Ints, first: int, timeline: Timeline) -> Ints:
-    return indices[first : first + CHUNK_FRAMES]
+    return indices[first : first + FRAMES_AT_ONCE]
 
 
 def track_of(clip: VideoSource, timeline: Timeline, estimator: PoseEstimator) -> JointTrack:

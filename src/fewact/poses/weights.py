@@ -32,9 +32,9 @@ LANDMARKERS = (
 )
 """Names of the networks, the best one first."""
 
-INSTALL = "Run: fewact poses --install"
+INSTALL_HINT = "Run: fewact poses --install"
 EXPECTED = "a .task file of MediaPipe's pose landmarker, or a wheel of MediaPipe 0.10.21"
-ARCHIVE = FileType("file of MediaPipe's networks", WeightsError, 512 * MIB, EXPECTED, INSTALL)
+ARCHIVE = FileType("file of MediaPipe's networks", WeightsError, 512 * MIB, EXPECTED, INSTALL_HINT)
 LARGEST_NETWORK = 64 * MIB
 
 WHEEL = "mediapipe==0.10.21"
@@ -71,7 +71,7 @@ def read_networks(file: str = "") -> Networks:
         return of_archive(ARCHIVE.content(kept), str(kept))
     if (package := _package()) is not None:
         return package
-    raise WeightsError("the networks of MediaPipe's pose estimator are missing", hint=INSTALL)
+    raise WeightsError("the networks of MediaPipe's pose estimator are missing", hint=INSTALL_HINT)
 
 
 def install() -> Path:

@@ -16,7 +16,7 @@ from fewact.data import VideoClip
 from fewact.data.joints import parse_joints
 from fewact.poses import AUTO, create, names
 from fewact.poses.base import EstimatesPeople, Person, PoseEstimator
-from fewact.poses.reading import CHUNK_FRAMES, at_most, frames_of, reduced
+from fewact.poses.reading import FRAMES_AT_ONCE, at_most, frames_of, reduced
 from fewact.video.regions import LEAST_TRACK_SECONDS, RATE, RegionFinder
 from fewact.video.samplers import Floats, RGBImage, Segments
 from fewact.video.track import Box, Track, extent
@@ -27,7 +27,7 @@ FindTracks: TypeAlias = Callable[[VideoClip], tuple[list[Track], tuple[int, int]
 SAME_PERSON_IOU = 0.3
 """Smallest IoU of the last box of a body and the first box of its continuation."""
 
-LONGEST_GAP = 2.0
+LONGEST_ABSENCE = 2.0
 """Longest time in which a body that walks is not found, in seconds."""
 
 LEAST_PRESENCE = 0.5
@@ -39,7 +39,7 @@ IN_REGION = 0.5
 LEAST_COVERAGE = 0.5
 """Smallest fraction of a region's time that bodies take its place for."""
 
-SURE = 0.5
+SURE_JOINT = 0.5
 """Smallest confidence of a joint that is in the box of its body."""
 
 REACH_SPAN = 1.5
@@ -94,7 +94,7 @@ class BodyRegions(RegionFinder):
         super().add(frame, time, size)
         self._waiting.append(reduced(frame))
         self._waiting_times.append(time)
-        if len(self._waiting) >= CHUNK_FRAMES:
+        if len(self._waiting) >= FRAMES_AT_ONCE:
             self._estimate()
 
     def _estimate(self) -> None:
@@ -167,7 +167,7 @@ def boxes_of(person: Person, layout: str, times: Floats, size: tuple[int, int]) 
     joints = parse_joints(layout)
     places = person.joints[:, np.array(joints.coordinates)[:, :2]].astype(np.float64)  # (t j 2)
     confidences = person.joints[:, np.maximum(joints.confidences, 0)]
-    sure = np.where(np.array(joints.confidences) >= 0, confidences >= SURE, places.any(-1))
+    sure = np.where(np.array(joints.confidences) >= 0, confidences >= SURE_JOINT, places.any(-1))
     found = sure.sum(1) >= 2
     if not found.any():
         return None
@@ -197,7 +197,7 @@ def _continuity(part: Track, before: Track) -> float:
     if gap <= 0:
         return 0.0
     stays = extent(before.boxes).iou(extent(part.boxes))
-    if gap > LONGEST_GAP:
+    if gap > LONGEST_ABSENCE:
         return stays
     return max(stays, Box(*before.boxes[-1]).iou(Box(*part.boxes[0])))
 

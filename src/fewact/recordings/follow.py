@@ -46,10 +46,10 @@ KEPT_PARTS: Final = 1000
 SETTLED: Final = 10.0
 """Seconds without a change after which a file is finished."""
 
-GROWTH: Final = 0.2
+READ_ON_GROWTH: Final = 0.2
 """Fraction by which a file must grow to be read on: it is decoded from its start each time."""
 
-LONGEST_STEP: Final = 1.0
+LONGEST_LAST_FRAME: Final = 1.0
 """Largest number of seconds for which the last frame of a file is shown."""
 
 QUIET: Final = 60.0
@@ -180,7 +180,7 @@ class _Camera:
         if size != segment.size:
             segment.changed = now
         settled = not is_last or now - segment.changed > SETTLED
-        grown = size - segment.size > GROWTH * max(segment.size, 0)
+        grown = size - segment.size > READ_ON_GROWTH * max(segment.size, 0)
         if size == segment.size or not (grown or settled):
             segment.is_done = settled and size == segment.size
             return False
@@ -261,7 +261,7 @@ def _frames_after(segment: _Segment, stop: threading.Event) -> Iterator[tuple[fl
                 return
             if time > segment.read_until:
                 if segment.read_until >= 0:
-                    segment.step = min(time - segment.read_until, LONGEST_STEP)
+                    segment.step = min(time - segment.read_until, LONGEST_LAST_FRAME)
                 segment.read_until = time
                 yield time, recording.convert(frame)
 

@@ -1,6 +1,6 @@
 """Files of one camera that are one recording: chapters of a camera, segments of a recorder.
 
-Names say what belongs together: ``NAMES`` is a table of the patterns of programs and cameras.
+Names say what belongs together: ``FILE_NAMES`` is a table of the patterns of programs and cameras.
 Chapters and takes are joined where one begins when the other ends. Segments of a recorder are
 joined with gaps: there, nothing was recorded.
 """
@@ -41,9 +41,9 @@ USUAL_PARTS: Final = 50
 LONGEST_BREAK: Final = 3600.0
 """Largest gap in a joined recording, in seconds; after a longer one another recording begins."""
 
-DATE: Final = r"(?P<Y>(?:19|20)\d\d)-?(?P<m>[01]\d)-?(?P<d>[0-3]\d)"
-TIME: Final = r"(?P<H>[0-2]\d)[.:-]?(?P<M>[0-5]\d)[.:-]?(?P<S>[0-5]\d)"
-VIDEO: Final = r"\.\w{2,4}$"
+DAY: Final = r"(?P<Y>(?:19|20)\d\d)-?(?P<m>[01]\d)-?(?P<d>[0-3]\d)"
+HOUR: Final = r"(?P<H>[0-2]\d)[.:-]?(?P<M>[0-5]\d)[.:-]?(?P<S>[0-5]\d)"
+ENDING: Final = r"\.\w{2,4}$"
 
 
 class Names(NamedTuple):
@@ -64,34 +64,34 @@ class Names(NamedTuple):
     utc: bool = False
 
 
-NAMES: Final = (
-    Names("GoPro", rf"/G[HXL](?P<chapter>\d\d)(?P<take>\d{{4}}){VIDEO}"),
-    Names("GoPro", rf"/GP(?P<chapter>\d\d)(?P<take>\d{{4}}){VIDEO}"),
-    Names("GoPro", rf"/GOPR(?P<take>\d{{4}})(?P<chapter>){VIDEO}"),
-    Names("DJI", rf"/DJI_{DATE}{TIME}_(?P<number>\d{{4}})_\w{VIDEO}"),
-    Names("DJI", rf"/DJI_(?P<number>\d{{4}}){VIDEO}"),
-    Names("Sony", rf"/C(?P<number>\d{{4}}){VIDEO}"),
+FILE_NAMES: Final = (
+    Names("GoPro", rf"/G[HXL](?P<chapter>\d\d)(?P<take>\d{{4}}){ENDING}"),
+    Names("GoPro", rf"/GP(?P<chapter>\d\d)(?P<take>\d{{4}}){ENDING}"),
+    Names("GoPro", rf"/GOPR(?P<take>\d{{4}})(?P<chapter>){ENDING}"),
+    Names("DJI", rf"/DJI_{DAY}{HOUR}_(?P<number>\d{{4}})_\w{ENDING}"),
+    Names("DJI", rf"/DJI_(?P<number>\d{{4}}){ENDING}"),
+    Names("Sony", rf"/C(?P<number>\d{{4}}){ENDING}"),
     Names("AVCHD", r"/(?P<number>\d{5})\.(?:mts|m2ts)$"),
-    Names("phone", rf"/(?P<camera>PXL|VID|MVI)_{DATE}_{TIME}\d{{0,3}}[^/]*{VIDEO}"),
-    Names("phone", rf"/{DATE}_{TIME}{VIDEO}"),
+    Names("phone", rf"/(?P<camera>PXL|VID|MVI)_{DAY}_{HOUR}\d{{0,3}}[^/]*{ENDING}"),
+    Names("phone", rf"/{DAY}_{HOUR}{ENDING}"),
     Names(
         "Frigate",
-        rf"/{DATE}/(?P<H>[0-2]\d)/(?P<camera>[^/]+)/(?P<M>[0-5]\d)\.(?P<S>[0-5]\d){VIDEO}",
+        rf"/{DAY}/(?P<H>[0-2]\d)/(?P<camera>[^/]+)/(?P<M>[0-5]\d)\.(?P<S>[0-5]\d){ENDING}",
         has_gaps=True,
         utc=True,
     ),
     Names(
         "Dahua",
-        rf"/{DATE}/(?P<camera>.*?)/{TIME}-[\d.]+\[[A-Z]\][^/]*{VIDEO}",
+        rf"/{DAY}/(?P<camera>.*?)/{HOUR}-[\d.]+\[[A-Z]\][^/]*{ENDING}",
         has_gaps=True,
     ),
-    Names("Reolink", rf"/Rec(?P<camera>\w\d\d)_{DATE}_{TIME}_\d{{6}}_[^/]*{VIDEO}", has_gaps=True),
+    Names("Reolink", rf"/Rec(?P<camera>\w\d\d)_{DAY}_{HOUR}_\d{{6}}_[^/]*{ENDING}", has_gaps=True),
     Names(
-        "Hikvision", rf"/(?P<camera>[^/]+?)_{DATE}{TIME}_\d{{14}}(?:_\d+)?{VIDEO}", has_gaps=True
+        "Hikvision", rf"/(?P<camera>[^/]+?)_{DAY}{HOUR}_\d{{14}}(?:_\d+)?{ENDING}", has_gaps=True
     ),
-    Names("Reolink", rf"/(?P<camera>[^/]+?)_\d\d_{DATE}{TIME}{VIDEO}", has_gaps=True),
-    Names("Blue Iris", rf"/(?P<camera>[^/]+?)\.{DATE}_{TIME}{VIDEO}", has_gaps=True),
-    Names("Synology", rf"/(?P<camera>[^/]+?)-{DATE}-{TIME}-\d{{9,10}}{VIDEO}", has_gaps=True),
+    Names("Reolink", rf"/(?P<camera>[^/]+?)_\d\d_{DAY}{HOUR}{ENDING}", has_gaps=True),
+    Names("Blue Iris", rf"/(?P<camera>[^/]+?)\.{DAY}_{HOUR}{ENDING}", has_gaps=True),
+    Names("Synology", rf"/(?P<camera>[^/]+?)-{DAY}-{HOUR}-\d{{9,10}}{ENDING}", has_gaps=True),
 )
 """Names of files, the more particular ones first."""
 
@@ -116,14 +116,14 @@ class NamedFile:
 
 
 def named_file(path: Path) -> NamedFile | None:
-    """Return what the name of a file says; None if it is none of ``NAMES``.
+    """Return what the name of a file says; None if it is none of ``FILE_NAMES``.
 
     >>> file = named_file(Path("2026-05-02/14/porch/00.10.mp4"))
     >>> file.names.program, file.camera[0], str(file.begun)
     ('Frigate', 'porch', '2026-05-02 14:00:10+00:00')
     """
     text = f"/{path.as_posix().lstrip('/')}"
-    for names in NAMES:
+    for names in FILE_NAMES:
         match = re.search(names.pattern, text, re.IGNORECASE)
         if match is None:
             continue

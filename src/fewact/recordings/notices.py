@@ -19,7 +19,7 @@ from fewact.core.errors import OptionError
 from fewact.core.extras import check_extra
 from fewact.recordings.formats import Event
 
-TIMEOUT: Final = 10.0
+ANSWER_TIMEOUT: Final = 10.0
 """Seconds after which a request without an answer has failed."""
 
 TRIES: Final = 4
@@ -118,7 +118,7 @@ def _post(address: str, body: bytes, ended: threading.Event) -> str:
             address, body, {"Content-Type": "application/json"}, method="POST"
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT):
+            with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT):
                 return ""
         except (OSError, ValueError) as problem:
             error = str(problem)

@@ -18,7 +18,7 @@ from fewact.data.poses.bodies import Body, Choice, chosen
 from fewact.data.poses.pose import POSES, Poses, poses
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
-POSE_SUFFIXES: Final = (".json", ".csv", ".tsv", ntu.SUFFIX, *HDF5_SUFFIXES)
+POSE_SUFFIXES: Final = (".json", ".csv", ".tsv", ntu.SKELETON_SUFFIX, *HDF5_SUFFIXES)
 FOLDER_LEVELS: Final = 4
 """Levels of folders that are searched, below a folder of poses."""
 
@@ -61,7 +61,7 @@ def is_pose_file(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix not in POSE_SUFFIXES or not path.is_file():
         return False
-    if suffix in (ntu.SUFFIX, *HDF5_SUFFIXES):
+    if suffix in (ntu.SKELETON_SUFFIX, *HDF5_SUFFIXES):
         return True
     try:
         with path.open("rb") as file:
@@ -103,7 +103,7 @@ def _bodies(path: Path) -> tuple[list[Body], str]:
     text = POSES.text(path)
     if not text.strip():
         POSES.refuse(path, "the file is empty")
-    if suffix == ntu.SUFFIX:
+    if suffix == ntu.SKELETON_SUFFIX:
         return ntu.read_ntu(path, text)
     if suffix != ".json":
         read = tables.read_deeplabcut if tables.is_deeplabcut(text) else tables.read_wide

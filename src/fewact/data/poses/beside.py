@@ -14,7 +14,7 @@ from fewact.data.clips import AnyClip, Clip
 from fewact.data.files import entries, first_few, legible
 from fewact.data.joints import JointTrack
 from fewact.data.poses import FOLDER_LEVELS, POSE_SUFFIXES, frames_of_openpose, is_pose_file
-from fewact.data.poses.file import TRACK_END, TRACKS, Source, read_tracks
+from fewact.data.poses.file import TRACK_END, TRACK_FILE, Source, read_tracks
 
 C = TypeVar("C", bound=AnyClip)
 
@@ -104,7 +104,7 @@ class PoseTable:
             raise DataError(
                 "neither a folder nor an .npz file",
                 where=str(self.file),
-                expected=f"a folder of files of poses, or {TRACKS.expected}",
+                expected=f"a folder of files of poses, or {TRACK_FILE.expected}",
             )
         return read_tracks(self.file)
 

@@ -30,7 +30,7 @@ from fewact.data.poses import pose_and_choice
 TRACK_END: Final = ".poses.npz"
 """End of the name of a file of joints that ``write_track`` writes beside a video of that stem."""
 
-TRACKS: Final = FileType(
+TRACK_FILE: Final = FileType(
     "file of joints",
     DataError,
     4 * GIB,
@@ -40,7 +40,7 @@ TRACKS: Final = FileType(
 TRACK_TABLE: Final = FileType(
     "table of joints", DataError, 256 * MIB, "tab-separated columns clip; optional: start, end"
 )
-TRACK_COLUMNS: Final = Schema(
+TRACK_TABLE_COLUMNS: Final = Schema(
     (Column("clip", required=True), Column("start"), Column("end")), TRACK_TABLE.expected
 )
 
@@ -111,7 +111,7 @@ def read_tracks(path: Path) -> dict[Source, JointTrack]:
         DataError: The file or its table cannot be read, or they differ.
     """
     if not path.exists():
-        raise DataError("there is no such file", where=str(path), expected=TRACKS.expected)
+        raise DataError("there is no such file", where=str(path), expected=TRACK_FILE.expected)
     status = path.stat()
     return _read_tracks(path, status.st_mtime_ns, status.st_size)
 
@@ -158,13 +158,13 @@ def _of_segment(track: JointTrack, source: Source) -> JointTrack:
 
 def _arrays(path: Path) -> tuple[NDArray[Any], str, NDArray[Any] | None, bool]:
     """Return joints (clips t d), their layout, the times (t), and whether the picture is 1 × 1."""
-    stored, names = read_array(TRACKS, path, "features")
-    layout = read_array(TRACKS, path, "joints")[0] if "joints" in names else None
+    stored, names = read_array(TRACK_FILE, path, "features")
+    layout = read_array(TRACK_FILE, path, "joints")[0] if "joints" in names else None
     if stored is None or layout is None or stored.ndim != 3 or not stored.size:
         got = first_few(names) if stored is None or layout is None else f"features {stored.shape}"
-        TRACKS.refuse(path, "there are no joints", got)
-    times = read_array(TRACKS, path, "times")[0] if "times" in names else None
-    unit = read_array(TRACKS, path, "unit")[0] if "unit" in names else None
+        TRACK_FILE.refuse(path, "there are no joints", got)
+    times = read_array(TRACK_FILE, path, "times")[0] if "times" in names else None
+    unit = read_array(TRACK_FILE, path, "unit")[0] if "unit" in names else None
     text = str(layout)
     of_picture = in_picture(stored, text) if unit is None else str(unit) == "picture"
     return stored, text, times, of_picture
@@ -176,7 +176,7 @@ def _sources(table: Path) -> Iterator[Source]:
     filled = [(n, cells) for n, cells in cut if any(cells)]
     if not filled:
         TRACK_TABLE.refuse(table, "the table is empty")
-    header = TRACK_COLUMNS.checked(str(table), filled[0][1])
+    header = TRACK_TABLE_COLUMNS.checked(str(table), filled[0][1])
     for line, cells in filled[1:]:
         row = dict(zip(header, cells, strict=False))
         if not row.get("clip"):
@@ -193,7 +193,7 @@ def _sources(table: Path) -> Iterator[Source]:
 
 def _of_program(path: Path) -> JointTrack:
     if not path.exists():
-        raise DataError("there is no such file", where=str(path), expected=TRACKS.expected)
+        raise DataError("there is no such file", where=str(path), expected=TRACK_FILE.expected)
     read, choice = pose_and_choice(path)
     if len(choice.names) > 1:
         warn(f"{path}: {choice.sentence}")

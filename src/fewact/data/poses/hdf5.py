@@ -27,13 +27,13 @@ from fewact.data.poses.pose import POSES, skeleton_of
 DATA_SETS: Final = {"tracks": "f", "node_names": "SO", "point_scores": "f", "track_names": "SO"}
 """Data sets that are read, with the kinds of their types as in NumPy."""
 
-WAIT_SECONDS: Final = 60.0
+CHILD_SECONDS: Final = 60.0
 """Seconds after which a process that reads a file is stopped, if its processor time did not."""
 
 MOST_TRACKS: Final = 1000
 """Largest number of tracks of a file."""
 
-LEAST_CONFIDENCE: Final = 1e-3
+LEAST_POINT_SCORE: Final = 1e-3
 """Confidence of a joint that was found, but without a confidence."""
 
 
@@ -64,7 +64,7 @@ def _data_sets(path: Path) -> dict[str, NDArray[Any]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            command, capture_output=True, check=False, timeout=WAIT_SECONDS, env=environment
+            command, capture_output=True, check=False, timeout=CHILD_SECONDS, env=environment
         )
     except subprocess.TimeoutExpired:
         POSES.refuse(path, "the file is damaged: reading it does not end")
@@ -102,7 +102,7 @@ def _bodies(
         POSES.refuse(path, "too many tracks or nodes", str(tracks.shape))
     confidence = np.ones((len(tracks), *tracks.shape[2:]), np.float32)
     if scores is not None and scores.shape == confidence.shape:
-        confidence = np.maximum(np.nan_to_num(scores), LEAST_CONFIDENCE).astype(np.float32)
+        confidence = np.maximum(np.nan_to_num(scores), LEAST_POINT_SCORE).astype(np.float32)
     joined = np.concatenate([tracks.astype(np.float32), confidence[:, None]], 1)
     joints = joined.transpose(0, 3, 2, 1)  # (tracks frames nodes 3)
     present = np.isfinite(joints).all(-1).any(-1)  # (tracks frames)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-MOST_BYTES: Final = 1 << 28
+MOST_DATA_BYTES: Final = 1 << 28
 """Largest declared size of a data set."""
 
 MOST_MEMORY: Final = 4 << 30
@@ -79,8 +79,8 @@ def _data(file: Any, name: str, kinds: str) -> Any:
     if data.dtype.kind not in kinds or data.shape is None:
         raise RefusedError(f"{name} has another type", str(data.dtype)[:40])
     size = int(np.prod([int(n) for n in data.shape], dtype=object)) * data.dtype.itemsize
-    if size > MOST_BYTES:
-        raise RefusedError(f"{name} is larger than {MOST_BYTES >> 20} MiB", f"{size} bytes")
+    if size > MOST_DATA_BYTES:
+        raise RefusedError(f"{name} is larger than {MOST_DATA_BYTES >> 20} MiB", f"{size} bytes")
     values = np.asarray(data)
     if values.dtype.kind == "O":  # texts of any length
         values = np.array([v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()])

@@ -9,8 +9,8 @@ import numpy as np
 from fewact.data.poses.bodies import Body, Detection, linked
 from fewact.data.poses.pose import POSES
 
-SUFFIX: Final = ".skeleton"
-JOINTS: Final = 25
+SKELETON_SUFFIX: Final = ".skeleton"
+BODY_JOINTS: Final = 25
 BODY_NUMBERS: Final = 10
 """Numbers in the line of a body; the first is its name."""
 
@@ -43,10 +43,10 @@ def read_ntu(path: Path, text: str) -> tuple[list[Body], str]:
 def _frame(frame: int, lines: Iterator[str]) -> Iterator[Detection]:
     for _ in range(int(next(lines))):
         body = next(lines).split()
-        if len(body) != BODY_NUMBERS or int(next(lines)) != JOINTS:
+        if len(body) != BODY_NUMBERS or int(next(lines)) != BODY_JOINTS:
             raise ValueError
-        rows = np.array([next(lines).split() for _ in range(JOINTS)], np.float64)
-        if rows.shape != (JOINTS, JOINT_NUMBERS):
+        rows = np.array([next(lines).split() for _ in range(BODY_JOINTS)], np.float64)
+        if rows.shape != (BODY_JOINTS, JOINT_NUMBERS):
             raise ValueError
         joints = np.c_[rows[:, :3], rows[:, -1] / TRACKED].astype(np.float32)
         yield Detection(frame, joints, body[0])

@@ -19,7 +19,7 @@ from fewact.data.files import first_few
 if TYPE_CHECKING:
     from fewact.recordings.formats import Event
 
-UNREADABLE = (".vtt", ".srt")
+ONLY_WRITTEN = (".vtt", ".srt")
 """Formats that are written and not read: subtitles have class and times alone."""
 
 ENDLESS = (".csv", ".json", ".txt")
@@ -36,7 +36,7 @@ def _check_format(parameter: typer.CallbackParam, path: Path) -> Path:
     from fewact.recordings.formats import WRITERS, writer_of
 
     file = check_file(parameter, path)
-    known = (*WRITERS, ".json", *UNREADABLE)
+    known = (*WRITERS, ".json", *ONLY_WRITTEN)
     if file is None or (writer_of(file) is None and file.suffix.lower() not in known):
         raise OutputError(
             "unknown format of events",
@@ -88,7 +88,7 @@ def convert_events(
         _check_numbers(output, listed)
     write_text(output, events_text(output, listed, {}))
     print(f"{len(listed)} events: {output}")
-    if output.suffix.lower() in UNREADABLE:
+    if output.suffix.lower() in ONLY_WRITTEN:
         say(f"Lost in {output.suffix}: all but classes and times")
     else:
         for sentence in losses(listed, read_events(output).events):

@@ -9,8 +9,8 @@ from fewact.data.cells import header_line, table_rows
 from fewact.recordings.formats.account import note
 from fewact.recordings.formats.event import Row
 
-NUMBER: Final = r"\d+(?:\.\d+)?"
-ROW: Final = re.compile(rf'"?[\w.-]+"?,{NUMBER}(?:,(?:[01](?:\.\d*)?|)){{4}},\d+(?:,\d+)?\s*')
+AVA_NUMBER: Final = r"\d+(?:\.\d+)?"
+ROW: Final = re.compile(rf'"?[\w.-]+"?,{AVA_NUMBER}(?:,(?:[01](?:\.\d*)?|)){{4}},\d+(?:,\d+)?\s*')
 """Video, time, four sides of a box from 0 to 1, action, and perhaps a person."""
 
 

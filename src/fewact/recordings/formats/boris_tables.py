@@ -13,12 +13,12 @@ from fewact.data.column_names import RATERS
 from fewact.data.columns import END, START, Column, Schema
 from fewact.data.files import VIDEO_SUFFIXES
 from fewact.data.grid import Grid, checked_time_cells, frame_of, mapped_times
-from fewact.data.times import NUMBER, TimeCells, TimeFault, is_missing
+from fewact.data.times import NUMBER_TEXT, TimeCells, TimeFault, is_missing
 from fewact.recordings.formats.boris import NO_SUBJECT, Media, placed
 from fewact.recordings.formats.event import EVENTS_EXPECTED, Row
 from fewact.recordings.formats.pairs import Timed, paired, status_of
 
-IGNORED: Final = (
+BORIS_IGNORED: Final = (
     "observation_date date description observation_duration observation_type total_length "
     "coding_duration observation_duration_by_subject_by_observation behavioral_category "
     "observation_duration_by_subject comment comment_start comment_stop image_file_path "
@@ -52,7 +52,7 @@ BORIS_COLUMNS: Final = Schema(
     ),
     EVENTS_EXPECTED,
     accounts=True,
-    ignored=IGNORED,
+    ignored=BORIS_IGNORED,
 )
 """Columns of tables of BORIS."""
 
@@ -211,9 +211,9 @@ def _bare(text: str) -> tuple[str, int] | None:
 
 def _is_pasted(row: Sequence[str]) -> bool:
     """Whether cells are a time, a subject, a behaviour, a modifier and a comment."""
-    return bool(NUMBER.fullmatch(row[0].replace(",", ".")) and row[2]) and not NUMBER.fullmatch(
-        row[2].replace(",", ".")
-    )
+    return bool(
+        NUMBER_TEXT.fullmatch(row[0].replace(",", ".")) and row[2]
+    ) and not NUMBER_TEXT.fullmatch(row[2].replace(",", "."))
 
 
 def _pasted(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from fewact.data.tables import SIDES
 from fewact.recordings.formats.account import Account
 from fewact.recordings.formats.event import EVENT_COLUMNS, EVENTS, Event, Row, by_recording
 
-FACTS: Final = (
+DOCUMENT_FACTS: Final = (
     "classes seconds faults dropped_frames damaged_frames missing_frames frames_out_of_order counts"
 )
 """Fields of a result of ``fewact watch`` that say nothing about an event."""
@@ -33,7 +33,7 @@ def read_document(path: Path, text: str) -> Iterator[Row]:
             case "activitynet":
                 yield from _activitynet(account, content)
             case "fewact":
-                account.check("document", content, f"source events {FACTS}", strict=True)
+                account.check("document", content, f"source events {DOCUMENT_FACTS}", strict=True)
                 for where, event in _fields(account, content["events"], "event"):
                     yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):

@@ -13,7 +13,7 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
 from fewact.core.text_table import is_printable, printable
 from fewact.data.cells import number, seconds
-from fewact.data.column_names import LABELS, RATERS, RECORDINGS, SUBJECTS, TIMES
+from fewact.data.column_names import LABEL_NAMES, RATERS, RECORDING_NAMES, SUBJECTS, TIME_NAMES
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.files import natural_key
 from fewact.data.tables import SIDES
@@ -37,12 +37,12 @@ STATUS_NAMES: Final = "state_event start_stop on_off start_end"
 
 EVENT_COLUMNS: Final = Schema(
     (
-        Column("recording", RECORDINGS),
-        Column("label", LABELS, required=True),
+        Column("recording", RECORDING_NAMES),
+        Column("label", LABEL_NAMES, required=True),
         *SEGMENT_COLUMNS,
         Column("first_frame", "first_frame", distinctive=False),
         Column("last_frame", "last_frame", distinctive=False),
-        Column("time", TIMES, timed=True, frames="frame"),
+        Column("time", TIME_NAMES, timed=True, frames="frame"),
         Column("frame", "frame frame_id frame_number frame_index frame_no image_index"),
         Column("status", f"status event_type behavior_type behaviour_type {STATUS_NAMES}"),
         Column("observation", "observation observation_id observation_name"),

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from fewact.core.errors import DataError
 from fewact.data.cells import table_rows
-from fewact.data.column_names import RECORDINGS
+from fewact.data.column_names import RECORDING_NAMES
 from fewact.data.columns import Column, Schema, plain
 from fewact.data.files import first_few
 from fewact.data.times import VIDEO_RATE, TimeCells
 from fewact.recordings.formats.event import EVENTS, EVENTS_EXPECTED, Row
 
 ON: Final = frozenset(("1", "1.0", "true"))
-OFF: Final = frozenset(("0", "0.0", "false", "", "-"))
+OFF_CELLS: Final = frozenset(("0", "0.0", "false", "", "-"))
 """Cells of a class that is shown, or not; in lower case."""
 
 NO_CLASS: Final = ("background", "none")
@@ -30,13 +30,13 @@ NO_CLASSES: Final = frozenset(
 )
 """Names that are no class, even if their column has 0 and 1 alone."""
 
-SAMPLED_ROWS: Final = 200
+SAMPLED_FRAMES: Final = 200
 MOST_CHARACTERS: Final = 200_000
 """Number of rows, and of characters, that show whether a table is one of frames."""
 
-FRAME_COLUMNS: Final = Schema(
+FRAME_TABLE_COLUMNS: Final = Schema(
     (
-        Column("recording", RECORDINGS),
+        Column("recording", RECORDING_NAMES),
         Column("frame", "frame frame_id frame_number frame_index unnamed:_0 unnamed"),
         Column("time", "time trial_time time_s", timed=True),
     ),
@@ -74,7 +74,7 @@ def _layout(path: Path, text: str) -> _Frames | None:
     beginning = text if match else text[:MOST_CHARACTERS].rpartition("\n")[0] or text
     for delimiter in ";\t," if match else ",;\t":
         try:
-            sample = islice(table_rows(path, beginning, delimiter), above + SAMPLED_ROWS)
+            sample = islice(table_rows(path, beginning, delimiter), above + SAMPLED_FRAMES)
             rows = [cells for _, cells in sample]
         except DataError:
             continue
@@ -93,7 +93,7 @@ def _ethovision(rows: Sequence[list[str]]) -> list[list[str]]:
 
 def _classes(delimiter: str, rows: Sequence[list[str]]) -> _Frames | None:
     header, body = rows[0], rows[1:]
-    columns = FRAME_COLUMNS.of(header)
+    columns = FRAME_TABLE_COLUMNS.of(header)
     if not header[0] and "frame" not in columns:
         columns[0] = "frame"
     columns += [""] * (max(map(len, body)) - len(columns))
@@ -102,7 +102,7 @@ def _classes(delimiter: str, rows: Sequence[list[str]]) -> _Frames | None:
         for i, name in enumerate(header)
         if not columns[i]
         and plain(name) not in NO_CLASSES
-        and all(row[i].lower() in ON | OFF for row in body if i < len(row))
+        and all(row[i].lower() in ON | OFF_CELLS for row in body if i < len(row))
         and any(row[i] for row in body if i < len(row))
     }
     placed = "frame" in columns or "time" in columns
@@ -167,7 +167,7 @@ def _segments(path: Path, layout: _Frames, rows: Sequence[tuple[int, list[str]]]
         begun: int | None = None
         for i, (line, cells) in enumerate(rows):
             cell = cells[column].lower() if column < len(cells) else ""
-            if cell not in ON and cell not in OFF:
+            if cell not in ON and cell not in OFF_CELLS:
                 raise DataError(
                     f'the class "{label}" is neither 0 nor 1',
                     where=f"{path}, line {line}",
@@ -176,8 +176,8 @@ def _segments(path: Path, layout: _Frames, rows: Sequence[tuple[int, list[str]]]
                 )
             if cell in ON and begun is None:
                 begun = i
-            if begun is not None and (cell in OFF or i == len(rows) - 1):
-                end = i if cell in OFF else i + 1
+            if begun is not None and (cell in OFF_CELLS or i == len(rows) - 1):
+                end = i if cell in OFF_CELLS else i + 1
                 yield f"line {rows[begun][0]}", {"label": label, **starts.span(begun, end)}
                 begun = None
 
@@ -202,7 +202,7 @@ def _starts(path: Path, layout: _Frames, rows: Sequence[tuple[int, list[str]]]) 
         at = layout.at(name)
         if at is None:
             continue
-        unit = FRAME_COLUMNS.match(layout.header[at]).unit
+        unit = FRAME_TABLE_COLUMNS.match(layout.header[at]).unit
         numbers = [_value(path, line, cells, at, unit) for line, cells in rows]
         steps = [b - a for a, b in pairwise(numbers)]
         usual = sorted(steps)[len(steps) // 2] if steps else 1.0

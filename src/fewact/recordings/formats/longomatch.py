@@ -8,7 +8,7 @@ from fewact.recordings.formats.account import Account, mapping, note
 from fewact.recordings.formats.event import EVENTS, Row
 
 NAMESPACE: Final = "LongoMatch."
-IGNORED: Final = (
+LONGOMATCH_IGNORED: Final = (
     "ID Notes Drawings Team Teams Tags FieldPosition HalfFieldPosition GoalPosition CamerasLayout "
     "CamerasConfig EventTime Rate Score PenaltyCard Miniature ActionLinks Selected Color Playing "
     "Reason In Out ParentTimeline FileSet"
@@ -39,7 +39,7 @@ def read_longomatch(path: Path, text: str) -> Iterator[Row]:
     for number, value in enumerate(timeline, start=1):
         event = mapping(path, value, f"event {number}")
         used = "$id $type EventType Players Name Start Stop"
-        account.check("event", event, used, IGNORED)
+        account.check("event", event, used, LONGOMATCH_IGNORED)
         kind = _resolved(known, event.get("EventType"))
         players = [_player(_resolved(known, p)) for p in event.get("Players") or ()]
         start, end = event.get("Start"), event.get("Stop")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fewact.data.grid import DURATION_TOLERANCE
 from fewact.recordings.formats.event import Row
 
-STATUSES: Final = {
+STATUS_OF: Final = {
     name: status
     for status, names in (
         (
@@ -34,7 +34,7 @@ def status_of(text: str) -> str:
     >>> status_of("State start"), status_of("pause")
     ('START', 'pause')
     """
-    return STATUSES.get(" ".join(text.casefold().replace("_", " ").split()), text)
+    return STATUS_OF.get(" ".join(text.casefold().replace("_", " ").split()), text)
 
 
 def paired(rows: Iterable[Timed]) -> Iterator[Row]:

@@ -18,9 +18,9 @@ TOKEN: Final = re.compile(
 )
 """Values of a TextGrid: texts, flags and numbers; the rest of the long form is for people."""
 
-INTERVALS: Final = "IntervalTier"
-POINTS: Final = "TextTier"
-MOST_VALUES: Final = 5_000_000
+INTERVAL_TIER: Final = "IntervalTier"
+POINT_TIER: Final = "TextTier"
+MOST_TOKENS: Final = 5_000_000
 
 Value = str | float
 
@@ -52,9 +52,9 @@ def read_textgrid(path: Path, text: str) -> Iterator[Row]:
             for position in range(1, int(_number(next(values))) + 1):
                 where = f'tier "{name}", {position}'
                 start = end = _number(next(values))
-                if kind == INTERVALS:
+                if kind == INTERVAL_TIER:
                     end = _number(next(values))
-                elif kind != POINTS:
+                elif kind != POINT_TIER:
                     raise ValueError
                 label = str(next(values)).strip()
                 if label:
@@ -72,8 +72,8 @@ def read_textgrid(path: Path, text: str) -> Iterator[Row]:
 
 def _values(path: Path, text: str) -> Iterator[Value]:
     for count, match in enumerate(TOKEN.finditer(text)):
-        if count > MOST_VALUES:
-            EVENTS.refuse(path, f"the file has more than {MOST_VALUES} values")
+        if count > MOST_TOKENS:
+            EVENTS.refuse(path, f"the file has more than {MOST_TOKENS} values")
         if match["number"] is not None:
             yield float(match["number"])
         else:

@@ -8,7 +8,7 @@ from fewact.core.text_table import csv_line
 from fewact.recordings.formats.event import Event
 from fewact.recordings.formats.repetition import Repetition
 
-HEADER: Final = (
+REPETITION_HEADER: Final = (
     "recording",
     "subject",
     "label",
@@ -25,7 +25,7 @@ HEADER: Final = (
 
 def write_repetitions(events: Sequence[Event], folder: Path) -> str:
     """Return a row for each repetition whose times are known; a row for each other event."""
-    lines = [csv_line(HEADER)]
+    lines = [csv_line(REPETITION_HEADER)]
     for number, event in enumerate(events, start=1):
         whole = Repetition(event.start, event.end)
         for repetition, one in enumerate(event.repetition_times or (whole,), start=1):

@@ -14,8 +14,8 @@ from fewact.data.cells import first_lines, table_rows
 from fewact.data.columns import normalised
 from fewact.data.files import first_few
 from fewact.data.grid import (
-    ENDS,
-    STARTS,
+    END_COLUMNS,
+    START_COLUMNS,
     Grid,
     declared_rate,
     frame_of,
@@ -48,7 +48,7 @@ def is_events(path: Path, text: str) -> bool:
     header = FIELDS.header(text)
     columns = set(FIELDS.of(header))
     is_clips = {"path", "label"} <= set(map(normalised, header))
-    placed = {"recording", "observation", "time", "frame", *STARTS}
+    placed = {"recording", "observation", "time", "frame", *START_COLUMNS}
     return not is_clips and "label" in columns and bool(columns & placed)
 
 
@@ -63,8 +63,8 @@ def read_grid(grid: Grid) -> Iterator[Row]:
     Raises:
         DataError: The columns are not understood.
     """
-    starts, instants = grid.named & STARTS, grid.named & {"time", "frame"}
-    ends = grid.named & ENDS
+    starts, instants = grid.named & START_COLUMNS, grid.named & {"time", "frame"}
+    ends = grid.named & END_COLUMNS
     if instants and (starts or grid.named & {"end", "end_frame"}):
         raise DataError(
             "a time beside a start or an end",
@@ -90,7 +90,7 @@ def read_grid(grid: Grid) -> Iterator[Row]:
 
 def _states(grid: Grid) -> Iterator[Row]:
     """Yield rows with a start and an end; without columns of times, whole recordings."""
-    timed = bool(grid.named & (STARTS | ENDS))
+    timed = bool(grid.named & (START_COLUMNS | END_COLUMNS))
     who = Who(grid)
     for where, row in grid.rows():
         fields = who.fields(row)

@@ -11,10 +11,10 @@ from fewact.recordings.formats.event import Event, Row
 from fewact.recordings.formats.markup import local, parse, text_of
 
 INSTANCE: Final = "id start end code label"
-IGNORED: Final = (
+SPORTSCODE_IGNORED: Final = (
     "sort_order pos_x pos_y free_text r g b notes color colour instance_id created_at updated_at"
 )
-GROUPS: Final = ("video", "subject")
+LABEL_GROUPS: Final = ("video", "subject")
 """Groups of labels that are read: the recording and the individual."""
 
 
@@ -31,14 +31,14 @@ def read_sportscode(path: Path, text: str) -> Iterator[Row]:
     account.check("file", map(_name, root), known.lower(), ignored, strict=True)
     for number, instance in enumerate(root.iterfind("ALL_INSTANCES/*"), 1):
         names = [_name(child) for child in instance]
-        account.check("instance", names, INSTANCE, IGNORED)
+        account.check("instance", names, INSTANCE, SPORTSCODE_IGNORED)
         twice = [name for name, n in Counter(names).items() if n > 1 and name != "label"]
         values = {_name(child): (child.text or "").strip() for child in instance}
         for label in instance.iter("label"):
             account.check("label", map(_name, label), "group text", "free_text", strict=True)
         labels = [(c.findtext("group"), c.findtext("text")) for c in instance.iter("label")]
         for group, _ in labels:
-            if group not in GROUPS:
+            if group not in LABEL_GROUPS:
                 account.ignore("label", str(group))
         group_of = dict(labels)
         yield (
