@@ -61,7 +61,7 @@ MODEL: Final = SAVED_MODEL
 MODEL_README: Final = "README.md"
 
 MODEL_FORMAT: Final = "fewact classifier"
-MODEL_VERSION: Final = 30
+MODEL_VERSION: Final = 31
 """A model of another version is refused: the method may compare clips otherwise now."""
 
 CONFIG_KEY: Final = "fewact"
@@ -117,7 +117,7 @@ class ModelHeader(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["fewact classifier"] = MODEL_FORMAT
-    version: Literal[30] = MODEL_VERSION
+    version: Literal[31] = MODEL_VERSION
     fewact: str = __version__
     change: str = ""
     backbone: SavedBackbone
