@@ -107,13 +107,6 @@ def joint_angles(track: JointTrack, aspect: float = 1.0) -> JointAngles:
     return JointAngles(tuple(limbs), np.where(known, degrees, np.nan).astype(np.float32))
 
 
-def angles_of_frame(values: NDArray[np.float32], layout: str, aspect: float) -> JointAngles:
-    """Return the angles (1 a) of the joints (d) of one frame, in fractions of its picture."""
-    joints = parse_joints(layout)
-    track = JointTrack(values[None, : joints.width], layout, of_picture=True)
-    return joint_angles(track, aspect)
-
-
 def _sure(track: JointTrack) -> NDArray[np.bool_]:
     """Return whether each joint of each frame is there, and sure: (t j)."""
     columns = np.array(parse_joints(track.layout).confidences)
