@@ -12,7 +12,7 @@ from fewact.core.errors import WeightsError
 from fewact.data import Clip
 from fewact.poses import mediapipe
 from fewact.poses.base import EstimatesPeople, PoseEstimator
-from fewact.poses.mediapipe import POSE_JOINTS, BlazePose, Region
+from fewact.poses.mediapipe import POSE_JOINTS, BlazePose, BodyRegion
 from fewact.poses.weights import Networks
 from fewact.video import Segments
 from fewact.video.samplers import Timeline
@@ -22,11 +22,11 @@ NOSE, LEFT_SHOULDER, LEFT_ANKLE = 0, 11, 27
 
 
 def test_a_region_is_upright() -> None:
-    region = Region.of(hips=10 + 20j, top=10 + 12j)  # of a body that stands
+    region = BodyRegion.of(hips=10 + 20j, top=10 + 12j)  # of a body that stands
     assert region.half == pytest.approx(10)
     assert region.at(0, -1) == pytest.approx(10 + 10j)  # the middle of the upper side
     assert region.at(1, 0) == pytest.approx(20 + 20j)
-    lying = Region.of(hips=10 + 20j, top=18 + 20j)  # with its head to the right
+    lying = BodyRegion.of(hips=10 + 20j, top=18 + 20j)  # with its head to the right
     assert lying.at(0, -1) == pytest.approx(20 + 20j)
     assert lying.at(1, 0) == pytest.approx(10 + 30j)
 
@@ -35,16 +35,16 @@ def test_the_image_of_a_region_that_is_a_square_of_the_frame() -> None:
     side = mediapipe.REGION_SIDE
     frame = np.random.default_rng(0).integers(0, 256, (side + 40, side + 60, 3), np.uint8)
     middle = complex(30 + side / 2, 10 + side / 2)
-    image = mediapipe._cut(frame, Region(middle, complex(0, -side / 2)))
+    image = mediapipe._cut(frame, BodyRegion(middle, complex(0, -side / 2)))
     expected = frame[10 : 10 + side, 30 : 30 + side] / 255
     np.testing.assert_allclose(image, expected, atol=1e-4)
-    turned = mediapipe._cut(frame, Region(middle, complex(side / 2, 0)))
+    turned = mediapipe._cut(frame, BodyRegion(middle, complex(side / 2, 0)))
     np.testing.assert_allclose(turned, np.rot90(expected), atol=1e-4)
 
 
 def test_a_region_beside_the_frame_continues_its_border() -> None:
     frame = np.full((30, 40, 3), 51, np.uint8)
-    image = mediapipe._cut(frame, Region(-200 - 300j, -50j))
+    image = mediapipe._cut(frame, BodyRegion(-200 - 300j, -50j))
     np.testing.assert_allclose(image, 0.2, atol=1e-5)
 
 

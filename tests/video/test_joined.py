@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewact.video import VideoWarning, write_video
-from fewact.video.joined import JoinedFiles, Part, open_joined
+from fewact.video.joined import JoinedFiles, JoinedPart, open_joined
 
 FPS = 10
 
@@ -30,7 +30,7 @@ def test_frames_of_files_follow_each_other(tmp_path: Path) -> None:
     starts = [(0.0, False), (1.0, False), (9.0, True)]
     joined = JoinedFiles(
         tuple(
-            Part(path, start, 1.0, after_gap=gap)
+            JoinedPart(path, start, 1.0, after_gap=gap)
             for path, (start, gap) in zip(paths, starts, strict=True)
         )
     )
@@ -43,7 +43,7 @@ def test_frames_of_files_follow_each_other(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_leaves_a_gap(tmp_path: Path) -> None:
     first, second, third = written(tmp_path, 1.0, 1.0, 1.0)
     second.write_bytes(b"no video")
-    parts = [Part(path, float(i), 1.0) for i, path in enumerate((first, second, third))]
+    parts = [JoinedPart(path, float(i), 1.0) for i, path in enumerate((first, second, third))]
     with pytest.warns(VideoWarning, match="1.mkv"):
         frames = times_and_gaps(JoinedFiles(tuple(parts)))
     assert [time for time, gap in frames if gap] == [2.0]

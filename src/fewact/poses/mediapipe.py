@@ -84,7 +84,7 @@ TILE_STEP = 0.7
 Floats = NDArray[np.float32]
 
 
-class Region(NamedTuple):
+class BodyRegion(NamedTuple):
     """Square region around a body.
 
     Args:
@@ -96,9 +96,9 @@ class Region(NamedTuple):
     up: complex
 
     @staticmethod
-    def of(hips: complex, top: complex) -> "Region":
+    def of(hips: complex, top: complex) -> "BodyRegion":
         """Return the region of a body with these two points."""
-        return Region(hips, (top - hips) * REGION_MARGIN)
+        return BodyRegion(hips, (top - hips) * REGION_MARGIN)
 
     @property
     def half(self) -> float:
@@ -109,16 +109,16 @@ class Region(NamedTuple):
         """Return the positions in the frame of points in the region, from −1 to 1."""
         return self.middle + self.up * (1j * x - y)
 
-    def near(self, other: "Region") -> bool:
+    def near(self, other: "BodyRegion") -> bool:
         """Return whether both are regions of one body."""
         return abs(self.middle - other.middle) < SAME_REGION * 2 * min(self.half, other.half)
 
 
-class Body(NamedTuple):
+class DetectedBody(NamedTuple):
     """Body in a frame: joints (33 4) in pixels, and the region to read in the next frame."""
 
     joints: Floats
-    region: Region
+    region: BodyRegion
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ class BlazePose:
     ) -> NDArray[np.float32]:
         """Return the joints (t d) of the main body, see ``PoseEstimator.estimate``."""
         vectors = []
-        region: Region | None = None
+        region: BodyRegion | None = None
         for frame in frames:
             body = None if region is None else self._body(frame, region)
             if body is None:
@@ -161,7 +161,7 @@ class BlazePose:
             vectors.append(_vector(body, len(frame)))
         return np.stack(vectors) if vectors else np.zeros((0, POSE_JOINTS * POSE_AXES), np.float32)
 
-    def regions(self, frame: NDArray[np.uint8]) -> list[Region]:
+    def regions(self, frame: NDArray[np.uint8]) -> list[BodyRegion]:
         """Return the regions of the bodies that the detector finds, the surest one first."""
         height, width = frame.shape[:2]
         scale = DETECTOR_SIDE / max(height, width)
@@ -176,18 +176,18 @@ class BlazePose:
         values[:, [0, 2, 3, 4, 5]] += ANCHORS[sure][:, None]
         found = _merged(values, _sigmoid(scores[sure, 0]))
         points = (found[:, 2:4] - (left, top)) / (columns, rows) * (width, height)
-        return [Region.of(complex(*hips), complex(*above)) for hips, above in points]
+        return [BodyRegion.of(complex(*hips), complex(*above)) for hips, above in points]
 
-    def _all_regions(self, frame: NDArray[np.uint8]) -> list[Region]:
+    def _all_regions(self, frame: NDArray[np.uint8]) -> list[BodyRegion]:
         """Return the regions of bodies in a frame, and of small ones in its tiles."""
         found = self.regions(frame)
         for top, left, side in _tiles(*frame.shape[:2]):
             part = frame[top : top + side, left : left + side]
             shift = complex(left, top)
-            found += [Region(middle + shift, up) for middle, up in self.regions(part)]
+            found += [BodyRegion(middle + shift, up) for middle, up in self.regions(part)]
         return found
 
-    def _body(self, frame: NDArray[np.uint8], region: Region) -> Body | None:
+    def _body(self, frame: NDArray[np.uint8], region: BodyRegion) -> DetectedBody | None:
         """Return the body in a region; None if there is none."""
         if region.half < 1:
             return None
@@ -201,14 +201,14 @@ class BlazePose:
         joints[:, 0], joints[:, 1] = places.real[:POSE_JOINTS], places.imag[:POSE_JOINTS]
         joints[:, 2] = values[:POSE_JOINTS, 2] * (2 * region.half)
         joints[:, 3] = _sigmoid(values[:POSE_JOINTS, 3] * REGION_SIDE)
-        return Body(joints, Region.of(complex(places[HIPS]), complex(places[TOP])))
+        return DetectedBody(joints, BodyRegion.of(complex(places[HIPS]), complex(places[TOP])))
 
     def estimate_people(
         self, frames: Iterable[NDArray[np.uint8]], times: NDArray[np.float64]
     ) -> list[Person]:
         """Return each body that was followed, see ``EstimatesPeople.estimate_people``."""
-        people: list[dict[int, Body]] = []
-        followed: dict[int, Region] = {}
+        people: list[dict[int, DetectedBody]] = []
+        followed: dict[int, BodyRegion] = {}
         number, height = 0, 1
         for number, frame in enumerate(frames, 1):
             height = len(frame)
@@ -222,11 +222,11 @@ class BlazePose:
         self,
         frame: NDArray[np.uint8],
         number: int,
-        people: list[dict[int, Body]],
-        followed: dict[int, Region],
-    ) -> dict[int, Region]:
+        people: list[dict[int, DetectedBody]],
+        followed: dict[int, BodyRegion],
+    ) -> dict[int, BodyRegion]:
         """Add the bodies of a frame to those of people, and return the regions to look at next."""
-        regions: list[tuple[int | None, Region]] = [*followed.items()]
+        regions: list[tuple[int | None, BodyRegion]] = [*followed.items()]
         if number % DETECTION_STEP == 0 or not followed:
             known = [*followed.values()]
             regions += [
@@ -234,7 +234,7 @@ class BlazePose:
                 for region in self._all_regions(frame)
                 if not any(region.near(other) for other in known)
             ]
-        after: dict[int, Region] = {}
+        after: dict[int, BodyRegion] = {}
         for person, region in regions[:MOST_PEOPLE]:
             body = self._body(frame, region)
             if body is None or any(body.region.near(other) for other in after.values()):
@@ -308,7 +308,7 @@ def _merged(values: Floats, scores: Floats) -> Floats:
     return np.array(bodies, np.float32).reshape(-1, 6, 2)
 
 
-def _cut(frame: NDArray[np.uint8], region: Region) -> Floats:
+def _cut(frame: NDArray[np.uint8], region: BodyRegion) -> Floats:
     """Return the upright image (256 256 3), from 0 to 1, of a region; borders are continued."""
     steps = (np.arange(REGION_SIDE, dtype=np.float32) + 0.5) * (2 / REGION_SIDE) - 1
     places = region.at(steps, steps[:, None]).astype(np.complex64)  # (256 256)
@@ -348,7 +348,7 @@ def _refined(positions: Floats, heatmap: NDArray[np.float32]) -> Floats:
     return refined
 
 
-def _vector(body: Body | None, height: int) -> Floats:
+def _vector(body: DetectedBody | None, height: int) -> Floats:
     """Return the joints (d) of a body, in heights of the frame; zeros if there is none."""
     if body is None:
         return np.zeros(POSE_JOINTS * POSE_AXES, np.float32)
@@ -357,7 +357,7 @@ def _vector(body: Body | None, height: int) -> Floats:
     return joints.reshape(-1)
 
 
-def _person(bodies: dict[int, Body], count: int, height: int) -> Person:
+def _person(bodies: dict[int, DetectedBody], count: int, height: int) -> Person:
     joints = np.stack([_vector(bodies.get(i), height) for i in range(count)])
     places = joints.reshape(count, POSE_JOINTS, POSE_AXES)[..., :2]
     low, high = places.min(1), places.max(1)

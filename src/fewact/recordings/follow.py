@@ -30,7 +30,7 @@ from fewact.recordings.formats import Event
 from fewact.recordings.joins import is_gap, named_file
 from fewact.recordings.stream import Stream
 from fewact.video.index import FALLBACK_FPS
-from fewact.video.joined import JoinedFiles, Part
+from fewact.video.joined import JoinedFiles, JoinedPart
 from fewact.video.recording import open_recording
 
 POLL: Final = 1.0
@@ -121,7 +121,7 @@ class _Camera:
     write: Callable[[Event], None]
     position: _Position | None = None
     segments: dict[Path, _Segment] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[JoinedPart] = field(default_factory=list)
     stream: Stream | None = None
     end: float = 0.0
     latest: float = 0.0
@@ -219,11 +219,11 @@ class _Camera:
                 since = (begun - before.begun).total_seconds()
                 if is_gap(since, before.seconds, self.parts):
                     start, gap = max(before.start + since, start), True
-        self.parts.append(Part(path, start, 0.0, begun, gap))
+        self.parts.append(JoinedPart(path, start, 0.0, begun, gap))
         del self.parts[:-KEPT_PARTS]
         return gap
 
-    def _part(self, time: float) -> Part:
+    def _part(self, time: float) -> JoinedPart:
         number = bisect_right(self.parts, time, key=attrgetter("start"))
         return self.parts[max(number - 1, 0)]
 

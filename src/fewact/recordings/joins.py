@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.recordings.commands.join import JoinMode
-from fewact.video.joined import JoinedFiles, Part
+from fewact.video.joined import JoinedFiles, JoinedPart
 from fewact.video.recording import open_recording
 
 Source = Path | JoinedFiles
@@ -247,7 +247,9 @@ def _start(file: NamedFile, facts: _Facts) -> datetime | None:
     return file.begun or facts.begun
 
 
-def _parts(files: Sequence[tuple[NamedFile, _Facts]], distance: float = 0.0) -> Iterator[Part]:
+def _parts(
+    files: Sequence[tuple[NamedFile, _Facts]], distance: float = 0.0
+) -> Iterator[JoinedPart]:
     """Yield files with their starts on the timeline; times of names that leave a gap are kept."""
     start, clock = 0.0, _start(*files[0])
     before: tuple[datetime, float] | None = None
@@ -260,13 +262,13 @@ def _parts(files: Sequence[tuple[NamedFile, _Facts]], distance: float = 0.0) -> 
                 start += since - before[1]
         if begun is None:
             begun = clock
-        yield Part(file.path, start, facts.seconds, begun, gap)
+        yield JoinedPart(file.path, start, facts.seconds, begun, gap)
         start += facts.seconds
         before = (begun, facts.seconds) if begun is not None else None
         clock = None if begun is None else begun + timedelta(seconds=facts.seconds)
 
 
-def is_gap(since: float, seconds: float, parts: Sequence[Part]) -> bool:
+def is_gap(since: float, seconds: float, parts: Sequence[JoinedPart]) -> bool:
     """Return whether nothing was recorded between the last file and the next one.
 
     Args:

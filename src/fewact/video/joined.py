@@ -17,7 +17,7 @@ from fewact.video.recording import Recording, TimedFrame, open_recording
 
 
 @dataclass(frozen=True)
-class Part:
+class JoinedPart:
     """File of a joined recording.
 
     Args:
@@ -43,7 +43,7 @@ class JoinedFiles:
         parts: The files, in the order of time.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[JoinedPart, ...]
 
     def __str__(self) -> str:
         return str(self.path)
@@ -98,7 +98,7 @@ class JoinedRecording(Recording):
         """Return date and time of a time of the timeline, in seconds; None if unknown."""
         return self._joined.clock(time)
 
-    def _of_parts(self, parts: Sequence[Part]) -> Iterator[TimedFrame]:
+    def _of_parts(self, parts: Sequence[JoinedPart]) -> Iterator[TimedFrame]:
         """Yield the frames of all files; one that cannot be read leaves a gap, and warns."""
         end, is_lost = 0.0, False
         for part in parts:

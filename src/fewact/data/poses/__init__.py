@@ -14,7 +14,7 @@ from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.data.clips import BACKGROUND, FeatureClip, is_background
 from fewact.data.files import VIDEO_SUFFIXES, entries, first_few, is_image_file, legible, matching
 from fewact.data.poses import documents, hdf5, ntu, tables
-from fewact.data.poses.bodies import Body, Choice, chosen
+from fewact.data.poses.bodies import Body, BodyChoice, chosen
 from fewact.data.poses.pose import POSES, Poses, poses
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
@@ -86,7 +86,7 @@ def read_pose(path: Path, subject: str | None = None) -> Poses:
     return pose_and_choice(path, subject)[0]
 
 
-def pose_and_choice(path: Path, subject: str | None = None) -> tuple[Poses, Choice]:
+def pose_and_choice(path: Path, subject: str | None = None) -> tuple[Poses, BodyChoice]:
     """Return the poses of one clip, see ``read_pose``, and which of its bodies they are."""
     bodies, skeleton = _bodies(path)
     choice = chosen(path, bodies, subject)

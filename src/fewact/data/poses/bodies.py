@@ -65,7 +65,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Choice:
+class BodyChoice:
     """The body that was taken, and how many there were.
 
     Args:
@@ -191,7 +191,7 @@ def movement(body: Body) -> float:
     return extent / float(np.median(sizes)) * body.score if sizes else 0.0
 
 
-def chosen(path: Path, bodies: Sequence[Body], subject: str | None) -> Choice:
+def chosen(path: Path, bodies: Sequence[Body], subject: str | None) -> BodyChoice:
     """Return the body that is named, or the one that moves most.
 
     Args:
@@ -205,9 +205,9 @@ def chosen(path: Path, bodies: Sequence[Body], subject: str | None) -> Choice:
     names = tuple(body.name for body in bodies)
     if subject is not None:
         if subject in names:
-            return Choice(bodies[names.index(subject)], names, True)
+            return BodyChoice(bodies[names.index(subject)], names, True)
         if subject.isdecimal() and 1 <= int(subject[:9]) <= len(bodies):
-            return Choice(bodies[int(subject) - 1], names, True)
+            return BodyChoice(bodies[int(subject) - 1], names, True)
         raise DataError(
             "there is no such body",
             where=f"{path}, --subject",
@@ -217,7 +217,7 @@ def chosen(path: Path, bodies: Sequence[Body], subject: str | None) -> Choice:
         )
     lengths = [int(_present(body.joints).any(-1).sum()) for body in bodies]
     long = [b for b, n in zip(bodies, lengths, strict=True) if n >= SHORT_TRACK * max(lengths)]
-    return Choice(max(long, key=movement), names, False)
+    return BodyChoice(max(long, key=movement), names, False)
 
 
 def numbered(values: Sequence[Any], path: Path) -> list[int]:

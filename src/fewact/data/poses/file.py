@@ -45,7 +45,7 @@ TRACK_TABLE_COLUMNS: Final = Schema(
 )
 
 
-class Source(NamedTuple):
+class TrackSource(NamedTuple):
     """Clip that joints belong to.
 
     Args:
@@ -59,9 +59,9 @@ class Source(NamedTuple):
     end: float | None = None
 
     @staticmethod
-    def of(path: Path, start: float | None = None, end: float | None = None) -> "Source":
+    def of(path: Path, start: float | None = None, end: float | None = None) -> "TrackSource":
         """Return the source of a clip of a file."""
-        return Source(os.path.realpath(path), start, end)
+        return TrackSource(os.path.realpath(path), start, end)
 
 
 def write_track(path: Path, track: JointTrack) -> None:
@@ -93,7 +93,7 @@ def read_track(path: Path, clip: Path | None = None) -> JointTrack:
     tracks = read_tracks(path)
     if len(tracks) == 1:
         return next(iter(tracks.values()))
-    source = None if clip is None else Source.of(clip)
+    source = None if clip is None else TrackSource.of(clip)
     if source not in tracks:
         raise DataError(
             "the file has no joints of this clip" if clip else "this file has several clips",
@@ -104,7 +104,7 @@ def read_track(path: Path, clip: Path | None = None) -> JointTrack:
     return tracks[source]
 
 
-def read_tracks(path: Path) -> dict[Source, JointTrack]:
+def read_tracks(path: Path) -> dict[TrackSource, JointTrack]:
     """Return the joints of all clips of an .npz file; without a table, of its only clip.
 
     Raises:
@@ -117,7 +117,7 @@ def read_tracks(path: Path) -> dict[Source, JointTrack]:
 
 
 @lru_cache(maxsize=4)
-def _read_tracks(path: Path, changed: int, size: int) -> dict[Source, JointTrack]:
+def _read_tracks(path: Path, changed: int, size: int) -> dict[TrackSource, JointTrack]:
     stored, layout, times, of_picture = _arrays(path)
     table = path.with_suffix(".tsv")
     if not table.exists():
@@ -128,7 +128,7 @@ def _read_tracks(path: Path, changed: int, size: int) -> dict[Source, JointTrack
                 got=f"{len(stored)} clips",
                 expected=f"{table.name} beside it, with the column clip",
             )
-        return {Source(""): JointTrack(stored[0], layout, times, of_picture)}
+        return {TrackSource(""): JointTrack(stored[0], layout, times, of_picture)}
     sources = [*_sources(table)]
     if len(sources) != len(stored):
         raise DataError(
@@ -136,7 +136,7 @@ def _read_tracks(path: Path, changed: int, size: int) -> dict[Source, JointTrack
             where=str(table),
             got=f"{len(sources)} rows for {len(stored)} clips in {path.name}",
         )
-    tracks: dict[Source, JointTrack] = {}
+    tracks: dict[TrackSource, JointTrack] = {}
     for source, values in zip(sources, stored, strict=True):
         if source in tracks:
             raise DataError("the same clip twice", where=str(table), got=source.file)
@@ -145,7 +145,7 @@ def _read_tracks(path: Path, changed: int, size: int) -> dict[Source, JointTrack
     return tracks
 
 
-def _of_segment(track: JointTrack, source: Source) -> JointTrack:
+def _of_segment(track: JointTrack, source: TrackSource) -> JointTrack:
     """Return the joints of a segment with times from the start of its file."""
     start, end = source.start or 0.0, source.end
     if end is None and track.times is None:
@@ -170,7 +170,7 @@ def _arrays(path: Path) -> tuple[NDArray[Any], str, NDArray[Any] | None, bool]:
     return stored, text, times, of_picture
 
 
-def _sources(table: Path) -> Iterator[Source]:
+def _sources(table: Path) -> Iterator[TrackSource]:
     lines = re.split(r"\r\n|\r|\n", TRACK_TABLE.text(table))
     cut = [(n, [c.strip() for c in line.split("\t")]) for n, line in enumerate(lines, 1)]
     filled = [(n, cells) for n, cells in cut if any(cells)]
@@ -188,7 +188,7 @@ def _sources(table: Path) -> Iterator[Source]:
                 where = f'{table}, line {line}, column "{column}"'
                 raise DataError("not a time", where=where, got=text, expected="seconds or mm:ss")
             times.append(seconds(text) if text else None)
-        yield Source.of(table.parent / row["clip"], *times)
+        yield TrackSource.of(table.parent / row["clip"], *times)
 
 
 def _of_program(path: Path) -> JointTrack:

@@ -24,7 +24,7 @@ REFUSED: Final = 3
 """Exit code for a file that is refused."""
 
 
-class RefusedError(Exception):
+class UnreadableError(Exception):
     """A file that is not read: what is wrong, and what was got."""
 
 
@@ -41,8 +41,10 @@ def main(path: str, names: list[str]) -> int:
                 if values is not None:
                     arrays[name] = values
             if not arrays:
-                raise RefusedError("other groups", ", ".join(name[:40] for name in list(file)[:5]))
-    except RefusedError as error:
+                raise UnreadableError(
+                    "other groups", ", ".join(name[:40] for name in list(file)[:5])
+                )
+    except UnreadableError as error:
         sys.stderr.write(json.dumps(error.args))
         return REFUSED
     except Exception as error:
@@ -72,15 +74,15 @@ def _data(file: Any, name: str, kinds: str) -> Any:
     if link is None:
         return None
     if not isinstance(link, h5py.HardLink):
-        raise RefusedError(f"{name} is a link, perhaps to another file")
+        raise UnreadableError(f"{name} is a link, perhaps to another file")
     data = file[name]
     if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
-        raise RefusedError(f"{name} is no data of the file itself, but perhaps of another file")
+        raise UnreadableError(f"{name} is no data of the file itself, but perhaps of another file")
     if data.dtype.kind not in kinds or data.shape is None:
-        raise RefusedError(f"{name} has another type", str(data.dtype)[:40])
+        raise UnreadableError(f"{name} has another type", str(data.dtype)[:40])
     size = int(np.prod([int(n) for n in data.shape], dtype=object)) * data.dtype.itemsize
     if size > MOST_DATA_BYTES:
-        raise RefusedError(f"{name} is larger than {MOST_DATA_BYTES >> 20} MiB", f"{size} bytes")
+        raise UnreadableError(f"{name} is larger than {MOST_DATA_BYTES >> 20} MiB", f"{size} bytes")
     values = np.asarray(data)
     if values.dtype.kind == "O":  # texts of any length
         values = np.array([v if isinstance(v, bytes) else str(v).encode() for v in values.ravel()])

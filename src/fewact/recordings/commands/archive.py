@@ -73,7 +73,7 @@ Top = Annotated[int, typer.Option(min=1, metavar="N", help="Number of segments s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class QuestionOptions:
     """An action to find in an index."""
 
     folder: Index
@@ -141,7 +141,7 @@ def index(
 
 
 @with_specs
-def find(question: Question, files: SegmentFiles, top: Top = 20) -> None:
+def find(question: QuestionOptions, files: SegmentFiles, top: Top = 20) -> None:
     """Find an action in indexed recordings by one clip, several, or a model.
 
     All indexed recordings are ranked by small vectors; the best segments are read again where the
@@ -156,7 +156,7 @@ def find(question: Question, files: SegmentFiles, top: Top = 20) -> None:
 
 
 @with_specs
-def suggest(question: Question, files: SegmentFiles, top: Top = 5) -> None:
+def suggest(question: QuestionOptions, files: SegmentFiles, top: Top = 5) -> None:
     """Name the segments whose marks would help most: uncertain, and unlike each other.
 
     Mark them in the table of -o or on the page, and pass the file to --marks of `fewact find`; or
@@ -172,7 +172,7 @@ def suggest(question: Question, files: SegmentFiles, top: Top = 5) -> None:
 
 
 def _answer(
-    question: Question,
+    question: QuestionOptions,
     files: SegmentFiles,
     choose: "Callable[[Search], list[Segment]]",
     title: str,
