@@ -223,6 +223,16 @@ WITH_JOINTS = "Teach it from clips with joints: fewact teach --poses, or --pose.
 PoseAsTaught = Annotated[str | None, pose_option("as in teaching.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bodies:
+    """Who is in view, and where the joints of a body are."""
+
+    regions: Regions = False
+    boxes: Boxes = None
+    poses: Poses = None
+    pose: PoseAsTaught = None
+
+
 def loaded(model: Path, load: Mapping[str, Any], pose: str | None) -> "FewShotClassifier":
     """Return the classifier of a model, which estimates joints by a named estimator.
 

@@ -10,17 +10,14 @@ import typer
 
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
-    Boxes,
+    Bodies,
     EventsOutput,
     Imports,
     Load,
     Model,
     Overwrite,
-    PoseAsTaught,
-    Poses,
     Quiet,
     Ray,
-    Regions,
     check_file,
     check_output_files,
     false_alarms,
@@ -134,10 +131,7 @@ def watch(
     false_alarms: Annotated[
         float | None, false_alarms("a threshold that adapts to the recording.")
     ] = None,
-    regions: Regions = False,
-    boxes: Boxes = None,
-    poses: Poses = None,
-    pose: PoseAsTaught = None,
+    bodies: Bodies,
     cameras: Cameras,
     ray: Ray = None,
     imports: Imports = None,
@@ -159,10 +153,11 @@ def watch(
 
     check_rate(false_alarms)
     cameras.check()
-    load = load if pose is None else {**load, "pose": pose}
+    load = load if bodies.pose is None else {**load, "pose": bodies.pose}
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if cameras.follow:
-        others = {"index": index, "video": video, "regions": regions or boxes, "ray": ray}
+        others = {"index": index, "video": video, "regions": bodies.regions or bodies.boxes}
+        others["ray"] = ray
         check_followed(sources or [], output, others)
         find = {**options, "false_alarms": false_alarms}
         follow_folders(model, load, sources or [], cameras, output, find, overwrite=overwrite)
@@ -172,18 +167,18 @@ def watch(
     is_many = len(files) > 1
     resumes = is_many and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
-    _check_number(is_many, output, video, boxes, ray)
+    _check_number(is_many, output, video, bodies.boxes, ray)
     classifier = FewShotClassifier.load(model, **load)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
-    if regions or boxes is not None:
-        options["regions"] = str(boxes) if boxes is not None else True
+    if bodies.regions or bodies.boxes is not None:
+        options["regions"] = True if bodies.boxes is None else str(bodies.boxes)
     job = job_of(model, {**options, "false_alarms": false_alarms, **load, "index": (index, part)})
     if index is not None:
         if ray is not None or "regions" in options:
             raise OptionError("cannot be used with --ray or --regions", where="--index")
         options["spans"] = _spans(index, classifier, sources, part)
-    if tracks := joints_of_recordings(classifier, sources, poses):
+    if tracks := joints_of_recordings(classifier, sources, bodies.poses):
         options["joints"] = tracks
     classes = classifier.classes_.tolist()
     with cameras.notices(classes) as senders:
