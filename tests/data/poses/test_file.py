@@ -8,7 +8,7 @@ import pytest
 
 from fewact.core.errors import DataError
 from fewact.data.joints import JointTrack
-from fewact.data.poses.file import Source, in_picture, read_track, read_tracks, write_track
+from fewact.data.poses.file import TrackSource, in_picture, read_track, read_tracks, write_track
 from fewact.video import write_video
 from tests.data.test_poses import mediapipe, movement, openpose
 from tests.refused import refused
@@ -40,7 +40,7 @@ def test_a_track_is_read_as_it_was_written(tmp_path: Path, times: list | None, o
 def test_a_table_names_the_clips_relative_to_it(tmp_path: Path) -> None:
     file = table(tmp_path, "clip\tclass\na/1.mp4\tup\n../b/1.mp4\tdown\n", 2)
     first, second = tmp_path / "a" / "1.mp4", tmp_path.parent / "b" / "1.mp4"
-    assert [*read_tracks(file)] == [Source.of(first), Source.of(second)]
+    assert [*read_tracks(file)] == [TrackSource.of(first), TrackSource.of(second)]
     np.testing.assert_array_equal(read_track(file, second).values, joints(2)[1])
     with refused(DataError, where=str(file), got="c.mp4"):
         read_track(file, tmp_path / "c.mp4")

@@ -14,7 +14,7 @@ from fewact.data.clips import AnyClip, Clip
 from fewact.data.files import entries, first_few, legible
 from fewact.data.joints import JointTrack
 from fewact.data.poses import FOLDER_LEVELS, POSE_SUFFIXES, frames_of_openpose, is_pose_file
-from fewact.data.poses.file import TRACK_END, TRACK_FILE, Source, read_tracks
+from fewact.data.poses.file import TRACK_END, TRACK_FILE, TrackSource, read_tracks
 
 C = TypeVar("C", bound=AnyClip)
 
@@ -99,7 +99,7 @@ class PoseTable:
     only: bool = False
 
     @cached_property
-    def _tracks(self) -> dict[Source, JointTrack]:
+    def _tracks(self) -> dict[TrackSource, JointTrack]:
         if self.file.suffix.lower() != ".npz":
             raise DataError(
                 "neither a folder nor an .npz file",
@@ -116,8 +116,8 @@ class PoseTable:
     def of(self, clip: Clip) -> JointTrack | None:
         """Return the joints of a clip, or of the recording that has it; None without."""
         segments = (clip.start, clip.end), (None, None)
-        keys = [Source.of(clip.path, *segment) for segment in segments]
-        keys += [Source("")] if self.only else []
+        keys = [TrackSource.of(clip.path, *segment) for segment in segments]
+        keys += [TrackSource("")] if self.only else []
         return next((self._tracks[key] for key in keys if key in self._tracks), None)
 
 
