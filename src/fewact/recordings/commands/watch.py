@@ -156,8 +156,8 @@ def watch(
     load = load if bodies.pose is None else {**load, "pose": bodies.pose}
     options: dict[str, Any] = {"only": only, "merge_gap": merge_gap, "min_duration": min_duration}
     if cameras.follow:
-        others = {"index": index, "video": video, "regions": bodies.regions or bodies.boxes}
-        others["ray"] = ray
+        others: dict[str, Any] = {"index": index, "video": video, "ray": ray}
+        others["regions"] = bodies.regions or bodies.boxes
         check_followed(sources or [], output, others)
         find = {**options, "false_alarms": false_alarms}
         follow_folders(model, load, sources or [], cameras, output, find, overwrite=overwrite)
