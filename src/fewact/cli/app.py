@@ -98,7 +98,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
         "explain": (
             "cli.model:explain",
-            "Explain a prediction: what speaks for the class, and which frames were matched.",
+            "Explain a prediction: the contributions to the class, and the matched frames.",
         ),
         "match": (
             "cli.model:match",
