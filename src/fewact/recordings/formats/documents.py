@@ -1,12 +1,16 @@
 """Events in JSON: fewact, ActivityNet and Create ML."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fewact.core.text_table import csv_line
+from fewact.data.grid import Grid, mapped_times
 from fewact.data.tables import SIDES
+from fewact.data.times import TimeFault
 from fewact.recordings.formats.account import Account
 from fewact.recordings.formats.event import EVENT_COLUMNS, EVENTS, Event, Row, by_recording
 
@@ -14,6 +18,10 @@ DOCUMENT_FACTS: Final = (
     "classes seconds faults dropped_frames damaged_frames missing_frames frames_out_of_order counts"
 )
 """Fields of a result of ``fewact watch`` that say nothing about an event."""
+
+
+OTHER_TIMES: Final = frozenset(("duration", "rate", "start_frame", "end_frame", "frames_long"))
+"""Fields that say a time in another way than its start and end in seconds."""
 
 
 def is_document(path: Path, text: str) -> bool:
@@ -29,12 +37,12 @@ def read_document(path: Path, text: str) -> Iterator[Row]:
     try:
         match _program(content):
             case "create ml":
-                yield from _fields(account, content, "row")
+                yield from _fields(path, account, content, "row")
             case "activitynet":
                 yield from _activitynet(account, content)
             case "fewact":
                 account.check("document", content, f"source events {DOCUMENT_FACTS}", strict=True)
-                for where, event in _fields(account, content["events"], "event"):
+                for where, event in _fields(path, account, content["events"], "event"):
                     yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         EVENTS.refuse(path, "not events of a known program")
@@ -53,9 +61,11 @@ def _program(content: Any) -> str | None:
     return "create ml" if "label" in EVENT_COLUMNS.of([*first]) else None
 
 
-def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[Row]:
+def _fields(
+    path: Path, account: Account, rows: Sequence[Mapping[str, Any]], name: str
+) -> Iterator[Row]:
     """Yield the fields of objects whose names are columns of a table of events."""
-    known: dict[tuple[str, ...], tuple[list[str], str]] = {}
+    known: dict[tuple[str, ...], tuple[list[str], str, Grid | None]] = {}
     for number, row in enumerate(rows, start=1):
         names = tuple(row)
         if names not in known:
@@ -63,13 +73,17 @@ def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> I
             twice = [column for column, n in Counter(columns).items() if column and n > 1]
             unknown = [key for key, column in zip(names, columns, strict=True) if not column]
             account.check(name, unknown, "box frames", "id repetition_times")
-            known[names] = columns, twice[0] if twice else ""
-        columns, repeated = known[names]
+            repeated = twice[0] if twice else ""
+            known[names] = columns, repeated, None if repeated else _grid(path, names)
+        columns, repeated, grid = known[names]
         if repeated:
             yield f"{name} {number}", {"fault": f"it has two values of {repeated}"}
             continue
         fields: dict[str, Any] = {c: v for c, v in zip(columns, row.values(), strict=True) if c}
         fields |= zip(SIDES, row.get("box") or (), strict=False)
+        if grid is not None:
+            yield f"{name} {number}", _in_units(grid, fields)
+            continue
         if fields.get("start") is None or fields.get("end") is None:
             yield f"{name} {number}", {"fault": "it has no start, or no end"}
             continue
@@ -81,6 +95,28 @@ def _fields(account: Account, rows: Sequence[Mapping[str, Any]], name: str) -> I
                 continue
             fields["frames"] = first, last
         yield f"{name} {number}", fields
+
+
+def _grid(path: Path, names: Sequence[str]) -> Grid | None:
+    """Return a table with these names as its header; None if a start and end have no unit."""
+    grid = Grid(path, csv_line(names), EVENT_COLUMNS)
+    is_plain = not grid.all_units and not grid.named & OTHER_TIMES
+    return None if is_plain else grid
+
+
+def _in_units(grid: Grid, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object whose times have units, or are frames or durations."""
+    try:
+        row = {column: "" if value is None else str(value) for column, value in fields.items()}
+        times = mapped_times(grid, row)
+    except TimeFault as fault:
+        return {"fault": str(fault)}
+    if not times.keys() & {"span", "by_rate"} and not {"start", "end"} <= times.keys():
+        return {"fault": "it has no start, or no end"}
+    if times.get("end") == math.inf:
+        times["end"] = "inf"
+    named = {k: v for k, v in fields.items() if k not in ("start", "end", *OTHER_TIMES)}
+    return named | times
 
 
 def _activitynet(account: Account, content: Mapping[str, Any]) -> Iterator[Row]:
