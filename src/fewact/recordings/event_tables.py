@@ -26,13 +26,18 @@ END_ROUNDING = 1.0
 def read_table(path: Path, options: EventOptions | None = None) -> EventTable:
     """Return the events of a file; say which rows are skipped, and what was left out."""
     table = read_events(path, options)
+    say_choices(table)
+    for row in table.skipped:
+        say(f"Warning: skipped: {row}")
+    return table
+
+
+def say_choices(table: EventTable) -> None:
+    """Say what was left out of a table on purpose, and what may be wrong."""
     for sentence in table.notes:
         say(f"Note: {sentence}")
     for sentence in table.warnings:
         say(f"Warning: {sentence}")
-    for row in table.skipped:
-        say(f"Warning: skipped: {row}")
-    return table
 
 
 def recording_duration(

@@ -9,18 +9,18 @@ from fewact import methods
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.pipeline import Pipeline
 from fewact.cli.output import print_table
-from fewact.cli.run import say
 from fewact.core.atomic import write_text
 from fewact.core.errors import OptionError
 from fewact.core.paths import from_here
-from fewact.core.text_table import printable
 from fewact.data import Clip, expand_paths
+from fewact.data.event_options import EventOptions
 from fewact.data.files import is_saved_model
 from fewact.features.store import Store
 from fewact.networks import BackboneSpec
+from fewact.recordings.event_tables import read_table
 from fewact.recordings.event_text import clock_time, events_text
 from fewact.recordings.find import proposals, read_again
-from fewact.recordings.formats import find_recording, read_events
+from fewact.recordings.formats import find_recording
 from fewact.recordings.found_page import found_page
 from fewact.recordings.index import Archive
 from fewact.recordings.outputs import is_of_one_recording, one_recording_error, recording_name
@@ -63,7 +63,11 @@ class Search:
 
 
 def open_search(
-    folder: Path, query: Sequence[str], backbone: BackboneSpec, marks: Path | None
+    folder: Path,
+    query: Sequence[str],
+    backbone: BackboneSpec,
+    marks: Path | None,
+    options: EventOptions | None = None,
 ) -> Search:
     """Return a search of an index by clips, or by a model.
 
@@ -72,10 +76,17 @@ def open_search(
         query: Clips of one action, or the folder of a model.
         backbone: Network of the index.
         marks: File of segments that are marked right or wrong; None for none.
+        options: Choices where that file has several answers, or none.
 
     Raises:
-        OptionError: There are marks for a model.
+        OptionError: There are marks for a model, or choices without marks.
     """
+    if marks is None and options not in (None, EventOptions()):
+        raise OptionError(
+            "these options are about a file of marks",
+            where="--rater, --tier, --video, --fps",
+            expected="--marks FILE",
+        )
     if len(query) == 1 and is_saved_model(Path(query[0])):
         classifier = FewShotClassifier.load(query[0], backbone.device, engine=backbone.engine)
         question = question_of_model(classifier.fitted_)
@@ -92,13 +103,11 @@ def open_search(
     archive = Archive(Store(folder), network.card)
     clips = [Clip(path, FOUND_CLASS) for path in expand_paths(query)]
     question = question_of_clips(clips, Pipeline(network, methods.create("fusion")))
-    return Search(archive, question if marks is None else _marked(question, marks))
+    return Search(archive, question if marks is None else _marked(question, marks, options))
 
 
-def _marked(question: Question, marks: Path) -> Question:
-    table = read_events(marks)
-    for text in table.skipped:
-        say(f"Skipped: {printable(text)}")
+def _marked(question: Question, marks: Path, options: EventOptions | None) -> Question:
+    table = read_table(marks, options)
     events = [
         replace(event, recording=str(find_recording(marks.parent, event.recording)))
         for event in table.events

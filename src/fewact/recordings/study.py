@@ -1,7 +1,7 @@
 """A study of totals in a folder: events that a model found, and windows that a person checks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from fewact.cli.run import say
 from fewact.core.atomic import write_text
 from fewact.core.errors import DataError, OptionError
 from fewact.core.text_table import printable
+from fewact.data.event_options import EventOptions
 from fewact.recordings.check import PLAN_TYPE, CheckPlan, ScoredWindows, blank_table, draw, totals
-from fewact.recordings.event_tables import are_apart
+from fewact.recordings.event_tables import are_apart, read_table, say_choices
 from fewact.recordings.formats import (
     Event,
     find_recording,
@@ -38,12 +39,22 @@ class Study:
     Args:
         folder: Folder.
         paths: Recordings.
-        options: Options of the draw, see ``check.draw``.
+        draw: Options of the draw, see ``check.draw``.
+        choices: Choices where a file of found events has several answers, or none.
     """
 
     folder: Path
     paths: Sequence[Path]
-    options: Mapping[str, Any]
+    draw: Mapping[str, Any]
+    choices: EventOptions = field(default_factory=EventOptions)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the draw, and choices that were made: each decides what is counted."""
+        made = {name: value for name, value in asdict(self.choices).items() if value is not None}
+        if self.choices.video is not None:
+            made["video"] = str(self.choices.video.resolve())
+        return {**self.draw, **made}
 
     @property
     def is_prepared(self) -> bool:
@@ -87,7 +98,8 @@ class Study:
             File of the events, the classes, and the number of recordings that are skipped.
         """
         if is_event_file(model):
-            return model, sorted({str(event.label) for event in read_events(model).events}), 0
+            table = read_table(model, self.choices)
+            return model, sorted({str(event.label) for event in table.events}), len(table.skipped)
         classifier, file = FewShotClassifier.load(model, **load), self.folder / FOUND_EVENTS
         skipped = 0
         if not file.exists() or finished_file(file).exists():
@@ -114,12 +126,16 @@ class Study:
         if not timelines:
             raise DataError("no recording can be read", got=", ".join(map(str, self.paths))[:200])
         durations = {self._name(path): timeline.end for path, timeline in timelines.items()}
-        options = self.options
-        plan = draw(durations, options["check"], options["window"], options["seed"])
+        plan = draw(durations, self.draw["check"], self.draw["window"], self.draw["seed"])
         spans = [*map(plan.span, plan.checked)]
         shown = starts([end - start for start, end in spans])
         plan = plan.model_copy(
-            update={"classes": classes, "shown": shown, "events": self._name(events)}
+            update={
+                "options": self.options,
+                "classes": classes,
+                "shown": shown,
+                "events": self._name(events),
+            }
         )
         files = [list(timelines)[window.recording] for window in plan.checked]
         excerpts = [
@@ -127,21 +143,24 @@ class Study:
         ]
         with progress("Writing", quiet=quiet) as show:
             write_check_video(self.folder / CHECK_VIDEO, excerpts, show)
-        apart = any(event.subject for event in read_events(events).events)
+        apart = any(event.subject for event in read_events(events, self.choices).events)
         write_text(self.folder / CHECK_TABLE, blank_table(plan, CHECK_VIDEO, apart=apart))
         write_text(self.folder / PLAN_FILE, plan.model_dump_json())
         return plan
 
     def totals(
-        self, plan: CheckPlan, scored: Path | None
+        self, plan: CheckPlan, scored: Path | None, options: EventOptions | None = None
     ) -> tuple[ScoredWindows, list[tuple[str, str, Total]]]:
         """Return what a person scored, and class, measure and total; say which rows are skipped.
 
         Args:
             plan: Plan of the study.
             scored: Events that a person scored in the complete video; None for the table.
+            options: Choices where that file has several answers, or none.
         """
-        table = read_events(scored or self.folder / CHECK_TABLE)
+        table = read_events(scored or self.folder / CHECK_TABLE, options)
+        if scored is not None:
+            say_choices(table)
         person = ScoredWindows(plan, table, self.folder / CHECK_VIDEO, complete=scored is not None)
         for row in person.skipped:
             say(f"Warning: skipped: {row}")
@@ -157,7 +176,7 @@ class Study:
         }
         found: dict[int, list[Event]] = {}
         file = find_recording(self.folder, plan.events)
-        for event in read_events(file).events:
+        for event in read_events(file, self.choices).events:
             position = number.get(find_recording(file.parent, event.recording).resolve())
             if position is not None:
                 found.setdefault(position, []).append(event)

@@ -87,6 +87,20 @@ def test_an_action_is_found_marked_and_found_again(
     starts = [event.start for event in read_events(better).events]
     assert starts[0] == pytest.approx(float(rows[3]["start"]), abs=0.5)
 
+    marked = [{**row, "rater": "anna"} for row in rows]
+    marked.append({**rows[3], "mark": "wrong", "rater": "bob"})
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, marked[0])
+        writer.writeheader()
+        writer.writerows(marked)
+    words = ("find", index, clip, "--top", 4, "--overwrite", "-o", better)
+    of_two = run(*words, "--marks", table)
+    assert (of_two.code, "--rater NAME" in of_two.err) == (2, True)
+    assert run(*words, "--marks", table, "--rater", "anna").code == 0
+    assert [event.start for event in read_events(better).events] == starts
+    unused = run(*words, "--rater", "anna")
+    assert (unused.code, "--marks FILE" in unused.err) == (2, True)
+
 
 @pytest.mark.slow
 def test_segments_to_mark_and_groups_are_events(

@@ -11,6 +11,7 @@ import typer
 from fewact.cli.command import with_specs
 from fewact.cli.options import (
     Backbone,
+    EventChoices,
     EventsOutput,
     Overwrite,
     Quiet,
@@ -79,6 +80,7 @@ class QuestionOptions:
     folder: Index
     query: Query
     backbone: Backbone
+    choices: EventChoices
     marks: Marks = None
     again: Again = READ_AGAIN
 
@@ -183,7 +185,13 @@ def _answer(
     from fewact.recordings.search import open_search, print_segments, write_page, write_segments
 
     begun = clock.monotonic()
-    search = open_search(question.folder, question.query, question.backbone, question.marks)
+    search = open_search(
+        question.folder,
+        question.query,
+        question.backbone,
+        question.marks,
+        question.choices.options(),
+    )
     segments = choose(search)
     print_segments(segments)
     _say_time(len(search.archive.entries), begun)

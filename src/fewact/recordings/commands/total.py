@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewact.cli.command import with_specs
-from fewact.cli.options import Load, Quiet, check_model, output_option
+from fewact.cli.options import EventChoices, Load, Quiet, check_model, output_option
 from fewact.cli.output import OutputFormat, print_json, print_result_tables
 from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, make_folder
+from fewact.core.errors import OptionError
 from fewact.core.extras import check_extra
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ def total(
             "all of it. Default: the table check.csv in the folder.",
         ),
     ] = None,
+    *,
+    choices: EventChoices,
+    scored_rater: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Person whose events in the file of --scored are counted.",
+            rich_help_panel="Events",
+        ),
+    ] = None,
     format: OutputFormat = "table",
     quiet: Quiet = False,
 ) -> None:
@@ -81,14 +92,25 @@ def total(
 
     The first run finds the actions in all recordings, and shows windows of them, drawn at random,
     in the video check.mp4. Score these in the table check.csv. The same command then gives totals
-    of all recordings, which are right although the model makes errors.
+    of all recordings, which are right although the model makes errors. The choices of events are
+    about EVENTS.
     """
     check_output_folder(output)
+    from fewact.data.event_options import EventOptions
+    from fewact.recordings.formats import is_event_file
     from fewact.recordings.result_tables import totals_table
     from fewact.recordings.study import CHECK_TABLE, CHECK_VIDEO, Study
 
     paths = [path for path in map(Path, sources) if output.resolve() not in path.resolve().parents]
-    study = Study(output, paths, asdict(drawn))
+    options = choices.options()
+    if options != EventOptions() and not is_event_file(model):
+        raise OptionError(
+            "these options are about a file of events",
+            where="--rater, --tier, --video, --fps",
+            got=str(model),
+            expected="EVENTS",
+        )
+    study = Study(output, paths, asdict(drawn), options)
     if not study.is_prepared:
         check_extra("the video of the drawn windows", "draw", "PIL")
         make_folder(output)
@@ -103,7 +125,7 @@ def total(
         exit_skipped(skipped)
         return
     plan = study.plan
-    person, results = study.totals(plan, scored)
+    person, results = study.totals(plan, scored, EventOptions(rater=scored_rater))
     if format == "json":
         print_json([{"class": c, "measure": m, **asdict(t)} for c, m, t in results])
     else:
