@@ -1,6 +1,6 @@
 """Tables as text: columns, and where cells are broken."""
 
-from fewact.core.text_table import text_table
+from fewact.core.text_table import printed_json, text_table
 
 
 def test_a_table_fits_its_width_and_loses_no_word() -> None:
@@ -34,3 +34,9 @@ def test_a_long_name_is_not_broken_and_leaves_the_row_on_one_line():
     lines = text_table(rows, 100).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["path", "/folder" * 20]
     assert lines[1].endswith("someone waves  (none)")
+
+
+def test_json_on_a_terminal_has_no_control() -> None:
+    assert printed_json({"a\u202eb": "é\u200c 🏋️\u200d♀️ \x9b"}, indent=1) == (
+        '{\n "a\\u202eb": "é\\u200c 🏋️\u200d♀️ \\u009b"\n}'
+    )

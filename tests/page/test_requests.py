@@ -151,7 +151,7 @@ def attacks(server: Server, clip: bytes, model: bytes) -> Iterator[Callable[[], 
         yield plain("POST", "/api/clips?label=wave&name=a.zip", content)
     for query in (
         *["label=none%00", "pieces=0", "pieces=9999", "pieces=x", "label="],
-        "label=" + "x" * 99,
+        "label=" + "x" * 256,
     ):
         yield plain("POST", f"/api/clips?{query}", clip)
     for length in (1 << 31, 1 << 40, 10**30):

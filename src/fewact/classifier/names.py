@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fewact.core.errors import DataError, did_you_mean
-from fewact.core.text_table import is_printable
+from fewact.data.class_names import NAME_EXPECTED, is_class_name, plain_name
 from fewact.data.clips import BACKGROUND, Clip, ClipReference, as_box, is_background, is_none
 from fewact.data.images import check_dense
 from fewact.video.source import Span
@@ -126,19 +126,19 @@ def normalised(label: Label, *, integers: bool = False) -> str:
 
     Where the classes are integers, "01" is "1".
     """
-    name = nfc(label_text(label)).strip()
+    name = plain_name(label_text(label))
     return as_integer(name) if integers else name
 
 
 def check_label(label: Label, *, where: str = "", integers: bool = False) -> str:
     """Return the ``normalised`` name of a class, which the clip ``where`` has as its label."""
     name = normalised(label, integers=integers)
-    if not name or not is_printable(name):
+    if not is_class_name(name):
         raise DataError(
             "not a class name",
             where=where,
-            got=repr(label),
-            expected="printable text in UTF-8",
+            got=repr(label)[:80],
+            expected=NAME_EXPECTED,
             hint="Give the class another name, such as that of its folder or in the table.",
         )
     if is_none(name):

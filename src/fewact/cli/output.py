@@ -1,6 +1,5 @@
 """Results on stdout, in aligned tables, JSON, CSV, Markdown or LaTeX; progress on stderr."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewact.core.text_table import WIDTH, printable, text_table
+from fewact.core.text_table import WIDTH, printable, printed_json, text_table
 
 if TYPE_CHECKING:
     from fewact.report import Table, TableFormat
@@ -81,7 +80,7 @@ def text_width() -> int:
 
 def print_json(value: Any) -> None:
     """Write a value as indented JSON; other scripts are not escaped."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    print(printed_json(value, indent=2), flush=True)
 
 
 def print_result_tables(tables: Sequence["Table"], format: "TableFormat") -> None:

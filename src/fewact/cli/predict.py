@@ -1,7 +1,6 @@
 """``fewact predict``: the class of each video, or of each row of features."""
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from fewact.cli.options import (
 from fewact.cli.output import Columns, print_json, progress
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
-from fewact.core.text_table import csv_line, printable
+from fewact.core.text_table import csv_line, printable, printed_json
 
 if TYPE_CHECKING:
     from fewact.classifier.few_shot import FewShotClassifier
@@ -260,9 +259,7 @@ def _writer(
         ranks = min(top or 1, len(classifier.classes_))
         return _csv_writer(ranks, sets=classifier.sets is not None, by_subject=by_subject)
     if format == "jsonl":
-        return lambda prediction: print(
-            json.dumps(_facts(prediction, top), ensure_ascii=False), flush=True
-        )
+        return lambda prediction: print(printed_json(_facts(prediction, top)), flush=True)
     return lambda prediction: None
 
 

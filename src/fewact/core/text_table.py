@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 WIDTH = 100
 """Default width of a table as text, in columns of a terminal."""
@@ -19,6 +21,8 @@ TIED = "\ue000"
 
 JOINERS = re.compile(r"(?<=[^\s\u200c\u200d])[\u200c\u200d](?=[^\s\u200c\u200d])")
 """Joiners and non-joiners between other characters, as in Persian words and in emoji."""
+
+NOT_ASCII = re.compile(r"[^\n -~]")
 
 MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~!&"})
 """Characters with a meaning in Markdown, escaped."""
@@ -94,6 +98,22 @@ def csv_line(cells: Iterable[object]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def printed_json(value: Any, indent: int | None = None) -> str:
+    r"""Return a value as JSON for a terminal: what ``printable`` escapes has escapes of JSON.
+
+    >>> printed_json("a\u202eb é"), json.loads(printed_json("a\u202eb é")) == "a\u202eb é"
+    ('"a\\u202eb é"', True)
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    joiners = {match.start() for match in JOINERS.finditer(text)}
+
+    def escaped(match: re.Match[str]) -> str:
+        is_shown = match[0].isprintable() or match.start() in joiners
+        return match[0] if is_shown else json.dumps(match[0])[1:-1]
+
+    return NOT_ASCII.sub(escaped, text)
 
 
 def is_printable(text: str) -> bool:

@@ -1,11 +1,11 @@
 """Clips in class folders, and in folders called train, val and test."""
 
-import unicodedata
 from pathlib import Path
 
 from fewact.core.errors import DataError, warn
 from fewact.core.paths import user_path
 from fewact.core.text_table import printable
+from fewact.data.class_names import plain_name
 from fewact.data.clips import Clip, is_background
 from fewact.data.files import (
     clips_below,
@@ -129,7 +129,7 @@ def _classes(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
 def _clips(folder: Path) -> tuple[list[Clip], list[Path], list[Path]]:
     """Return the clips of one class folder, and the folders of clips and images beside them."""
     inside = entries(folder)
-    label = printable(unicodedata.normalize("NFC", legible(folder.name)).strip())
+    label = printable(plain_name(legible(folder.name)))
     clip_at = {entry: is_clip(entry) for entry in inside}
     clips = [Clip(entry, label) for entry in inside if clip_at[entry]]
     if clips:

@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError, SkippedWarning, warn
 from fewact.core.paths import file_and_sheet, user_path
 from fewact.core.registry import Registry
-from fewact.core.text_table import is_printable
 from fewact.data.cells import number
+from fewact.data.class_names import NAME_EXPECTED, is_class_name, plain_name
 from fewact.data.clips import BACKGROUND, Clip, as_box, is_background
 from fewact.data.column_names import SUBJECTS
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
@@ -227,13 +226,13 @@ def _clip(grid: Grid, where: str, row: dict[str, str]) -> Clip:
     if "\\" in row["path"] and not path.exists():  # a table written on Windows
         path = existing(folder / row["path"].replace("\\", "/"))
     start, end = _segment(grid, where, row, path)
-    label = unicodedata.normalize("NFC", row["label"])
-    if not is_printable(label):
+    label = plain_name(row["label"])
+    if not is_class_name(label):
         raise DataError(
             "not a class name",
             where=f'{where}, column "label"',
-            got=repr(label),
-            expected="printable text",
+            got=repr(label)[:80],
+            expected=NAME_EXPECTED,
             hint=f'Use "{BACKGROUND}" for clips of no class.',
         )
     joints = _joints(folder, where, row["joints"])

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from fewact.core.errors import DataError
-from fewact.core.text_table import is_printable
+from fewact.core.text_table import is_printable, printable
 from fewact.data import is_none
+from fewact.data.class_names import NAME_EXPECTED, is_class_name, plain_name
 from fewact.data.files import stem_and_suffix
 
-LONGEST_NAME: Final = 60
 LONGEST_FILE_NAME: Final = 120
 TITLE_OF_NONE: Final = "anything else"
 """Title of the card with the clips of no action, casefolded; see ``static/texts.json``."""
@@ -22,13 +22,10 @@ def class_name(text: str) -> str:
     Raises:
         DataError: It is empty, too long, not printable, or reserved.
     """
-    name = unicodedata.normalize("NFC", text).strip()
-    if not name or len(name) > LONGEST_NAME or not is_printable(name):
-        raise DataError(
-            "not a name for an action",
-            got=repr(text[:LONGEST_NAME]),
-            expected=f"1 to {LONGEST_NAME} printable characters",
-        )
+    name = plain_name(text)
+    if not is_class_name(name):
+        got = printable(name[:60])
+        raise DataError("not a name for an action", got=f'"{got}"', expected=NAME_EXPECTED)
     if is_none(name) or name.casefold() == TITLE_OF_NONE:
         raise DataError(f'"{name}" is reserved for clips of no action', got=repr(name))
     return name

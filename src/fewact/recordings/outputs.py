@@ -1,6 +1,5 @@
 """Outputs of events that commands share: rows on stdout, and names of recordings in files."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 from fewact.cli.output import Columns
 from fewact.core.errors import OptionError
-from fewact.core.text_table import csv_line
+from fewact.core.text_table import csv_line, printed_json
 from fewact.data.tables import SIDES
 from fewact.recordings.event_text import clock_time
 from fewact.recordings.formats import Event
@@ -64,7 +63,7 @@ def event_writer(
         by_subject: Whether events have a subject and a box.
     """
     if format == "jsonl":
-        return lambda event: print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
+        return lambda event: print(printed_json(event.to_dict()), flush=True)
     first_column = ("recording",) if recordings else ()
     if format == "csv":
         subject = ("subject", *SIDES) if by_subject else ()

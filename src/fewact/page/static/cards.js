@@ -179,7 +179,7 @@ export const moveClip = (clip, label) => attempt(async () => {
 
 /** The name of an action, which is edited in place; `name` returns it. */
 function nameField(name) {
-  const field = h("input", { class: "name", type: "text", maxlength: "60", dir: "auto" });
+  const field = h("input", { class: "name", type: "text", maxlength: "255", dir: "auto" });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") field.value = name();
   });
@@ -193,7 +193,7 @@ function nameField(name) {
 /** A card that waits for the name of an action; clips may be dropped once it has one. */
 function newCard() {
   const id = `new-${Math.random().toString(36).slice(2)}`;
-  const field = h("input", { id, type: "text", maxlength: "60", dir: "auto", placeholder: text("action_placeholder"), autocomplete: "off" });
+  const field = h("input", { id, type: "text", maxlength: "255", dir: "auto", placeholder: text("action_placeholder"), autocomplete: "off" });
   const form = h("form", { class: "new-form" },
     h("label", { for: id }, text("add_action")),
     h("div", { class: "row" }, field, h("button", { type: "submit" }, icon(ICONS.add), text("add"))));
@@ -223,7 +223,7 @@ export async function addToActions(files, paths) {
 /** Ask which action files show; returns its name, or null if the dialog is closed. */
 function askName(files) {
   const names = h("datalist", { id: "names" }, ...shown.map((name) => h("option", { value: name })));
-  const field = h("input", { id: "dropped-name", type: "text", maxlength: "60", dir: "auto", required: true, list: "names", autocomplete: "off" });
+  const field = h("input", { id: "dropped-name", type: "text", maxlength: "255", dir: "auto", required: true, list: "names", autocomplete: "off" });
   const form = h("form", { class: "new-form" },
     h("label", { for: field.id }, text("dropped_name")), names,
     h("div", { class: "row" }, field, h("button", { class: "primary", type: "submit" }, text("add"))));

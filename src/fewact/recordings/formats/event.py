@@ -11,8 +11,9 @@ from typing import Any, Final, Self
 
 from fewact.core.bounded import MIB, FileType
 from fewact.core.errors import DataError
-from fewact.core.text_table import is_printable, printable
+from fewact.core.text_table import printable
 from fewact.data.cells import number, seconds
+from fewact.data.class_names import NAME_EXPECTED, is_class_name
 from fewact.data.column_names import LABEL_NAMES, RATERS, RECORDING_NAMES, SUBJECTS, TIME_NAMES
 from fewact.data.columns import SEGMENT_COLUMNS, Column, Schema
 from fewact.data.files import natural_key
@@ -131,8 +132,9 @@ def event_of(fields: Mapping[str, Any]) -> Event:
     label = _name(_text(fields.get("label")))
     if not label:
         raise ValueError("it has no class")
-    if not is_printable(label):
-        raise ValueError(f"the class {printable(label)} is not printable")
+    if not is_class_name(label):
+        got = printable(label[:60])
+        raise ValueError(f'"{got}" is no class name (expected: {NAME_EXPECTED})')
     begin, end = (_time(name, fields.get(name)) for name in ("start", "end"))
     if begin is None and end is None:
         if "start" in fields or "end" in fields:
