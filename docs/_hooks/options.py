@@ -31,7 +31,8 @@ def methods_table() -> str:
     from fewact.methods.cards import card_of
 
     rows = [
-        f"| [`{card.name}`]({card.name}.md){' (default, `auto`)' * (name == methods.AUTO)} "
+        f"| [`{card.name}`]({card.name}.md)"
+        f"{' (default, `auto`)' * (name == methods.DEFAULT_METHOD)} "
         f"| {card.paper} | {card.needs} | {card.flags} | {card.summary} |"
         for name, card in ((name, card_of(name)) for name in methods.names())
         if not card.package

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fewact.classifier.joint_differences import (
-    HEADER,
+    DIFFERENCE_HEADER,
     clip_joints,
     compared,
     joint_differences,
@@ -52,7 +52,9 @@ def test_the_joint_that_differs_is_named_with_its_angle_and_time() -> None:
     assert joint.second_time == pytest.approx(2.0, abs=0.5)
     assert joint.ranges == pytest.approx((85, 45), abs=4)
     assert all(other.mean < 0.5 for other in differences.joints[1:])
-    assert [len(row) for row in differences.rows()] == [len(HEADER)] * len(differences.joints)
+    assert [len(row) for row in differences.rows()] == [len(DIFFERENCE_HEADER)] * len(
+        differences.joints
+    )
 
 
 def test_another_pace_and_another_side_are_no_difference() -> None:

@@ -20,7 +20,7 @@ def test_the_demo_on_rendered_clips(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "DEMO_CLASSES", SHORT)
-    monkeypatch.setattr(demo, "TRAINING_CLIPS", 1)
+    monkeypatch.setattr(demo, "DEMO_TRAINING_CLIPS", 1)
     monkeypatch.setattr(demo, "NEW_CLIPS", 1)
     monkeypatch.chdir(tmp_path)
     ended = run("demo")

@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 def test_every_option_of_every_method(run: Run) -> None:
     listed = {one["name"]: one for one in json.loads(run("methods", "--format", "json").out)}
     assert tuple(listed) == methods.names()
-    assert [name for name, one in listed.items() if one["auto"]] == [methods.AUTO]
+    assert [name for name, one in listed.items() if one["auto"]] == [methods.DEFAULT_METHOD]
     for name, one in listed.items():
         shown = run("methods", name).out
         assert max(map(cell_len, shown.splitlines())) <= 100
@@ -42,7 +42,7 @@ def test_one_method_is_shown(run: Run) -> None:
     shown = run("methods", "otam").out
     assert shown.startswith("otam\n")
     assert "OTAM, CVPR 2020" in shown
-    assert run("methods", "auto").out.startswith(f"{methods.AUTO} (auto)\n")
+    assert run("methods", "auto").out.startswith(f"{methods.DEFAULT_METHOD} (auto)\n")
     assert [one["name"] for one in json.loads(run("methods", "otam", "--format", "json").out)] == [
         "otam"
     ]
@@ -89,7 +89,7 @@ def test_the_table_has_a_row_for_each_method(run: Run) -> None:
 def test_backbones(run: Run) -> None:
     listed = json.loads(run("backbones", "--format", "json").out)
     assert tuple(one["name"] for one in listed) == networks.names()
-    assert [one["name"] for one in listed if one["auto"]] == [networks.AUTO]
+    assert [one["name"] for one in listed if one["auto"]] == [networks.DEFAULT_NETWORK]
     table, below = run("backbones").out.split("\n\n")
     header, *rows = table.splitlines()
     assert header.startswith("name")

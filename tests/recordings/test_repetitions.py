@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.repetitions import (
-    RATE,
+    SIGNAL_RATE,
     Cycles,
     RepetitionCounter,
     grid_of,
@@ -41,7 +41,7 @@ def counter_of(
     height: Height, seconds: float, lengths: tuple[float, ...] = LENGTHS, pan: float = 0.0
 ) -> RepetitionCounter:
     counter = RepetitionCounter(lengths)
-    times = np.arange(0, seconds, 1 / RATE)
+    times = np.arange(0, seconds, 1 / SIGNAL_RATE)
     for i, (time, h) in enumerate(zip(times.tolist(), height(times).tolist(), strict=True)):
         counter.add(time, frame(h, 0.2 + pan * time / seconds, i))
     return counter
@@ -125,7 +125,7 @@ def test_what_is_not_alike_has_the_performances_of_windows() -> None:
     path = (path - path.min()) / np.ptp(path)
     counter = RepetitionCounter(LENGTHS)
     for i in range(160):
-        counter.add(i / RATE, rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+        counter.add(i / SIGNAL_RATE, rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
     event = Event("play", 1.0, 9.0, 0.5, 3)
     assert counter.count(event) == replace(event, repetition_times=tuple(spread(event)))
 
@@ -153,7 +153,7 @@ def test_each_short_shot_is_one() -> None:
     for i in range(100):
         shot, time = divmod(i, 20)
         image = frame(float(np.sin(np.pi * time / 40)), 0.1, i)
-        counter.add(i / RATE, image if shot % 2 else (255 - image)[:, ::-1])
+        counter.add(i / SIGNAL_RATE, image if shot % 2 else (255 - image)[:, ::-1])
     assert counter.count(Event("dip", 0.0, 6.2, repetitions=2)).repetitions == 5
 
 
@@ -176,7 +176,7 @@ def test_few_cycles_are_sure_where_they_are_nearly_equal_or_in_one_performance(
 def test_frames_before_all_events_are_forgotten() -> None:
     counter = counter_of(steady, 20.0)
     counter.forget(15.0)
-    assert len(counter) == pytest.approx((5 + 1.5 * 3) * RATE, abs=1)
+    assert len(counter) == pytest.approx((5 + 1.5 * 3) * SIGNAL_RATE, abs=1)
     counter.clear()
     event = Event("squat", 0.0, 20.0, repetitions=4)
     assert len(counter) == 0
@@ -187,11 +187,11 @@ def test_angles_count_where_a_body_is_found_and_give_the_range_of_motion() -> No
     counter = RepetitionCounter(LENGTHS)
     still = frame(0.0)
     for i in range(160):
-        knee = np.radians(170 - 80 * steady(np.array([i / RATE]))[0])
+        knee = np.radians(170 - 80 * steady(np.array([i / SIGNAL_RATE]))[0])
         values = np.zeros((1, 34), np.float32)
         hip, leg, ankle = (1, 1), (1, 2), (1 + np.sin(knee), 2 - np.cos(knee))
         values[0, 22:24], values[0, 26:28], values[0, 30:32] = hip, leg, ankle
-        counter.add(i / RATE, still, JointTrack(values * (i % 10 > 0), "coco17:xy"))
+        counter.add(i / SIGNAL_RATE, still, JointTrack(values * (i % 10 > 0), "coco17:xy"))
     event = counter.count(Event("squat", 0.0, 10.0))
     assert event.repetitions == 5
     assert {one.joint for one in event.repetition_times} == {"left knee"}
@@ -221,7 +221,7 @@ def test_small_swings_are_no_turning_points() -> None:
 def test_sets_of_real_recordings_are_counted(
     assets: Path, name: str, start: float, end: float, true: int
 ) -> None:
-    counter, pace = RepetitionCounter((2.6, 3.8)), Pace(RATE)
+    counter, pace = RepetitionCounter((2.6, 3.8)), Pace(SIGNAL_RATE)
     with open_recording(assets / "more" / "scored_reps" / "videos" / f"{name}.mp4") as recording:
         for time, image in recording.frames():
             if pace.needs(time):

@@ -31,7 +31,6 @@ from fewact.classifier.inputs import (
 )
 from fewact.classifier.names import NONE, ClipId, ClipLabels, Label, as_integer, text_source
 from fewact.classifier.pipeline import (
-    OFF,
     AnyMethod,
     Choice,
     Pipeline,
@@ -44,7 +43,7 @@ from fewact.classifier.prediction import Prediction, Predictions, Skipped
 from fewact.classifier.saved import DeferredBackbone
 from fewact.classifier.unknown import check_rate
 from fewact.core.errors import DataError, ModelError, NotFittedError, OptionError
-from fewact.core.options import check_options
+from fewact.core.options import OFF, check_options
 from fewact.core.paths import user_path
 from fewact.data.clips import BACKGROUND, AnyClip, FeatureClip, Frames
 from fewact.data.files import first_few

@@ -22,7 +22,7 @@ from fewact.classifier.examples import Examples, stored
 from fewact.classifier.fitted import Fitted
 from fewact.classifier.names import Example, check_integers, check_label
 from fewact.classifier.pictures import thumbnail
-from fewact.classifier.pipeline import IMAGE_EMBEDDING, OFF, pose_name
+from fewact.classifier.pipeline import IMAGE_EMBEDDING, pose_name
 from fewact.classifier.saved import SavedBackbone, SavedMethod, weights_of
 from fewact.classifier.unknown import OpenSet, describe
 from fewact.core.array_api import all_finite
@@ -42,6 +42,7 @@ from fewact.core.errors import (
     ModelError,
     NewerModelError,
 )
+from fewact.core.options import OFF
 from fewact.core.paths import user_path
 from fewact.core.version import __version__
 from fewact.core.workers import on_one_core

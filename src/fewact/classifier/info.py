@@ -11,8 +11,8 @@ from fewact.classifier.few_shot import FewShotClassifier
 from fewact.classifier.file import ModelHeader, model_file, read_header
 from fewact.classifier.history import versions
 from fewact.classifier.names import NONE, Example
-from fewact.classifier.pipeline import OFF
 from fewact.classifier.unknown import OpenSet, describe
+from fewact.core.options import OFF
 from fewact.data.clips import BACKGROUND
 
 

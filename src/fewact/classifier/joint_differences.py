@@ -69,7 +69,7 @@ class JointDifferences:
     mirrored: bool
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Return a row for each joint, see ``HEADER``."""
+        """Return a row for each joint, see ``DIFFERENCE_HEADER``."""
         return [
             (
                 joint.joint,
@@ -83,7 +83,7 @@ class JointDifferences:
         ]
 
 
-HEADER: Final = (
+DIFFERENCE_HEADER: Final = (
     "joint",
     "mean (°)",
     "largest (°)",

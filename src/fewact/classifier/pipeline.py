@@ -11,6 +11,7 @@ import numpy as np
 from fewact import methods, networks
 from fewact.classifier.examples import Nodes, as_float32
 from fewact.core.errors import DataError, OptionError, UserError, warn
+from fewact.core.options import AUTO, OFF
 from fewact.data.clips import AnyClip, FeatureClip
 from fewact.features.precomputed import Precomputed
 from fewact.features.request import FeatureRequest, Features, JointRequest, Request, View
@@ -31,12 +32,6 @@ AnyMethod: TypeAlias = Method | LabMethod
 Pose: TypeAlias = "str | PoseEstimator"
 """Estimator of joints, or its name: ``off``, ``auto`` for the first that is installed, a name of
 ``fewact.poses.names()``, or ``module:function``."""
-
-OFF: Final = "off"
-"""Name of no estimator."""
-
-AUTO: Final = "auto"
-"""Name of the first estimator that is installed."""
 
 
 TextMode = Literal["auto", "off", "on"]

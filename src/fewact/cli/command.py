@@ -261,7 +261,7 @@ def complete_backbones(incomplete: str) -> list[str]:
     """Return the backbones whose names begin so."""
     from fewact import networks
 
-    return _beginning(incomplete, (networks.AUTO, *networks.names()))
+    return _beginning(incomplete, (networks.DEFAULT_NETWORK, *networks.names()))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

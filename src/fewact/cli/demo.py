@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from fewact.classifier import FewShotClassifier, Prediction
     from fewact.data import Clip
 
-DEFAULT_METHOD = "fusion"
+DEMO_METHOD = "fusion"
 COMPARED_METHODS = {
     "a2m2": "a2m2 matches windows of frames, and their order counts little",
     "protonet": "protonet compares the mean of the frames, and their order does not count",
 }
 """Methods to compare with, the first that is installed, and what each makes of the order."""
 
-TRAINING_CLIPS = 3
+DEMO_TRAINING_CLIPS = 3
 """Clips of each class to teach."""
 
 NEW_CLIPS = 4
@@ -76,7 +76,7 @@ def demo(
     _check_output(output)
     examples, new = _rendered(output, quiet=quiet) if listed is None else listed
     compared = _compared()
-    tried = [_try(name, examples, new, quiet=quiet) for name in (DEFAULT_METHOD, compared)]
+    tried = [_try(name, examples, new, quiet=quiet) for name in (DEMO_METHOD, compared)]
     default = tried[0]
     default.classifier.save(output / "model", thumbnails=False)
     count = len(default.classifier.classes_)
@@ -84,10 +84,10 @@ def demo(
     chance = "chance", "", f"{100 / count:.3g} %"
     print_table(("method", "correct", "accuracy"), [*(one.row for one in tried), chance])
     if default.mistakes:
-        print(f"\nMistakes of {DEFAULT_METHOD}")
+        print(f"\nMistakes of {DEMO_METHOD}")
         print_table(("clip", "predicted", "probability"), default.mistakes)
     if clips is None:
-        order = f"{COMPARED_METHODS[compared]}; {DEFAULT_METHOD} compares frames in order."
+        order = f"{COMPARED_METHODS[compared]}; {DEMO_METHOD} compares frames in order."
         print(f"\n{RENDERED_NOTE} {order}")
     model, query = (shlex.quote(str(path)) for path in (output / "model", new[0].path))
     print(f"\nModel: {output / 'model'}. Try: fewact predict {model} {query}")
@@ -183,7 +183,7 @@ def _hold_out(clips: "Sequence[Clip]", folder: Path) -> "tuple[list[Clip], list[
     examples: list[Clip] = []
     for label, count in Counter(clip.label for clip in clips).items():
         of_class = [clip for clip in clips if clip.label == label]
-        examples += limit_per_class(of_class, max(1, min(TRAINING_CLIPS, count - 1)))
+        examples += limit_per_class(of_class, max(1, min(DEMO_TRAINING_CLIPS, count - 1)))
         if count == 1:
             say(f'The class "{label}" has only one clip: it is used for training, not predicted.')
     new = limit_per_class([clip for clip in clips if clip not in examples], NEW_CLIPS)
@@ -203,7 +203,7 @@ def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
     from fewact.synthetic.benchmark import FPS
     from fewact.video import write_video
 
-    benchmark = motions(videos=TRAINING_CLIPS + NEW_CLIPS)
+    benchmark = motions(videos=DEMO_TRAINING_CLIPS + NEW_CLIPS)
     numbers: Counter[str] = Counter()
     parts: dict[str, list[Clip]] = {"training": [], "new": []}
     videos = [video for video in benchmark.videos.videos if video.label in DEMO_CLASSES]
@@ -211,7 +211,7 @@ def _rendered(folder: Path, *, quiet: bool) -> "tuple[list[Clip], list[Clip]]":
         for done, video in enumerate(videos, start=1):
             numbers[video.label] += 1
             number = numbers[video.label]
-            part = "training" if number <= TRAINING_CLIPS else "new"
+            part = "training" if number <= DEMO_TRAINING_CLIPS else "new"
             path = folder / part / video.label / f"{number}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)

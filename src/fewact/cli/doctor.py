@@ -123,7 +123,7 @@ def _weights() -> dict[str, Any]:
     from fewact import UserError, networks
     from fewact.networks.reference import TOLERANCES, difference
 
-    facts: dict[str, Any] = {"backbone": networks.AUTO}
+    facts: dict[str, Any] = {"backbone": networks.DEFAULT_NETWORK}
     try:
         backbone = networks.create("auto")
     except UserError as error:

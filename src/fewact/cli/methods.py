@@ -93,7 +93,7 @@ def backbones(format: ListOutputFormat = "table") -> None:
     from fewact import networks
 
     cards = [
-        {**asdict(networks.describe(name)), "auto": name == networks.AUTO}
+        {**asdict(networks.describe(name)), "auto": name == networks.DEFAULT_NETWORK}
         for name in networks.names()
     ]
     if format == "json":
@@ -126,10 +126,14 @@ def _methods(requested: str | None) -> list[dict[str, Any]]:
     from fewact.methods.cards import card_of
 
     cards = []
-    names = (methods.AUTO if requested == "auto" else requested,) if requested else methods.names()
+    names = (
+        (methods.DEFAULT_METHOD if requested == "auto" else requested,)
+        if requested
+        else methods.names()
+    )
     for card in map(card_of, names):
         options = {} if card.error else _options(methods.REGISTRY.get(card.name).Options)
-        auto = {"auto": card.name == methods.AUTO, "flags": card.flags}
+        auto = {"auto": card.name == methods.DEFAULT_METHOD, "flags": card.flags}
         cards.append({**asdict(card), **auto, "options": options})
     return cards
 

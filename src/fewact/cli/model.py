@@ -328,12 +328,12 @@ def explain(
 
 def _print_joints(explanation: "Explanation") -> None:
     """Print how the joints differ from those of the most similar training clip with joints."""
-    from fewact.classifier.joint_differences import HEADER
+    from fewact.classifier.joint_differences import DIFFERENCE_HEADER
 
     for neighbour in explanation.neighbours:
         if neighbour.differences is not None:
             print_line(f"Joints against {neighbour.label}, {neighbour.clip}:")
-            print_table(HEADER, neighbour.differences.rows())
+            print_table(DIFFERENCE_HEADER, neighbour.differences.rows())
             return
 
 

@@ -24,7 +24,8 @@ from fewact.core.errors import (
     UserError,
     did_you_mean,
 )
-from fewact.core.extras import check_extra
+from fewact.core.extras import check_extra, check_extra_of
+from fewact.core.options import OFF
 from fewact.core.paths import file_and_sheet, similar_name, user_path
 from fewact.data.files import SAVED_MODEL, is_saved_model
 from fewact.networks import BackboneSpec
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from fewact.classifier.few_shot import FewShotClassifier
     from fewact.data import AnyClip
     from fewact.data.event_options import EventOptions
-
-OFF = "off"
-"""Value of an option that is turned off."""
 
 FORMER_VERSIONS = "history/*.safetensors"
 """Pattern of the former versions of a model in its folder."""
@@ -196,13 +194,13 @@ Boxes = Annotated[
 ]
 
 
-POSES = (
+POSES_HELP = (
     "Joints of the body in the clips, compared beside the picture: a folder with a file of poses "
     "for each clip, of the same stem; or an .npz file and its .tsv with the column clip. "
     "off: none. Default: the file of poses beside each clip, if there is one."
 )
 Poses = Annotated[
-    str | None, typer.Option("--poses", metavar="PATH", help=POSES, rich_help_panel="Joints")
+    str | None, typer.Option("--poses", metavar="PATH", help=POSES_HELP, rich_help_panel="Joints")
 ]
 """Files of the joints of clips, see ``fewact.data.poses.beside``."""
 
@@ -312,10 +310,10 @@ EventsOutput = Annotated[
     output_option(
         "FILE",
         "File for the events: .csv, .json, .jsonl, .boris (BORIS), .eaf (ELAN), .xml (Sportscode), "
-        "or .vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
+        ".nwb (NWB), or .vtt or .srt for subtitles; .via.csv, .createml.csv, .createml.json, "
         ".activitynet.json or .labelstudio.json for these programs.",
         "events",
-        *(".csv", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".vtt", ".srt"),
+        *(".csv", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".nwb", ".vtt", ".srt"),
     ),
 ]
 
@@ -337,6 +335,7 @@ def check_output_files(
     read = [Path(source) for source in inputs if source is not None]
     for number, path in enumerate(requested):
         check_output_file(path, inputs=read)
+        check_extra_of(path)
         if path.resolve() in [output.resolve() for output in requested[:number]]:
             raise OutputError(
                 "another output has this name, too", where=str(path), hint="Choose another name."

@@ -12,7 +12,6 @@ import typer
 from fewact.cli.command import complete_methods, with_specs
 from fewact.cli.options import (
     METHOD,
-    OFF,
     TRAINING_CLIPS,
     TRIM,
     AutoMode,
@@ -40,6 +39,7 @@ from fewact.cli.run import say, saying_warnings
 from fewact.core.atomic import check_output_folder
 from fewact.core.errors import DataError, OptionError, SkippedWarning, warn
 from fewact.core.extras import import_lab
+from fewact.core.options import OFF
 from fewact.methods import QUALITIES
 from fewact.networks import BackboneSpec
 

@@ -7,11 +7,17 @@ import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from fewact.core.errors import OptionError, UserError, did_you_mean, invalid_value
+
+AUTO: Final = "auto"
+"""Value of an option that is chosen: what is installed, or what fits."""
+
+OFF: Final = "off"
+"""Value of an option that is turned off."""
 
 O = TypeVar("O")  # noqa: E741
 

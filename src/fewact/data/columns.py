@@ -48,7 +48,7 @@ HEADER_CELLS: Final = 16_384
 TITLE_CELLS: Final = 1024
 """Number of cells that are looked at in the first line, and in others that may be the header."""
 
-LONGEST_NAME: Final = 80
+LONGEST_COLUMN_NAME: Final = 80
 """Number of characters of the longest name of a column that may be known."""
 
 SEPARATORS: Final = ",;\t|"
@@ -92,19 +92,19 @@ class Match(NamedTuple):
     unit: str = ""
 
 
-UNKNOWN: Final = Match("")
-_CLOCKS: Final = frozenset(name.replace(".", "_") for name in CLOCK_WORDS)
+UNKNOWN_COLUMN: Final = Match("")
+_CLOCK_WORDS: Final = frozenset(name.replace(".", "_") for name in CLOCK_WORDS)
 
 START: Final = Column("start", START_NAMES, timed=True, frames="start_frame")
 END: Final = Column("end", END_NAMES, timed=True, frames="end_frame")
 DURATION: Final = Column("duration", DURATION_NAMES, timed=True, frames="frames_long")
-RATE: Final = Column("rate", RATES)
+RATE_COLUMN: Final = Column("rate", RATES)
 FRAME_COLUMNS: Final = (
     Column("start_frame", "start_frame frame_start startframe framestart image_index_start"),
     Column("end_frame", "end_frame frame_end endframe frameend stop_frame image_index_stop"),
     Column("frames_long", "frames_long number_of_frames duration_frames", distinctive=False),
 )
-SEGMENT_COLUMNS: Final = (START, END, DURATION, RATE, *FRAME_COLUMNS)
+SEGMENT_COLUMNS: Final = (START, END, DURATION, RATE_COLUMN, *FRAME_COLUMNS)
 """Columns of the start and end of a row, in tables of clips and of events."""
 
 
@@ -165,8 +165,8 @@ class Schema:
 
     def match(self, cell: str) -> Match:
         """Return the column that a name means, and the unit in it."""
-        if not cell or len(cell) > LONGEST_NAME or cell[0].isdigit():
-            return UNKNOWN
+        if not cell or len(cell) > LONGEST_COLUMN_NAME or cell[0].isdigit():
+            return UNKNOWN_COLUMN
         for name in spellings(cell):
             if name in self._column_of:
                 return Match(self._column_of[name].name)
@@ -178,7 +178,7 @@ class Schema:
                 and column.timed
                 and (unit != FRAME or column.frames)
             ),
-            UNKNOWN,
+            UNKNOWN_COLUMN,
         )
 
     def of(self, cells: Sequence[str]) -> list[str]:
@@ -394,7 +394,7 @@ def with_unit(cell: str) -> tuple[tuple[str, str], ...]:
             until = at - 1 if words[at - 1] == "in" and at > 1 else at
             pairs.append(("_".join(words[:until]), "_".join(words[at:])))
         for base, unit in pairs:
-            kind = FRAME if unit in FRAME_WORDS else CLOCK if unit in _CLOCKS else unit
+            kind = FRAME if unit in FRAME_WORDS else CLOCK if unit in _CLOCK_WORDS else unit
             if kind in (FRAME, CLOCK) or kind in SECONDS_OF:
                 found.append((base, kind))
     return tuple(dict.fromkeys(found))

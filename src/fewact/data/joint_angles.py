@@ -43,7 +43,7 @@ ANGLES: Final[Mapping[str, Mapping[str, Limb]]] = {
 """Angles of skeletons, by their names."""
 
 
-SURE: Final = 0.5
+SURE_ANGLE: Final = 0.5
 """Least confidence of the three joints of an angle, where the layout has confidences."""
 
 
@@ -111,7 +111,7 @@ def _sure(track: JointTrack) -> NDArray[np.bool_]:
     """Return whether each joint of each frame is there, and sure: (t j)."""
     columns = np.array(parse_joints(track.layout).confidences)
     confidences = track.values[:, np.maximum(columns, 0)]
-    return track.present & ((columns < 0) | (confidences >= SURE))
+    return track.present & ((columns < 0) | (confidences >= SURE_ANGLE))
 
 
 def _skeleton(layout: str) -> str:

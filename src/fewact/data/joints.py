@@ -163,10 +163,10 @@ def _words(name: str) -> list[str]:
 LARGEST_COORDINATE: Final = 1e6
 """Largest magnitude of a coordinate, in pixels, metres or fractions of a picture."""
 
-LONGEST_GAP: Final = 2.0
+LONGEST_JOINT_GAP: Final = 2.0
 """Longest time between frames that joints are interpolated between, in median steps."""
 
-ROUNDING: Final = 1e-3
+EQUAL_TIMES: Final = 1e-3
 """Fraction of a step by which times that are equal may differ."""
 
 Flags = NDArray[np.bool_]
@@ -288,8 +288,8 @@ class JointTrack:
         gap = own[after] - own[before]
         later = np.divide(at - own[before], gap, out=np.zeros_like(at), where=gap > 0)  # (n)
         nearest = np.where(later > 0.5, after, before)
-        within = np.abs(at - own[nearest]) <= step * (0.5 + ROUNDING)
-        near = (gap > 0) & (gap <= step * (LONGEST_GAP + ROUNDING))
+        within = np.abs(at - own[nearest]) <= step * (0.5 + EQUAL_TIMES)
+        near = (gap > 0) & (gap <= step * (LONGEST_JOINT_GAP + EQUAL_TIMES))
         present = self.present
         both = (present[before] & present[after] & near[:, None])[:, self._joint_of]  # (n d)
         first, last = self.values[before], self.values[after]

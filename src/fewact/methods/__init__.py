@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fewact.methods.base import Method
     from fewact.networks.card import Card
 
-AUTO = "fusion"
+DEFAULT_METHOD = "fusion"
 IMPORT = "Pass the file that has the method with --import; in Python, import it before."
 """Hint for a saved method that is not registered: it was defined in a user's file."""
 
@@ -124,15 +124,15 @@ def resolve(name: str, card: "Card | None" = None, options: Mapping[str, Any] | 
         card: Card of the backbone; None for one with maps, or if only ``joints`` is known.
         options: Options that are set; ``joints`` names the layout of joints, alone or beside maps.
     """
-    if name not in ("auto", AUTO):
+    if name not in ("auto", DEFAULT_METHOD):
         return name
     joints = (options or {}).get("joints")
     if card is None:
-        return "fusion_joints" if joints and name == "auto" else AUTO
+        return "fusion_joints" if joints and name == "auto" else DEFAULT_METHOD
     if card.joints:
         return "fusion_joints"
     if card.has("middle") and card.has("maps"):
-        return AUTO
+        return DEFAULT_METHOD
     return "fusion_joints" if joints else "fusion_vectors"
 
 
@@ -276,7 +276,7 @@ def quality_of(quality: str, method: str) -> Quality:
             expected=", ".join(QUALITIES),
             hint=did_you_mean(quality, QUALITIES),
         )
-    if quality != "normal" and method not in ("auto", AUTO):
+    if quality != "normal" and method not in ("auto", DEFAULT_METHOD):
         raise OptionError(
             "only the default method has qualities",
             where="quality",

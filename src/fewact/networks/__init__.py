@@ -11,7 +11,7 @@ from fewact.core.extras import import_lab
 from fewact.networks.backbone import Backbone
 from fewact.networks.card import Card, Device, Level, Resize
 from fewact.networks.catalogue import (
-    AUTO,
+    DEFAULT_NETWORK,
     Description,
     describe,
     names,
@@ -22,7 +22,7 @@ from fewact.networks.catalogue import (
 from fewact.networks.spec import BackboneSpec, TextSpec
 
 __all__ = [
-    "AUTO",
+    "DEFAULT_NETWORK",
     "Backbone",
     "BackboneSpec",
     "Card",

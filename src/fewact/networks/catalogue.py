@@ -7,7 +7,7 @@ from typing import Any, Final
 from fewact.core.registry import Registry
 from fewact.networks.card import Card
 
-AUTO, AUTO_SIZE = "efficientnet-lite0", 192
+DEFAULT_NETWORK, AUTO_SIZE = "efficientnet-lite0", 192
 """Network that ``auto`` is, and the size of its frames: see docs/results/accuracy.md."""
 
 NETWORKS: Final[Registry[Any]] = Registry(
@@ -286,7 +286,7 @@ def describe(name: str = "auto") -> Description:
     >>> describe("auto").middle
     (112, 14, 14)
     """
-    name = AUTO if name == "auto" else name
+    name = DEFAULT_NETWORK if name == "auto" else name
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
     description: Description = NETWORKS.get(name).defaults

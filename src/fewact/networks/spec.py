@@ -20,8 +20,8 @@ from fewact.networks.card import (
     check_name,
 )
 from fewact.networks.catalogue import (
-    AUTO,
     AUTO_SIZE,
+    DEFAULT_NETWORK,
     Description,
     describe,
     text_names,
@@ -151,7 +151,7 @@ class BackboneSpec(Spec):
         """The same backbone with the network that ``auto`` is."""
         if self.name != "auto":
             return self
-        return self.model_copy(update={"name": AUTO, "size": self.size or AUTO_SIZE})
+        return self.model_copy(update={"name": DEFAULT_NETWORK, "size": self.size or AUTO_SIZE})
 
     @property
     def with_absolute_weights(self) -> Self:

@@ -20,11 +20,11 @@ from fewact.classifier.explain import explain, stored_origins
 from fewact.classifier.history import editing, install, versions, work_folders
 from fewact.classifier.info import accuracy_and_promises, in_short, model_info, thumbnails
 from fewact.classifier.names import NONE
-from fewact.classifier.pipeline import OFF
 from fewact.classifier.prediction import Prediction, Skipped
 from fewact.classifier.review import review
 from fewact.classifier.revision import Key, Revision, keys_of
 from fewact.core.errors import DataError, LostModelError, ModelError, VideoError
+from fewact.core.options import OFF
 from fewact.data import BACKGROUND, Clip, is_background
 from fewact.data.clips import as_box
 from fewact.methods.files import import_methods

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fewact.core.errors import ExtensionError, OptionError, UserError
+from fewact.core.options import AUTO, OFF
 from fewact.core.registry import Registry
 from fewact.data.joints import parse_joints
 from fewact.poses.base import (
@@ -27,10 +28,6 @@ __all__ = [
     "names",
     "register",
 ]
-
-AUTO = "auto"
-"""Name of the first registered estimator whose weights are on this computer."""
-OFF = "off"
 
 Factory = Callable[[str], PoseEstimator]
 """Makes an estimator from what follows a colon behind its name, such as a file; "" by default."""

@@ -12,11 +12,12 @@ from fewact.cli.run import exit_skipped, say
 from fewact.core.atomic import check_output_folder, replacing
 from fewact.core.errors import OptionError, OutputError, VideoError
 from fewact.core.extras import check_extra
+from fewact.core.options import AUTO
 from fewact.data.clips import Clip
 from fewact.data.files import expand_paths
 from fewact.data.joints import JointTrack
 from fewact.data.poses.file import TRACK_END, write_track
-from fewact.poses import AUTO, HIGHEST_RATE, create
+from fewact.poses import HIGHEST_RATE, create
 from fewact.poses.reading import frames_of, reduced, track_of
 from fewact.video.reading import timeline_of
 from fewact.video.samplers import Segments

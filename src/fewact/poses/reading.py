@@ -18,7 +18,7 @@ LONGEST_SIDE = 960
 FRAMES_AT_ONCE = 64
 """Frames of a clip that are in memory together."""
 
-TIME_ROUNDING = 1e-6
+FRAME_ROUNDING = 1e-6
 """Seconds by which times that are equal may differ."""
 
 
@@ -31,7 +31,7 @@ def at_most(rate: float, timeline: Timeline, indices: Ints) -> Ints:
     chosen: list[int] = []
     for index in np.unique(indices).tolist():
         time = timeline.times[index]
-        if not chosen or time - timeline.times[chosen[-1]] >= 1 / rate - TIME_ROUNDING:
+        if not chosen or time - timeline.times[chosen[-1]] >= 1 / rate - FRAME_ROUNDING:
             chosen.append(index)
     return np.array(chosen, np.int64)
 

@@ -12,9 +12,10 @@ from typing import TypeAlias
 import numpy as np
 
 from fewact.core.errors import OptionError
+from fewact.core.options import AUTO
 from fewact.data import VideoClip
 from fewact.data.joints import parse_joints
-from fewact.poses import AUTO, create, names
+from fewact.poses import create, names
 from fewact.poses.base import EstimatesPeople, Person, PoseEstimator
 from fewact.poses.reading import FRAMES_AT_ONCE, at_most, frames_of, reduced
 from fewact.video.regions import LEAST_TRACK_SECONDS, RATE, RegionFinder

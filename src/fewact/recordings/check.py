@@ -23,7 +23,7 @@ START_TOLERANCE = 0.05
 """If a scored action starts within this time after the start of a window, in seconds, it began
 before the window."""
 
-NO_CLASS = "it has no class"
+CLASS_IS_MISSING = "it has no class"
 
 TOTAL_MEASURES = ("count", "seconds")
 
@@ -168,7 +168,9 @@ class ScoredWindows:
     def __init__(self, plan: CheckPlan, table: EventTable, video: Path, *, complete: bool) -> None:
         self.plan, self._table = plan, table
         self.events: dict[int, list[Event]] = {i: [] for i in range(len(plan.recordings))}
-        self.skipped = [row for row in table.skipped if complete or not row.endswith(NO_CLASS)]
+        self.skipped = [
+            row for row in table.skipped if complete or not row.endswith(CLASS_IS_MISSING)
+        ]
         scored: set[int] = set()
         for where, event in table.rows:
             if event.recording and key_of(event.recording) != key_of(str(video)):

@@ -35,13 +35,13 @@ from fewact.data.joints import JointTrack
 from fewact.recordings.formats import Event
 from fewact.recordings.formats.repetition import Repetition
 
-GRID: Final = 8
+SIGNAL_GRID: Final = 8
 """Rows and columns of the grid of a frame. A coarse grid makes the path of a movement straight."""
 
 PIXELS_READ: Final = 96
 """Rows and columns of pixels of which the means are taken, at most about twice as many."""
 
-RATE: Final = 16.0
+SIGNAL_RATE: Final = 16.0
 """Frames per second of the signal."""
 
 SMOOTHING: Final = 0.1
@@ -78,7 +78,7 @@ LEAST_GREY: Final = 0.5
 LEAST_ANGLE: Final = 8.0
 """Least swing of joints: root of the sum of squared degrees."""
 
-ALIKE: Final = 0.5
+SAME_PHASE: Final = 0.5
 """Largest distance of frames of the same phase, relative to that of opposite phases."""
 
 SURE_REPETITIONS: Final = ((5, 0.45), (3, 0.15))
@@ -98,13 +98,13 @@ CUT_RATIO: Final = 4.0
 CUT_AROUND: Final = 8
 """Number of frames before and after a cut whose changes are the median."""
 
-FEWEST_FRAMES: Final = 6
+FEWEST_SHOT_FRAMES: Final = 6
 """Least number of frames of a shot."""
 
 AT_BASE: Final = 0.1
 """A repetition begins and ends where its signal is this fraction of the swing from the base."""
 
-MARGIN: Final = 1.5
+READ_AROUND: Final = 1.5
 """Time before and after an event that is read, in durations of the longest window."""
 
 EXTENSION: Final = 1.0
@@ -126,7 +126,7 @@ RECOUNT_PART: Final = 0.02
 MOST_COUNTED: Final = 32
 """Number of counts that are kept."""
 
-LONGEST_STEP: Final = 1.0
+LONGEST_FRAME_STEP: Final = 1.0
 """Longest time between two frames of a shot, in seconds."""
 
 OVERLAP: Final = 0.25
@@ -189,7 +189,7 @@ class Cycles:
     @property
     def seconds(self) -> float:
         """Seconds from the start of the first cycle to the end of the last one."""
-        return (self.cycles[-1].end - self.cycles[0].start) / RATE if self.cycles else 0.0
+        return (self.cycles[-1].end - self.cycles[0].start) / SIGNAL_RATE if self.cycles else 0.0
 
     def repeat(self, performances: int) -> bool:
         """Return whether they are surely repetitions in an event of so many performances."""
@@ -244,7 +244,7 @@ class RepetitionCounter:
 
     def forget(self, before: float) -> None:
         """Forget the frames that no event needs which begins at this time or later."""
-        since = before - MARGIN * self._longest
+        since = before - READ_AROUND * self._longest
         while self._frames and self._frames[0].time < since:
             self._frames.popleft()
 
@@ -264,7 +264,7 @@ class RepetitionCounter:
         """Return an event with its repetitions, whose number may be another one than before."""
         if not self._frames:
             return event
-        until = min(self._frames[-1].time, event.end + MARGIN * self._longest)
+        until = min(self._frames[-1].time, event.end + READ_AROUND * self._longest)
         step = max(RECOUNT, (until - event.start) * RECOUNT_PART)
         key = event, int((until - event.start) / step)
         if key not in self._counted:
@@ -275,7 +275,7 @@ class RepetitionCounter:
 
     def _with_repetitions(self, event: Event) -> tuple[Event, bool]:
         """Return an event with its repetitions, and whether its action is surely repeated."""
-        margin = MARGIN * self._longest
+        margin = READ_AROUND * self._longest
         frames = [
             frame
             for frame in self._frames
@@ -373,7 +373,7 @@ def grid_of(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     read = image[:: max(1, len(image) // PIXELS_READ), :: max(1, image.shape[1] // PIXELS_READ)]
     rows, columns = (
-        np.linspace(0, size, GRID, endpoint=False).astype(int) for size in read.shape[:2]
+        np.linspace(0, size, SIGNAL_GRID, endpoint=False).astype(int) for size in read.shape[:2]
     )
     grey = read.sum(2, dtype=np.float32) / read.shape[2]
     sums = np.add.reduceat(np.add.reduceat(grey, rows, 0), columns, 1)
@@ -384,19 +384,19 @@ def grid_of(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def shots_of(frames: Sequence[_Frame]) -> list[_Shot]:
     """Return the parts of frames between cuts, at an even rate; none that is too short."""
-    if len(frames) < FEWEST_FRAMES:
+    if len(frames) < FEWEST_SHOT_FRAMES:
         return []
     grids = np.stack([frame.grid for frame in frames]).astype(np.float64)
     times = np.array([frame.time for frame in frames])
     changes = np.abs(np.diff(grids, axis=0)).mean(1)
     shots = []
-    gaps = np.flatnonzero(np.diff(times) > LONGEST_STEP) + 1
+    gaps = np.flatnonzero(np.diff(times) > LONGEST_FRAME_STEP) + 1
     for begin, end in pairwise(sorted({0, *_cuts(changes), *gaps.tolist(), len(frames)})):
-        if end - begin < FEWEST_FRAMES:
+        if end - begin < FEWEST_SHOT_FRAMES:
             continue
         own = times[begin:end]
-        even = np.arange(own[0], own[-1] + 1e-6, 1 / RATE)
-        if len(even) < FEWEST_FRAMES:
+        even = np.arange(own[0], own[-1] + 1e-6, 1 / SIGNAL_RATE)
+        if len(even) < FEWEST_SHOT_FRAMES:
             continue
         angles = _angles(frames[begin:end], own, even)
         shots.append(_Shot(even, _at(even, own, grids[begin:end]), angles))
@@ -452,18 +452,18 @@ def cycles_of(
         extension: Seconds before and after the event in which cycles that continue it count.
     """
     first, last = np.searchsorted(shot.times, (start, end))
-    if last - first < FEWEST_FRAMES:
+    if last - first < FEWEST_SHOT_FRAMES:
         return Cycles()
     moving, every, signal = turns_of(shot, int(first), int(last), average)
     turns = _around(every, first, last)
-    if len(turns) < 3 or (difference := _difference(moving[turns])) > ALIKE:
+    if len(turns) < 3 or (difference := _difference(moving[turns])) > SAME_PHASE:
         return Cycles()
     base = every.index(_paired(signal, turns)) % 2
     cycles = [*_cycles_from(signal, every, base)]
     inside = [i for i, cycle in enumerate(cycles) if first <= cycle.apex < last]
     if not inside:
         return Cycles()
-    further = round(extension * RATE)
+    further = round(extension * SIGNAL_RATE)
     in_reach = [c for c in cycles if first - further <= c.apex < last + further]
     found = _continued(in_reach, [cycles[i] for i in inside], moving)
     return Cycles(found, len(inside), difference)
@@ -473,7 +473,7 @@ def _continued(cycles: Sequence[_Cycle], inside: Sequence[_Cycle], moving: Signa
     """Return the cycles inside an event, and those before and after that continue them."""
     apex = np.median(moving[[c.apex for c in inside]], axis=0)
     base = np.median(moving[[c.start for c in inside] + [c.end for c in inside]], axis=0)
-    limit = ALIKE * np.linalg.norm(apex - base)
+    limit = SAME_PHASE * np.linalg.norm(apex - base)
     longest = LONGEST_PAUSE * float(np.median([c.end - c.start for c in inside]))
 
     def is_alike(cycle: _Cycle) -> bool:
@@ -508,10 +508,10 @@ def turns_of(
         signal (t).
     """
     smoothed = _smoothed(shot.values)
-    moving = smoothed - _moving_average(smoothed, round(average * RATE))
+    moving = smoothed - _moving_average(smoothed, round(average * SIGNAL_RATE))
     moving -= moving[first:last].mean(0)
-    signal = _projected(moving, first, last, PART_AVERAGES * average * RATE)
-    least = LEAST_ANGLE if shot.values is shot.angles else LEAST_GREY * GRID
+    signal = _projected(moving, first, last, PART_AVERAGES * average * SIGNAL_RATE)
+    least = LEAST_ANGLE if shot.values is shot.angles else LEAST_GREY * SIGNAL_GRID
     low, high = np.percentile(signal[first:last], (5, 95))
     turns = _around(turning_points(signal, max(FIRST_SWING * (high - low), least)), first, last)
     if len(turns) > 1:
@@ -579,7 +579,7 @@ def _cycles_from(signal: Signal, turns: Sequence[int], first: int) -> Iterator[_
 
 
 def _difference(turned: Signal) -> float:
-    """Return how far every second one of the frames (m d) at turning points differs, see ALIKE."""
+    """Return how far every second frame (m d) at turning points differs, see SAME_PHASE."""
     same = ((turned[2:] - turned[:-2]) ** 2).sum(1)
     opposite = ((turned[1:] - turned[:-1]) ** 2).sum(1)
     return math.sqrt(float(np.median(same)) / max(float(np.median(opposite)), 1e-12))
@@ -611,8 +611,8 @@ def _projected(moving: Signal, first: int, last: int, part: float) -> Signal:
 
 def _smoothed(values: Signal) -> Signal:
     """Return values (t d) that a Gaussian over time smooths."""
-    radius = math.ceil(3 * SMOOTHING * RATE)
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / (SMOOTHING * RATE)) ** 2)
+    radius = math.ceil(3 * SMOOTHING * SIGNAL_RATE)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / (SMOOTHING * SIGNAL_RATE)) ** 2)
     padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
     parts: Any = (weight * padded[i : i + len(values)] for i, weight in enumerate(kernel))
     return np.asarray(sum(parts) / kernel.sum())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fewact.classifier.clip_map import ClipMap, MapPoint
 from fewact.classifier.explain import Cells, Explanation, Neighbour
-from fewact.classifier.joint_differences import HEADER, JointDifference, JointDifferences
+from fewact.classifier.joint_differences import DIFFERENCE_HEADER, JointDifference, JointDifferences
 from fewact.classifier.match import MatchedClips
 from fewact.methods.protocols import FrameMatch
 from fewact.report import svg
@@ -187,7 +187,7 @@ def joints_of(differences: JointDifferences, *, title: str) -> dict[str, Any]:
         parts += angles(joint, differences.times, number * (ANGLE_HEIGHT + ANGLE_GAP) + ANGLE_GAP)
     height = len(shown) * (ANGLE_HEIGHT + ANGLE_GAP)
     return {
-        "header": HEADER,
+        "header": DIFFERENCE_HEADER,
         "rows": differences.rows(),
         "mirrored": differences.mirrored,
         "drawing": drawing(STRIP_WIDTH, height, parts, title=title),

@@ -11,7 +11,7 @@ from fewact.methods.fusion.body import (
     LEAST_SIDES,
     MOMENTS,
     OF_MOMENTS,
-    SURE,
+    SURE_CONFIDENCE,
     JointTerms,
 )
 from tests.methods.made_up import assert_close, normal
@@ -116,7 +116,13 @@ def test_horizontal_directions_count_where_bodies_are_seen_from_one_side() -> No
 
 @pytest.mark.parametrize(
     ("shown", "confidence", "expected"),
-    [(1.0, 1.0, 1.0), (1.0, SURE, 1.0), (0.5, 1.0, 0.5), (1.0, SURE / 2, 0.25), (0.0, 0.0, 0.0)],
+    [
+        (1.0, 1.0, 1.0),
+        (1.0, SURE_CONFIDENCE, 1.0),
+        (0.5, 1.0, 0.5),
+        (1.0, SURE_CONFIDENCE / 2, 0.25),
+        (0.0, 0.0, 0.0),
+    ],
 )
 def test_sureness_is_what_is_shown_and_how_confidently(
     shown: float, confidence: float, expected: float

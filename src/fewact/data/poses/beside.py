@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fewact.core.errors import DataError
+from fewact.core.options import OFF
 from fewact.core.paths import user_path
 from fewact.data.clips import AnyClip, Clip
 from fewact.data.files import entries, first_few, legible
@@ -17,9 +18,6 @@ from fewact.data.poses import FOLDER_LEVELS, POSE_SUFFIXES, frames_of_openpose, 
 from fewact.data.poses.file import TRACK_END, TRACK_FILE, TrackSource, read_tracks
 
 C = TypeVar("C", bound=AnyClip)
-
-OFF: Final = "off"
-"""In the place of a path: no joints, also where a file of poses is beside a clip."""
 
 ENDS: Final = (TRACK_END, ".npz", *POSE_SUFFIXES)
 """Ends of the names of files of poses after the stem of their clip, the preferred ones first."""

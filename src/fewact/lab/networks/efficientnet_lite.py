@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewact.lab.networks.network import Network, PairedNetwork, SameConv2d, StagedNetwork
-from fewact.networks.catalogue import AUTO, EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
+from fewact.networks.catalogue import DEFAULT_NETWORK, EFFICIENTNET_LITE0, EFFICIENTNET_LITE0_LITE1
 from fewact.networks.packaged import PACKAGED_NETWORKS
 from fewact.networks.weights import Weights
 
@@ -115,7 +115,7 @@ class EfficientNetLite0(EfficientNetLite):
 
     def load_default(self) -> Weights:
         """Load the weights of a package."""
-        return load_packaged(self, AUTO)
+        return load_packaged(self, DEFAULT_NETWORK)
 
 
 class EfficientNetLite1(EfficientNetLite):

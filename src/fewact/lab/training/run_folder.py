@@ -255,7 +255,7 @@ def _is_new(path: Path) -> bool:
 def _lists(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     """Return the facts of the lists, of their features, text embeddings, and a custom method."""
     sources = (data.train_source, data.val_source)
-    name = methods.AUTO if recipe.method.name == "auto" else recipe.method.name
+    name = methods.DEFAULT_METHOD if recipe.method.name == "auto" else recipe.method.name
     method: Any = methods.REGISTRY.get(name)
     return {
         "method": code_of(method),

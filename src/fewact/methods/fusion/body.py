@@ -50,7 +50,7 @@ OF_PICTURES = ("pose33", "hand21")
 VERTICAL = 1
 """Axis of the coordinates that points up or down."""
 
-SIDES = 10.0
+BODY_SIDES = 10.0
 """How fast the weight of horizontal directions falls with the difference of views: the cube of this
 difference times this is subtracted from 1. Chosen on development videos and skeletons, like
 LEAST_SIDES, so that none of them loses."""
@@ -58,7 +58,7 @@ LEAST_SIDES, so that none of them loses."""
 LEAST_SIDES = 0.05
 """Smallest weight of horizontal directions."""
 
-SURE = 0.8
+SURE_CONFIDENCE = 0.8
 """Mean confidence from which joints are sure. Chosen on development videos."""
 
 CONFIDENT = 0.0
@@ -228,7 +228,7 @@ class JointTerms:
         """Return how sure and complete joints are: (… t d) → (… 1), from 0 to 1.
 
         It is the fraction of frames that show a joint, times the square of the mean confidence in
-        these, as a fraction of ``SURE``.
+        these, as a fraction of ``SURE_CONFIDENCE``.
         """
         values = features[self.request]
         _, present = self._present(values)
@@ -238,7 +238,7 @@ class JointTerms:
         if measured:
             confidence = (values[..., measured].mean(-1) * shown).sum(-1)
             confidence = confidence / np.maximum(shown.sum(-1), 1)
-            fraction = fraction * np.square(np.clip(confidence / SURE, 0, 1))
+            fraction = fraction * np.square(np.clip(confidence / SURE_CONFIDENCE, 0, 1))
         return np.asarray(fraction[..., None], values.dtype)
 
     def match_frames(self, first: Nodes, second: Nodes) -> FrameMatch:
@@ -316,7 +316,7 @@ def _horizontal(bodies: Values) -> Values:
     heights differ too, as from above, no direction is better.
     """
     across, up = (_mean_cosine(bodies[..., axis]) for axis in (0, VERTICAL))
-    weight: Values = 1 - SIDES * np.clip(up - across, 0, 1) ** 3
+    weight: Values = 1 - BODY_SIDES * np.clip(up - across, 0, 1) ** 3
     return np.clip(weight, LEAST_SIDES, 1).astype(bodies.dtype)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fewact.recordings.notices import Notify
 
 
-JSON_LINES = ".jsonl"
+JSON_LINES_SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def check_followed(
             raise OptionError(
                 "a folder is followed", where="--follow", got=folder, expected="a folder"
             )
-    if output is not None and output.suffix.lower() != JSON_LINES:
+    if output is not None and output.suffix.lower() != JSON_LINES_SUFFIX:
         raise OptionError(
             "events are appended to a file of JSON lines",
             where="--follow, -o",
             got=str(output),
-            expected=f"a name that ends with {JSON_LINES}",
+            expected=f"a name that ends with {JSON_LINES_SUFFIX}",
         )
     if used := [f"--{name}" for name, value in others.items() if value]:
         raise OptionError(f"cannot be used with {', '.join(used)}", where="--follow")

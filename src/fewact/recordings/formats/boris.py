@@ -16,7 +16,7 @@ from fewact.recordings.formats.account import Account, note
 from fewact.recordings.formats.event import EVENTS, Event, Row, by_recording
 from fewact.recordings.formats.pairs import Timed, paired
 
-END_ROUNDING = 0.002
+MEDIA_ROUNDING = 0.002
 """Seconds by which an event may reach beyond its media file, whose length is rounded."""
 
 
@@ -68,7 +68,7 @@ class Media:
             return {"recording": self.files[0], "start": begin, "end": stop}
         for file, first, last in zip(self.files, self.starts, self.ends, strict=True):
             if first <= begin < last:
-                if stop > last + END_ROUNDING and len(self.files) > 1:
+                if stop > last + MEDIA_ROUNDING and len(self.files) > 1:
                     return {"fault": f"it goes on in the file after {file}"}
                 times = {"start": round(begin - first, 6), "end": round(stop - first, 6)}
                 return {"recording": file, **times}

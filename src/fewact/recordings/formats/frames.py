@@ -18,11 +18,11 @@ from fewact.data.files import first_few
 from fewact.data.times import VIDEO_RATE, TimeCells
 from fewact.recordings.formats.event import EVENTS, EVENTS_EXPECTED, Row
 
-ON: Final = frozenset(("1", "1.0", "true"))
+ON_CELLS: Final = frozenset(("1", "1.0", "true"))
 OFF_CELLS: Final = frozenset(("0", "0.0", "false", "", "-"))
 """Cells of a class that is shown, or not; in lower case."""
 
-NO_CLASS: Final = ("background", "none")
+NO_CLASS_LABELS: Final = ("background", "none")
 """Names of the column of frames that show no class."""
 
 NO_CLASSES: Final = frozenset(
@@ -102,7 +102,7 @@ def _classes(delimiter: str, rows: Sequence[list[str]]) -> _Frames | None:
         for i, name in enumerate(header)
         if not columns[i]
         and plain(name) not in NO_CLASSES
-        and all(row[i].lower() in ON | OFF_CELLS for row in body if i < len(row))
+        and all(row[i].lower() in ON_CELLS | OFF_CELLS for row in body if i < len(row))
         and any(row[i] for row in body if i < len(row))
     }
     placed = "frame" in columns or "time" in columns
@@ -145,7 +145,7 @@ def read_frames(path: Path, text: str) -> Iterator[Row]:
         for i, name in enumerate(layout.header)
         if name
         and not layout.columns[i]
-        and layout.classes.get(i, NO_CLASS[0]).casefold() in NO_CLASS
+        and layout.classes.get(i, NO_CLASS_LABELS[0]).casefold() in NO_CLASS_LABELS
     ]
     if ignored:
         yield "", {"note": f"columns that are ignored: {first_few(ignored, 12)}"}
@@ -162,19 +162,19 @@ def read_frames(path: Path, text: str) -> Iterator[Row]:
 def _segments(path: Path, layout: _Frames, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
     starts = _starts(path, layout, rows)
     for column, label in layout.classes.items():
-        if label.casefold() in NO_CLASS:
+        if label.casefold() in NO_CLASS_LABELS:
             continue
         begun: int | None = None
         for i, (line, cells) in enumerate(rows):
             cell = cells[column].lower() if column < len(cells) else ""
-            if cell not in ON and cell not in OFF_CELLS:
+            if cell not in ON_CELLS and cell not in OFF_CELLS:
                 raise DataError(
                     f'the class "{label}" is neither 0 nor 1',
                     where=f"{path}, line {line}",
                     got=cell[:40],
                     expected="1 in frames that show it, 0 in others",
                 )
-            if cell in ON and begun is None:
+            if cell in ON_CELLS and begun is None:
                 begun = i
             if begun is not None and (cell in OFF_CELLS or i == len(rows) - 1):
                 end = i if cell in OFF_CELLS else i + 1
