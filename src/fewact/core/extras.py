@@ -3,12 +3,16 @@
 import importlib
 import importlib.util
 import traceback
+from pathlib import Path
 from types import ModuleType
 
 from fewact.core.errors import ExtraError
 
 LAB_PACKAGE = "fewact.lab"
 LAB_EXTRA = "lab"
+
+WRITTEN_BY = {".nwb": ("a file of NWB", "nwb", "pynwb", "ndx_ethogram")}
+"""Part, extra and modules of packages that write files of an extension."""
 
 
 def check_extra(what: str, name: str, *modules: str) -> None:
@@ -31,6 +35,16 @@ a_package_that_is_missing)
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise ExtraError(what, name, got=f"no {', '.join(missing)}")
+
+
+def check_extra_of(path: Path) -> None:
+    """Check that the packages are installed that write a file of this extension.
+
+    Raises:
+        ExtraError: A package is missing.
+    """
+    if needed := WRITTEN_BY.get(path.suffix.lower()):
+        check_extra(*needed)
 
 
 def import_lab(what: str, module: str) -> ModuleType:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from fewact.core.atomic import write_bytes, write_text
 from fewact.recordings.formats import Event, writer_of
 from fewact.recordings.formats import events_text as table_text
+from fewact.recordings.formats.nwb import NWB, nwb_content
 
 
 def events_text(
@@ -32,6 +34,16 @@ def events_text(
             replace(event, start=event.start + delay, end=event.end + delay) for event in events
         ]
     return write(events, facts)
+
+
+def write_events(
+    path: Path, events: Sequence[Event], facts: Mapping[str, Any], *, delay: float = 0.0
+) -> None:
+    """Write a file of events: of NWB, or with the content of ``events_text``."""
+    if path.suffix.lower() == NWB:
+        write_bytes(path, nwb_content(events, path.parent))
+    else:
+        write_text(path, events_text(path, events, facts, delay=delay))
 
 
 def counts(events: Sequence[Event]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from fewact.recordings.formats.tables import COLUMNS, cells
 EventFormat = Literal["table", "jsonl", "csv"]
 """Formats of events on stdout; all are written event by event."""
 
-FORMATS_OF_ONE_RECORDING = (".eaf", ".vtt", ".srt")
+FORMATS_OF_ONE_RECORDING = (".eaf", ".nwb", ".vtt", ".srt")
 """Extensions of files that have the times of one recording alone."""
 
 WIDEST_TIME = "00:00:00.000"

@@ -18,7 +18,7 @@ from fewact.data.files import is_saved_model
 from fewact.features.store import Store
 from fewact.networks import BackboneSpec
 from fewact.recordings.event_tables import read_table
-from fewact.recordings.event_text import clock_time, events_text
+from fewact.recordings.event_text import clock_time, write_events
 from fewact.recordings.find import proposals, read_again
 from fewact.recordings.formats import find_recording
 from fewact.recordings.found_page import found_page
@@ -154,7 +154,7 @@ def write_segments(segments: Sequence[Segment], output: Path | None) -> None:
         if len({event.recording for event in events}) > 1:
             raise one_recording_error(output)
         events.sort(key=attrgetter("start"))
-    write_text(output, events_text(output, events, {}))
+    write_events(output, events, {})
 
 
 def write_page(

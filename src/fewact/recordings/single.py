@@ -15,9 +15,8 @@ import typer
 from fewact.classifier.few_shot import FewShotClassifier
 from fewact.cli.output import progress
 from fewact.cli.run import INTERRUPTED, say
-from fewact.core.atomic import write_text
 from fewact.core.errors import OptionError
-from fewact.recordings.event_text import clock_time, counts, events_text
+from fewact.recordings.event_text import clock_time, counts, write_events
 from fewact.recordings.formats import Event
 from fewact.recordings.interruption import opened, stopped_by_ctrl_c
 from fewact.recordings.joins import Source
@@ -183,7 +182,7 @@ def _saver(
             named = [
                 replace(event, recording=recording, clock=watch.clock(event)) for event in ordered
             ]
-            write_text(output, events_text(output, named, facts, delay=delay))
+            write_events(output, named, facts, delay=delay)
 
     return save
 

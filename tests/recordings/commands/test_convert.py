@@ -1,5 +1,6 @@
 """``fewact convert-events``: any program's events into any other's form, and back."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,27 @@ def run(*arguments: object) -> Result:
 def folder(tmp_path: Path) -> Path:
     write_video(tmp_path / "a.mp4", np.zeros((64, 48, 64, 3), np.uint8), 16)
     return tmp_path
+
+
+def test_events_become_a_file_of_nwb_that_lists_what_it_cannot_hold(folder: Path) -> None:
+    pytest.importorskip("ndx_ethogram", reason='needs pip install "fewact[nwb]"')
+    events = folder / "e.csv"
+    events.write_text("video,start,end,label,mark\na.mp4,1,2.5,wave,right\na.mp4,3,3,nod,\n")
+    result = run(events, folder / "e.nwb")
+    assert result.exit_code == 0, result.output
+    assert "Lost in e.nwb: mark: of 1 events" in result.stderr
+    assert (folder / "e.nwb").read_bytes()[:4] == b"\x89HDF"
+
+
+def test_a_format_whose_library_is_missing_is_refused_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ndx_ethogram", None)
+    events = folder / "e.csv"
+    events.write_text("video,start,end,label\na.mp4,1,2.5,wave\n")
+    result = run(events, folder / "e.nwb")
+    assert (result.exit_code, (folder / "e.nwb").exists()) == (2, False)
+    assert 'pip install "fewact[nwb]"' in str(result.exception or "") + result.stderr
 
 
 @pytest.mark.parametrize("source", NAMES)

@@ -11,7 +11,6 @@ import typer
 from fewact.cli.command import with_specs
 from fewact.cli.options import EventChoices, Overwrite, check_file, check_output_files
 from fewact.cli.run import exit_skipped, say
-from fewact.core.atomic import write_text
 from fewact.core.errors import DataError, OutputError
 from fewact.core.paths import similar_name
 from fewact.data.files import first_few
@@ -36,7 +35,7 @@ def _check_format(parameter: typer.CallbackParam, path: Path) -> Path:
     from fewact.recordings.formats import WRITERS, writer_of
 
     file = check_file(parameter, path)
-    known = (*WRITERS, ".json", *ONLY_WRITTEN)
+    known = (*WRITERS, ".json", ".nwb", *ONLY_WRITTEN)
     if file is None or (writer_of(file) is None and file.suffix.lower() not in known):
         raise OutputError(
             "unknown format of events",
@@ -61,7 +60,7 @@ def convert_events(
             metavar="OUT",
             help="File to write; its name says the format: .csv, .json, .boris, .eaf (ELAN), .xml "
             "(Sportscode), .via.csv, .activitynet.json, .createml.json, .createml.csv, "
-            ".labelstudio.json, .txt (MMAction2), .vtt or .srt.",
+            ".labelstudio.json, .txt (MMAction2), .nwb, .vtt or .srt.",
             callback=_check_format,
         ),
     ],
@@ -76,9 +75,10 @@ def convert_events(
     """
     check_output_files(output, overwrite=overwrite, inputs=[str(events)])
     from fewact.recordings.event_tables import read_table
-    from fewact.recordings.event_text import events_text
+    from fewact.recordings.event_text import write_events
     from fewact.recordings.formats import read_events
     from fewact.recordings.formats.losses import losses
+    from fewact.recordings.formats.nwb import NWB, held
 
     table = read_table(events, choices.options())
     if not table.rows:
@@ -86,12 +86,13 @@ def convert_events(
     listed = _ended(table.path, table.events, output)
     if output.suffix.lower() == ".txt":
         _check_numbers(output, listed)
-    write_text(output, events_text(output, listed, {}))
+    write_events(output, listed, {})
     print(f"{len(listed)} events: {output}")
     if output.suffix.lower() in ONLY_WRITTEN:
         say(f"Lost in {output.suffix}: all but classes and times")
     else:
-        for sentence in losses(listed, read_events(output).events):
+        is_nwb = output.suffix.lower() == NWB
+        for sentence in losses(listed, held(listed) if is_nwb else read_events(output).events):
             say(f"Lost in {output.name}: {sentence}")
     exit_skipped(len(table.skipped))
 
