@@ -7,7 +7,7 @@ import pytest
 from fewact.core.errors import DataError
 from fewact.recordings.event_page import event_page
 
-ROWS = "video,label,start,end\na.mp4,wave,1,3\na.mp4,clap,4,6\nb.mp4,wave,2,4\nb.mp4,clap,5,5\n"
+ROWS = "video,label,start,end\na.mp4,wave,1,3\na.mp4,clap,4,6\nb.mp4,wave,2,4\nb.mp4,clap,5,4\n"
 
 
 def test_a_report_has_an_ethogram_the_numbers_and_all_events(tmp_path: Path) -> None:

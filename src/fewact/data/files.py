@@ -31,7 +31,9 @@ SAVED_MODEL = "model.safetensors"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
-_TABLES = ".boris .csv .dat .eaf .json .lgm .opf .otx .textgrid .tsv .txt .xlsm .xlsx .xltx .xml"
+_TABLES = (
+    ".boris .csv .dat .eaf .json .jsonl .lgm .opf .otx .textgrid .tsv .txt .xlsm .xlsx .xltx .xml"
+)
 TABLE_SUFFIXES = tuple(_TABLES.split())
 """Extensions of tables of clips, and of files of other programs that may have clips."""
 

@@ -28,6 +28,7 @@ from fewact.core.text_table import printable
 from fewact.data.files import VIDEO_SUFFIXES, natural_key
 from fewact.recordings.formats import Event
 from fewact.recordings.joins import is_gap, named_file
+from fewact.recordings.outputs import recording_name
 from fewact.recordings.stream import Stream
 from fewact.video.index import FALLBACK_FPS
 from fewact.video.joined import JoinedFiles, JoinedPart
@@ -389,7 +390,8 @@ class Follower:
         self.found += 1
         if self.output is not None:
             with self.output.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+                named = replace(event, recording=recording_name(event.recording, self.output))
+                file.write(json.dumps(named.to_dict(), ensure_ascii=False) + "\n")
         self.write(event)
 
     def _save(self) -> None:

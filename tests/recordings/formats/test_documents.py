@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fewact.recordings.formats import read_events
+from fewact.recordings.event_text import events_text
+from fewact.recordings.formats import Event, is_event_file, read_events
 
 CLAP = {"video": "monday.mp4", "label": "clap"}
 
@@ -39,3 +40,13 @@ def test_row_without_times_is_named(tmp_path: Path, times: dict[str, Any]) -> No
     table = read_events(path)
     assert table.events == []
     assert len(table.skipped) == 1
+
+
+def test_json_lines_are_read_and_a_cut_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    event = Event("clap", 12.6, 16.6, 0.5, recording="monday.mp4")
+    path.write_text(events_text(path, [event], {}) + '\n{"label": "wave", "sta', encoding="utf-8")
+    table = read_events(path)
+    assert table.events == [event]
+    assert [row.split(": ")[0] for row in table.skipped] == [f"{path}, line 3"]
+    assert is_event_file(path)

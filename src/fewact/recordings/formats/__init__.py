@@ -4,8 +4,9 @@ A format is found by the content of a file when it is read, and by its name when
 reader yields the same rows; a row that cannot be used is named and skipped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,6 +36,7 @@ from fewact.recordings.formats import (
     via,
     xml,
 )
+from fewact.recordings.formats.account import counted
 from fewact.recordings.formats.event import (
     EVENT_COLUMNS,
     EVENTS,
@@ -59,6 +61,7 @@ __all__ = [
 ]
 
 FORMATS: Final[tuple[tuple[Callable[[Path, str], bool], Read], ...]] = (
+    (documents.is_lines, documents.read_lines),
     (boris.is_project, boris.read_project),
     (observer.is_otx, observer.read_otx),
     (praat.is_textgrid, praat.read_textgrid),
@@ -206,7 +209,7 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
                 yield row
 
     resolver = Resolver(file, options or EventOptions())
-    rows, skipped = [], []
+    rows, skipped = list[tuple[str, Event]](), list[str]()
     for where, fields in resolver.chosen(rows_of_events()):
         try:
             rows.append((where, event_of(resolver.resolved(fields))))
@@ -216,9 +219,30 @@ def read_events(path: str | Path, options: EventOptions | None = None) -> EventT
             skipped.append(f"{file}, {where}: {fault}")
     said, warned = (
         tuple(f"{file}: {sentence}" for sentence in sentences)
-        for sentences in ((*notes, *resolver.notes), resolver.warnings)
+        for sentences in ((*notes, *resolver.notes), (*resolver.warnings, *_scored_twice(rows)))
     )
     return EventTable(file, tuple(rows), tuple(skipped), said, warned)
+
+
+def _scored_twice(rows: Iterable[tuple[str, Event]]) -> Iterator[str]:
+    """Yield a sentence if events of one class and subject are at the same time, or mostly."""
+    groups: dict[object, list[tuple[str, Event]]] = {}
+    for where, event in rows:
+        key = event.recording, event.subject, event.label, event.box
+        groups.setdefault(key, []).append((where, event))
+    found = [
+        (second, first)
+        for group in groups.values()
+        for (first, a), (second, b) in pairwise(sorted(group, key=lambda row: row[1].start))
+        if (a.start, a.end) == (b.start, b.end)
+        or 2 * (min(a.end, b.end) - b.start) > max(a.end, b.end) - a.start
+    ]
+    if found:
+        yield (
+            f"{counted(len(found), 'event', 'events')} may be scored twice: the one of "
+            f"{found[0][0]} is at the time of {found[0][1]}, and of its class (a column rater or "
+            "subject tells them apart)"
+        )
 
 
 def _unknown(path: Path) -> DataError:

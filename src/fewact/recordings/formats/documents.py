@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fewact.core.errors import DataError
 from fewact.core.text_table import csv_line
 from fewact.data.grid import Grid, mapped_times
 from fewact.data.tables import SIDES
@@ -19,6 +20,9 @@ DOCUMENT_FACTS: Final = (
 )
 """Fields of a result of ``fewact watch`` that say nothing about an event."""
 
+
+JSON_LINES: Final = ".jsonl"
+"""Extension of files with a JSON object in each line."""
 
 OTHER_TIMES: Final = frozenset(("duration", "rate", "start_frame", "end_frame", "frames_long"))
 """Fields that say a time in another way than its start and end in seconds."""
@@ -46,6 +50,31 @@ def read_document(path: Path, text: str) -> Iterator[Row]:
                     yield where, {"recording": content.get("source"), **event}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         EVENTS.refuse(path, "not events of a known program")
+    yield account.note()
+
+
+def is_lines(path: Path, text: str) -> bool:
+    """Whether a file has a JSON object in each line, as ``fewact watch`` writes it."""
+    return path.suffix.lower() == JSON_LINES
+
+
+def read_lines(path: Path, text: str) -> Iterator[Row]:
+    """Yield the events of JSON lines; the last line may be cut off."""
+    account, places, objects = Account(path), list[str](), list[Mapping[str, Any]]()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            content = EVENTS.parse(line, f"{path}, line {number}")
+        except DataError:
+            content = None
+        if isinstance(content, Mapping):
+            places.append(f"line {number}")
+            objects.append(content)
+        else:
+            yield f"line {number}", {"fault": "not a JSON object"}
+    rows = _fields(path, account, objects, "event")
+    yield from ((place, fields) for place, (_, fields) in zip(places, rows, strict=True))
     yield account.note()
 
 
