@@ -66,6 +66,13 @@ VALUES: tuple[Any, ...] = (
 )
 
 
+def as_text(content: Any) -> str:
+    """Return the text of content."""
+    if isinstance(content, ET.Element):
+        return ET.tostring(content, "unicode")
+    return json.dumps(content, ensure_ascii=False)
+
+
 class Drawn(NamedTuple):
     """A document that was drawn.
 
@@ -74,11 +81,15 @@ class Drawn(NamedTuple):
         content: JSON content, or the root of XML.
         count: Number of events in content that was changed; raises a ``TypeError`` where rows are
             not events.
+        text: Returns the text of content.
+        has_ends: Whether events have ends; without, all are point events.
     """
 
     suffix: str
     content: Any
     count: Callable[[Any], int]
+    text: Callable[[Any], str] = as_text
+    has_ends: bool = True
 
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
@@ -99,7 +110,7 @@ def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
     content = copy.deepcopy(drawn.content)
     changes = [change(content, random) for _ in range(random.choice((0, 1, 1, 1, 2, 4)))]
     path = folder / f"e{drawn.suffix}"
-    path.write_text(as_text(content), encoding="utf-8")
+    path.write_text(drawn.text(content), encoding="utf-8")
     what = f"{name} {kind} {changes}"
     try:
         read = read_events(path, EventOptions(fps=FPS))
@@ -124,7 +135,7 @@ def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
     if len(read.rows) + len(read.skipped) + left != number and not is_named:
         rows = f"{len(read.rows)} read, {len(read.skipped)} named, {left} left out of {number}"
         report.defects.append(f"{what}: {rows}")
-    times = {(round(e.start, 2), round(e.end, 2)) for e in events}
+    times = {(round(e.start, 2), round(e.end if drawn.has_ends else e.start, 2)) for e in events}
     values = any(text.startswith("value") or "<box>" in text for text in changes)
     for found in read.events:
         if not math.isfinite(found.end):
@@ -142,11 +153,92 @@ def event(random: Random, number: int) -> Event:
     return Event(f"c{number % 3}", start, start + length, recording="a.mp4")
 
 
-def as_text(content: Any) -> str:
-    """Return the text of content."""
-    if isinstance(content, ET.Element):
-        return ET.tostring(content, "unicode")
-    return json.dumps(content, ensure_ascii=False)
+def praat(random: Random, events: list[Event]) -> Drawn:
+    tiers = [
+        {
+            "class": "IntervalTier",
+            "name": label,
+            "xmin": 0,
+            "xmax": 300,
+            "size": sum(e.label == label for e in events),
+            "items": [
+                {"xmin": e.start, "xmax": e.end, "text": e.label}
+                for e in events
+                if e.label == label
+            ],
+        }
+        for label in sorted({str(e.label) for e in events})
+    ]
+    content = {"xmin": 0, "xmax": 300, "size": len(tiers), "tiers": tiers}
+
+    def values(content: Any) -> Iterator[tuple[str, Any]]:
+        for name, value in content.items() if isinstance(content, dict) else ():
+            if name in ("tiers", "items") and isinstance(value, list):
+                for item in value:
+                    yield from values(item)
+            else:
+                yield name, value
+            if name == "xmax" and "tiers" in content:
+                yield "tiers? <exists>", None
+
+    def quoted(value: Any) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return str(value) if is_number else '"{}"'.format(str(value).replace('"', '""'))
+
+    def text(content: Any) -> str:
+        lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
+        for name, value in values(content):
+            lines.append(name if value is None else f"{name} = {quoted(value)}")
+        return "\n".join(lines)
+
+    return Drawn(
+        ".TextGrid",
+        content,
+        lambda c: sum(isinstance(i, dict) for t in c["tiers"] for i in t["items"]),
+        text,
+    )
+
+
+def datavyu(random: Random, events: list[Event]) -> Drawn:
+    def clock(seconds: float) -> str:
+        minutes, left = divmod(round(1000 * seconds), 60_000)
+        return f"00:{minutes:02}:{left // 1000:02}:{left % 1000:03}"
+
+    content = [
+        [f"look{i} (NOMINAL,true,)", *([clock(e.start), clock(e.end), e.label] for e in part)]
+        for i, part in enumerate((events[::2], events[1::2]))
+    ]
+
+    def text(content: Any) -> str:
+        rows = [row for column in content for row in (column if is_list(column) else [column])]
+        lines = [",".join(map(str, row)) if is_list(row) else str(row) for row in rows]
+        return "\n".join(["#4", *lines])
+
+    def count(content: Any) -> int:
+        lines = text(content).split("\n")[1:]
+        return sum(bool(line.strip()) and "(NOMINAL" not in line for line in lines)
+
+    return Drawn(".csv", content, count, text)
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def ava(random: Random, events: list[Event]) -> Drawn:
+    content = [
+        ["a", f"{e.start:g}", "0.1", "0.2", "0.5", "0.75", str(e.label)[1:], str(i)]
+        for i, e in enumerate(events)
+    ]
+
+    def text(content: Any) -> str:
+        return "".join(
+            (",".join(map(str, row)) if is_list(row) else str(row)) + "\n" for row in content
+        )
+
+    return Drawn(
+        ".csv", content, lambda c: len(text(c).replace(" ", "").split()), text, has_ends=False
+    )
 
 
 def label_studio(random: Random, events: list[Event]) -> Drawn:
@@ -227,10 +319,11 @@ def longomatch(random: Random, events: list[Event]) -> Drawn:
             {
                 "$type": "LongoMatch.Core.Store.TimelineEvent, LongoMatch.Core",
                 "EventType": {"Name": e.label},
+                "Players": [{"$id": f"p{i}", "Name": "anna"} if i == 0 else {"$ref": "p0"}],
                 "Start": round(1000 * e.start),
                 "Stop": round(1000 * e.end),
             }
-            for e in events
+            for i, e in enumerate(events)
         ],
     }
     return Drawn(".lgm", content, lambda c: len(c["Timeline"]))
@@ -298,13 +391,16 @@ def cvat(random: Random, events: list[Event]) -> Drawn:
 
 DRAW: dict[str, Callable[[Random, list[Event]], Drawn]] = {
     "activitynet": activitynet,
+    "ava": ava,
     "boris": boris,
     "createml": createml,
     "cvat": cvat,
+    "datavyu": datavyu,
     "elan": elan,
     "fewact": fewact,
     "label studio": label_studio,
     "longomatch": longomatch,
+    "praat": praat,
     "short": short,
     "sportscode": sportscode,
     "via": via,

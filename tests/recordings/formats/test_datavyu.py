@@ -10,6 +10,7 @@ from fewact.data.event_options import EventOptions
 from fewact.recordings.formats import read_events
 
 DB = """#4
+0:NOTES-QueryName|NOMINAL
 walk (MATRIX,true,)-kind|NOMINAL,steps|NOMINAL
 00:01:38:054,00:01:47:014,(m,14)
 look (NOMINAL,true,)
@@ -19,6 +20,7 @@ remark (TEXT,true,)
 00:00:05:000,00:00:06:000,first line \\
 second line
 what is this
+00:00:07:000,lost
 """
 EVENTS = [
     ("walk m", 98.054, 107.014),
@@ -39,8 +41,8 @@ def test_cells_are_events(tmp_path: Path, name: str) -> None:
         path.write_text(DB)
     table = read_events(path)
     assert [(e.label, e.start, e.end) for e in table.events] == EVENTS
-    assert len(table.skipped) == 1
-    assert "what is this" in table.skipped[0]
+    assert ["what is this" in table.skipped[0], "lost" in table.skipped[1]] == [True, True]
+    assert len(table.skipped) == 2
     assert "walk: steps" in table.notes[0]
     assert len(read_events(path, EventOptions(tier="look")).events) == 2
 

@@ -22,6 +22,9 @@ def test_events_of_the_timeline_have_their_types_and_players(tmp_path: Path) -> 
             | {"Players": [{"$ref": "7"}]},
             {**event, "EventType": {"$ref": "5"}, "Start": 1, "Stop": 2},
             {**event, "EventType": {"$ref": "4"}, "Start": None, "Stop": 2},
+            {**event, "EventType": {"$ref": "4"}, "Start": 1, "Stop": 2, "Players": 0.5},
+            {**event, "EventType": {"$ref": "4"}, "Start": 1, "Stop": 2}
+            | {"Players": [{"$ref": "8"}]},
         ],
     }
     path = tmp_path / "game.lgm"
@@ -31,4 +34,6 @@ def test_events_of_the_timeline_have_their_types_and_players(tmp_path: Path) -> 
         Event("Rebound", 1.5, 4.25, recording="C:\\m\\a.mp4"),
         Event("Rebound", 9.0, 9.5, recording="C:\\m\\a.mp4", subject="Ann Lee"),
     ]
-    assert [row.split(", ")[1][:7] for row in table.skipped] == ["event 3", "event 4"]
+    assert [row.split(", ")[1][:7] for row in table.skipped] == [
+        f"event {number}" for number in (3, 4, 5, 6)
+    ]

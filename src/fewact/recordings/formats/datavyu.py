@@ -26,6 +26,8 @@ COLUMN: Final = re.compile(
 CELL: Final = re.compile(
     r"(?P<onset>\d\d:\d\d:\d\d:\d\d\d),(?P<offset>\d\d:\d\d:\d\d:\d\d\d),(?P<value>.*)"
 )
+OTHER: Final = re.compile(r"#\d+\s*|\d+:[^,]*\|[A-Z]+")
+"""Lines that are neither columns nor cells: the version, and names of queries."""
 
 
 def is_datavyu(path: Path, text: str) -> bool:
@@ -59,7 +61,7 @@ def read_datavyu(path: Path, text: str) -> Iterator[Row]:
                 end = start
             label = _label(column, kind, match["value"])
             yield where, {"label": label, "start": start, "end": end, "tier": column}
-        elif line and not continued and not re.match(r"#\d+$|\d+:", line):
+        elif line and not continued and not OTHER.fullmatch(line):
             fault = f"neither a column nor a cell: {printable(line[:40])}"
             yield f"line {number}", {"fault": fault}
         continued = line.endswith("\\")

@@ -41,7 +41,15 @@ def read_longomatch(path: Path, text: str) -> Iterator[Row]:
         used = "$id $type EventType Players Name Start Stop"
         account.check("event", event, used, LONGOMATCH_IGNORED)
         kind = _resolved(known, event.get("EventType"))
-        players = [_player(_resolved(known, p)) for p in event.get("Players") or ()]
+        listed = event.get("Players") or []
+        if not isinstance(listed, list):
+            yield f"event {number}", {"fault": f"players are no list: {listed!r}"[:80]}
+            continue
+        resolved = [_resolved(known, player) for player in listed]
+        if not all(resolved):
+            yield f"event {number}", {"fault": "a player is not in the project"}
+            continue
+        players = [*map(_player, resolved)]
         start, end = event.get("Start"), event.get("Stop")
         if not isinstance(start, int) or not isinstance(end, int):
             yield f"event {number}", {"fault": f"no times: {start!r} to {end!r}"[:80]}
