@@ -51,6 +51,15 @@ def test_joints_are_those_at_the_times_of_the_frames(tiny):
     assert joints[:, 0] == pytest.approx(times * FPS + 0.5, abs=0.01)
 
 
+@pytest.mark.parametrize(("count", "is_named"), [(40, False), (39, False), (37, True), (20, True)])
+def test_joints_that_end_before_their_clip_are_named_once(tiny, count: int, is_named: bool):
+    early = track(count, times=np.arange(count) / FPS)
+    found, joints = joints_of(Frames(moving(), FPS, "squat", joints=early), tiny)
+    assert [text.startswith("squat: ") for text in found.warnings] == [True] * is_named
+    assert all(f"end at {count / FPS} s, the clip at 4.0 s" in text for text in found.warnings)
+    assert joints[-1].any() == (not is_named)
+
+
 def test_a_clip_without_joints_has_zeros(tiny):
     found, joints = joints_of(Frames(moving(), FPS), tiny)
     assert joints.shape == (8, 6)

@@ -246,14 +246,15 @@ class ClipDecoder:
             except VideoError as error:
                 return [], Extracted(clip, None, None, texts, error)
         try:
-            joints = self._joints_of(source, reading)
+            with collect_warnings() as of_joints:
+                joints = self._joints_of(source, reading)
         except VideoError as error:
             return [], Extracted(clip, None, None, texts, error)
         views = self._views(reading, joints)
         early.set_result(views.inputs(self._early))
         with self._timing.stage("stabilise"):
             later = views.inputs(self._later)
-        bare = replace(reading, frames=())
+        bare, texts = replace(reading, frames=()), [*texts, *of_joints]
         return later, Extracted(clip, None, bare, texts, joints=joints)
 
     def _joints_of(self, source: VideoSource, reading: Reading) -> JointTrack | None:

@@ -16,6 +16,7 @@ from fewact.data.joints import JointTrack
 from fewact.features.request import JointRequest, Request
 from fewact.poses.base import HIGHEST_RATE, PoseEstimator
 from fewact.poses.reading import at_most, reduced
+from fewact.video import warn_of_video
 from fewact.video.samplers import Floats
 from fewact.video.source import (
     Clean,
@@ -26,6 +27,10 @@ from fewact.video.source import (
     Trim,
     VideoSource,
 )
+
+LARGEST_UNSEEN_END = 0.05
+"""Largest fraction of a clip after the last frame of its joints that is not named: the last of 8
+frames that are compared is at 94 % of the clip."""
 
 JointsAt = Mapping[int, NDArray[np.float32]]
 """Joints (t d) by the number of decoded frames of a view."""
@@ -89,6 +94,7 @@ class JointReader:
                 hint="Compute them in the same way, or leave the joints out.",
             )
         timed: JointTrack = track.since(0.0, reading.clip_duration)
+        _warn_of_end(name, timed.times_in(0.0), reading.clip_duration)
         return timed.in_heights(reading.uncut_aspect)
 
     def at_views(self, track: JointTrack, times: Mapping[int, Floats], span: float) -> JointsAt:
@@ -147,3 +153,11 @@ def without_changes(source: VideoSource, reading: Reading) -> VideoSource:
     if trimmed and reading.active is not None:
         steps.append(Part(reading.active))
     return ProcessedVideo(source.source, tuple(steps))
+
+
+def _warn_of_end(name: str, times: Floats, span: float) -> None:
+    """Warn that the joints of a clip of ``span`` seconds end before it does."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    end = max(float(times[-1]) + step, 0.0)
+    if span - end > LARGEST_UNSEEN_END * span:
+        warn_of_video(f"{name}: its joints end at {end:.1f} s, the clip at {span:.1f} s")
