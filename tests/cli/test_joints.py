@@ -124,6 +124,7 @@ def test_what_cannot_be_is_refused(run, taught: tuple[Path, Path], model, tmp_pa
         refused(ended, poses.name)
     refused(run("predict", model, video, "--poses", new / "poses"), "--poses", "teach")
     refused(run("predict", model, video, "--pose", ESTIMATOR), "--pose", "teach")
+    refused(run("watch", model, video, "--pose", ESTIMATOR), "--pose", "teach")
     refused(run("predict", root / "model", video, "--pose", "no_such"), "no_such", "mediapipe")
     other = "tests.poses.made_up:brightest"
     ended = run("predict", root / "model", video, "--pose", other)

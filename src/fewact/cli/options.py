@@ -246,7 +246,7 @@ def loaded(model: Path, load: Mapping[str, Any], pose: str | None) -> "FewShotCl
         from fewact.classifier.pipeline import find_estimator
 
         estimator = find_estimator(pose)
-    classifier = FewShotClassifier.load(model, **load, pose=pose)
+    classifier = FewShotClassifier.load(model, **{**load, "pose": pose})
     if pose is not None and estimator is not None and not classifier.fitted_.pipeline.joints:
         what = "the model compares no joints"
         raise OptionError(what, where="--pose", got=pose, hint=WITH_JOINTS)

@@ -64,7 +64,8 @@ def recording_duration(
                 where=f"{table.path}: {name}",
                 got=f"{len(later)} of {len(events)}, the last at {later[-1].start:g} s",
                 expected=f"times up to {timeline.end:g} s",
-                hint="Is it another video, or another frame rate (--fps)?",
+                hint="Is it another video, or another frame rate (--fps)? If fewact watch joined "
+                "files, times count from the first one; use its option --join off.",
             )
         return timeline, timeline.end
     last = max(event.end for event in events)

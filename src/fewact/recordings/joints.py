@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fewact.classifier.few_shot import FewShotClassifier
+from fewact.classifier.pipeline import find_estimator
 from fewact.cli.options import clips_with_joints
-from fewact.core.errors import DataError
+from fewact.core.errors import DataError, warn
+from fewact.core.options import OFF
 from fewact.data.clips import Clip
 from fewact.data.joints import JointTrack
 from fewact.video.reading import probe
@@ -41,4 +43,11 @@ def joints_of_recordings(
         info = probe(source)
         timed = track.since(0.0, info.duration)
         tracks[source] = timed.in_heights(info.width / info.height)
+    without = [source for source in sources if source not in tracks]
+    pose = classifier.fitted_.pipeline.pose
+    if layout and without and poses != OFF and find_estimator(pose) is None:
+        warn(
+            f"{without[0]} has no joints ({layout}), so its picture alone is compared; "
+            "--pose estimates them"
+        )
     return tracks

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewact.cli.options import loaded
 from fewact.cli.run import say
 from fewact.core.errors import OptionError
 
@@ -119,7 +120,6 @@ def follow_folders(
         options: Options of ``Stream``.
         overwrite: Whether to begin from scratch.
     """
-    from fewact.classifier.few_shot import FewShotClassifier
     from fewact.recordings.follow import Follower
     from fewact.recordings.interruption import stopped_by_ctrl_c
     from fewact.recordings.many import job_of
@@ -127,7 +127,7 @@ def follow_folders(
     from fewact.recordings.stream import Stream
 
     job = job_of(model, {**options, **load})
-    classifier = FewShotClassifier.load(model, **load)
+    classifier = loaded(model, load, load.get("pose"))
     rate = options["false_alarms"]
     rate = classifier.false_alarms if rate is None else rate
     begin = partial(Stream, classifier.fitted_, **{**options, "false_alarms": rate})

@@ -21,6 +21,7 @@ from fewact.cli.options import (
     check_file,
     check_output_files,
     false_alarms,
+    loaded,
 )
 from fewact.cli.run import exit_skipped, say
 from fewact.core.errors import OptionError
@@ -144,7 +145,6 @@ def watch(
     several recordings, unreadable recordings are skipped (exit code 3). After an interruption, the
     same command with -o continues with the unfinished recordings.
     """
-    from fewact.classifier.few_shot import FewShotClassifier
     from fewact.classifier.unknown import check_rate
     from fewact.recordings.joints import joints_of_recordings
     from fewact.recordings.many import Recordings, finished_file, job_of, watch_many
@@ -168,7 +168,7 @@ def watch(
     resumes = is_many and output is not None and finished_file(output).exists()
     check_output_files(output, video, overwrite=overwrite or resumes, inputs=sources)
     _check_number(is_many, output, video, bodies.boxes, ray)
-    classifier = FewShotClassifier.load(model, **load)
+    classifier = loaded(model, load, bodies.pose)
     if false_alarms is not None:
         classifier.false_alarms = false_alarms
     if bodies.regions or bodies.boxes is not None:
