@@ -155,6 +155,7 @@ def test_rows_labelled_none_are_skipped(write) -> None:
         ("path,label,starting\na.mp4,x,1\n", ['column "starting"', 'Did you mean "start"']),
         ("path,label,Zeit 1\na.mp4,x,1\n", ["Zeit 1", "looks like a time"]),
         ("path,label,p,q\na.mp4,x,1.5,2\n", ['column "p"', "looks like a time"]),
+        ("path,label,segment\na.mp4,x,12.6-16.6\n", ["segment", "looks like a time"]),
         ("path,label,start\na.mp4,x,NA\n", ["line 2", "no time: 'NA'"]),
         ('path,label,start\na.mp4,x,"1,234"\n', ["1,234", "thousand"]),
         ("path,label,start,begin\na.mp4,x,1,5\n", ['several columns may be "start"']),

@@ -32,6 +32,7 @@ from fewact.data.times import (
     FRAME_WORDS,
     SECONDS_OF,
     is_missing,
+    looks_like_span,
     looks_like_time,
 )
 
@@ -338,7 +339,9 @@ class Schema:
             return "the recording"
         if timed or HARMLESS.search(name):
             return ""
-        return "a time" if all(map(looks_like_time, filled)) else ""
+        if all(looks_like_time(cell) or looks_like_span(cell) for cell in filled):
+            return "a time"
+        return ""
 
 
 def _quoted(cells: "Sequence[str] | Iterator[str]") -> str:

@@ -94,6 +94,16 @@ def looks_like_time(text: str) -> bool:
     ) or bool(THOUSANDS.fullmatch(text) or DOTTED_THOUSANDS.fullmatch(text))
 
 
+def looks_like_span(text: str) -> bool:
+    """Return whether a cell is two times with decimals or minutes.
+
+    >>> [looks_like_span(text) for text in ("12.6-16.6", "[0:12, 0:16]", "1.5 to 2", "3-4", "a-b")]
+    [True, True, True, False, False]
+    """
+    parts = re.split(r"\s*(?:[-–—~]|, |\bto\b)\s*", text.strip("[]() "))
+    return len(parts) == 2 and all(map(looks_like_time, parts)) and bool(re.search("[.:]", text))
+
+
 @dataclass(frozen=True)
 class TimeCells:
     """How the cells of times in a table are read.
