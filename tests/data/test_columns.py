@@ -18,7 +18,7 @@ SCHEMAS = [
     poses.POSE_COLUMNS,
     event.EVENT_COLUMNS,
     boris_tables.BORIS_COLUMNS,
-    frames.FRAME_COLUMNS,
+    frames.FRAME_TABLE_COLUMNS,
     *(program.schema for program in programs.PROGRAMS),
 ]
 SEGMENTS = Schema(
