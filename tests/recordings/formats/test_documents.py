@@ -45,8 +45,13 @@ def test_row_without_times_is_named(tmp_path: Path, times: dict[str, Any]) -> No
 def test_json_lines_are_read_and_a_cut_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     event = Event("clap", 12.6, 16.6, 0.5, recording="monday.mp4")
-    path.write_text(events_text(path, [event], {}) + '\n{"label": "wave", "sta', encoding="utf-8")
+    path.write_text(
+        events_text(path, [event], {}) + '\n{}\n{"start_ms": 1}\n{"label": "wave", "sta',
+        encoding="utf-8",
+    )
     table = read_events(path)
     assert table.events == [event]
-    assert [row.split(": ")[0] for row in table.skipped] == [f"{path}, line 3"]
+    assert [row.split(": ")[0] for row in table.skipped] == [
+        f"{path}, line {number}" for number in (5, 3, 4)
+    ]
     assert is_event_file(path)

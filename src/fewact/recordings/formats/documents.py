@@ -127,7 +127,12 @@ def _fields(
 
 
 def _grid(path: Path, names: Sequence[str]) -> Grid | None:
-    """Return a table with these names as its header; None if a start and end have no unit."""
+    """Return a table with these names as its header; None if a start and end have no unit.
+
+    A row without a class is no event, whatever its times are.
+    """
+    if "label" not in EVENT_COLUMNS.of(names):
+        return None
     grid = Grid(path, csv_line(names), EVENT_COLUMNS)
     is_plain = not grid.all_units and not grid.named & OTHER_TIMES
     return None if is_plain else grid

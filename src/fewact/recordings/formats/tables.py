@@ -287,15 +287,6 @@ def _runs(grid: Grid) -> Iterator[Row]:
             yield begun.where, {**begun.fields, "start": begun.position, "end": round(end, 9)}
 
 
-def _following(samples: Sequence[_Sample], at: int, step: float) -> _Sample | None:
-    """Return the sample after one; None if it is another recording's, or not one step later."""
-    if at + 1 == len(samples):
-        return None
-    sample, after = samples[at], samples[at + 1]
-    is_next = 0 < after.position - sample.position < 1.5 * step
-    return after if is_next and after.recording == sample.recording else None
-
-
 COLUMNS = ("start", "end", "label", "confidence", "repetitions")
 
 
