@@ -79,21 +79,21 @@ def check_notices(webhook: str | None, mqtt: str | None) -> None:
 def _webhook(address: str) -> Iterator[Notify]:
     waiting: queue.Queue[bytes | None] = queue.Queue()
     ended = threading.Event()
-    lost = 0
+    requested = delivered = 0
 
     def send(event: Event) -> None:
-        nonlocal lost
+        nonlocal requested
+        requested += 1
         if waiting.qsize() >= WAITING:
             waiting.get()
-            lost += 1
         waiting.put(json.dumps(event.to_dict(), ensure_ascii=False).encode())
 
     def work() -> None:
-        nonlocal lost
-        while (body := waiting.get()) is not None:
+        nonlocal delivered
+        while (body := waiting.get()) is not None and not ended.is_set():
             error = _post(address, body, ended)
-            if error:
-                lost += 1
+            delivered += not error
+            if error and not ended.is_set():
                 say(f"An event was not sent: {address}: {error}")
 
     thread = threading.Thread(target=work, name="fewact-webhook", daemon=True)
@@ -104,8 +104,8 @@ def _webhook(address: str) -> Iterator[Notify]:
         waiting.put(None)
         thread.join(LAST_WAIT)
         ended.set()
-        if lost or thread.is_alive():
-            say(f"Events that were not sent to {address}: {lost + waiting.qsize()}")
+        if requested > delivered:
+            say(f"Events that were not sent to {address}: {requested - delivered}")
 
 
 def _post(address: str, body: bytes, ended: threading.Event) -> str:
