@@ -57,7 +57,7 @@ class RemoteWatch:
             warnings.simplefilter("default", UserWarning)
             try:
                 with watching(self._classifier, path, **self.options) as watch:
-                    watched = watch_to_end(watch, Path(path), name)
+                    watched = watch_to_end(watch, Path(path), lambda _: name)
                     faults = [f"{watch.recording.name}: {fault}" for fault in watch.faults]
                     outcome |= {"watched": watched.model_dump(), "faults": faults}
             except UNREADABLE as error:

@@ -27,7 +27,7 @@ from fewact.core.locks import locked
 from fewact.core.text_table import printable
 from fewact.data.files import VIDEO_SUFFIXES, natural_key
 from fewact.recordings.formats import Event
-from fewact.recordings.joins import is_gap, named_file
+from fewact.recordings.joins import in_file, is_gap, named_file
 from fewact.recordings.outputs import recording_name
 from fewact.recordings.stream import Stream
 from fewact.video.index import FALLBACK_FPS
@@ -234,15 +234,9 @@ class _Camera:
             if self.position is not None and event.start < self.position.decided:
                 continue
             part = self._part(event.start)
-            start, end = event.start - part.start, event.end - part.start
-            time = JoinedFiles((part,)).clock(start + part.start)
+            time = JoinedFiles((part,)).clock(event.start)
             stamp = "" if time is None else time.isoformat(timespec="milliseconds")
-            times = tuple(
-                replace(each, start=each.start - part.start, end=each.end - part.start)
-                for each in event.repetition_times
-            )
-            moved = replace(event, start=start, end=end, repetition_times=times)
-            self.write(replace(moved, recording=str(part.path), clock=stamp))
+            self.write(replace(in_file(event, part, str(part.path)), clock=stamp))
 
 
 def _order(path: Path) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from fewact.core.errors import DataError, OptionError, VideoError
 from fewact.recordings.commands.join import JoinMode
+from fewact.recordings.formats import Event
 from fewact.video.joined import JoinedFiles, JoinedPart
 from fewact.video.recording import open_recording
 
@@ -175,6 +176,27 @@ def joined_sources(paths: Sequence[Path], mode: JoinMode) -> list[Source]:
         for source in _of_group(group) if len(group) > 1 else ():
             joined |= {part.path: source for part in source.parts}
     return list(dict.fromkeys(joined.get(path, path) for path in paths))
+
+
+def in_file(event: Event, part: JoinedPart, name: str) -> Event:
+    """Return an event of a timeline with the times of the file in which it starts.
+
+    Args:
+        event: Event; it may end in a later file.
+        part: The file.
+        name: Its name.
+    """
+    repetitions = tuple(
+        replace(each, start=each.start - part.start, end=each.end - part.start)
+        for each in event.repetition_times
+    )
+    return replace(
+        event,
+        start=event.start - part.start,
+        end=event.end - part.start,
+        repetition_times=repetitions,
+        recording=name,
+    )
 
 
 def joined_text(source: JoinedFiles) -> str:

@@ -9,7 +9,7 @@ import threading
 import time as clock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ class Recordings:
 
     def __post_init__(self) -> None:
         self.finished = _Finished(job=self.job)
-        self.names = {path: recording_name(str(path), self.output) for path in self.paths}
+        self.names = {path: self.name_of(str(path)) for path in self.paths}
         if self.output is None:
             return
         file = finished_file(self.output)
@@ -125,6 +125,10 @@ class Recordings:
                 hint="Name them, too, or choose another file; --overwrite starts from scratch.",
             )
         self.finished = finished
+
+    def name_of(self, path: str) -> str:
+        """Return how the table names a file."""
+        return recording_name(path, self.output)
 
     @property
     def events(self) -> list[Event]:
@@ -239,7 +243,7 @@ def _one_by_one(
         try:
             with open_one(path, stop) as watch:
                 watched = watch_to_end(
-                    watch, path, recordings.names[path], recordings.write, partial(shown, path)
+                    watch, path, recordings.name_of, recordings.write, partial(shown, path)
                 )
                 for fault in watch.faults:
                     say(f"Warning: {printable(watch.recording.name)}: {fault}")
@@ -255,7 +259,7 @@ def _one_by_one(
 def watch_to_end(
     watch: Watch,
     path: Source,
-    name: str,
+    name_of: Callable[[str], str],
     write: Callable[[Event], None] = lambda event: None,
     shown: Callable[[float], None] = lambda time: None,
 ) -> Watched:
@@ -264,7 +268,7 @@ def watch_to_end(
 
     def add(complete: Sequence[Event]) -> None:
         for event in complete:
-            events.append(replace(event, recording=name, clock=watch.clock(event)))
+            events.append(watch.in_file(event, name_of))
             write(events[-1])
 
     for time, _, complete in watch.moments():

@@ -20,9 +20,15 @@ from fewact.recordings.event_text import clock_time, counts, write_events
 from fewact.recordings.formats import Event
 from fewact.recordings.interruption import opened, stopped_by_ctrl_c
 from fewact.recordings.joins import Source
-from fewact.recordings.outputs import EventFormat, event_writer, recording_name
+from fewact.recordings.outputs import (
+    EventFormat,
+    event_writer,
+    is_of_one_recording,
+    recording_name,
+)
 from fewact.recordings.stream import PARTIAL_WINDOW, Stream
 from fewact.recordings.watch import Watch
+from fewact.video.joined import JoinedFiles
 
 if TYPE_CHECKING:
     from fewact.recordings.annotated import DelayedVideo
@@ -69,16 +75,18 @@ def watch_one(
             from fewact.recordings.annotated import check_drawable
 
             check_drawable(video, str(source))
-        write = event_writer(
-            outputs.format, classifier.classes_.tolist(), by_subject=watch.by_subject
-        )
+        is_joined = isinstance(source, JoinedFiles)
+        files = [str(part.path) for part in source.parts] if isinstance(source, JoinedFiles) else []
+        classes = classifier.classes_.tolist()
+        write = event_writer(outputs.format, classes, files, by_subject=watch.by_subject)
         save = _saver(outputs.file, str(source), classifier, watch)
         save(events)
         with _delayed(video, watch, classifier) as delayed:
             for event in _events(watch, delayed, quiet=outputs.quiet):
-                write(event)
+                in_file = watch.in_file(event, str)
+                write(in_file if is_joined else event)
                 for send in outputs.senders:
-                    send(replace(event, recording=str(source), clock=watch.clock(event)))
+                    send(in_file)
                 events.append(event)
                 save(events)
         save(events)
@@ -163,7 +171,8 @@ def _saver(
             expected="a video file, or events as .csv, .json or .boris",
         )
     damage = watch.recording.damage
-    recording = recording_name(source, output) if os.path.exists(source) else source
+    is_of_one = is_of_one_recording(output)  # its times are those of all files together
+    name = _name_in(output)
 
     def save(events: Sequence[Event]) -> None:
         if output is not None:
@@ -180,11 +189,19 @@ def _saver(
             delay = watch.recording.delay
             ordered = sorted(events, key=attrgetter("start"))
             named = [
-                replace(event, recording=recording, clock=watch.clock(event)) for event in ordered
+                replace(event, recording=name(source), clock=watch.clock(event))
+                if is_of_one
+                else watch.in_file(event, name)
+                for event in ordered
             ]
             write_events(output, named, facts, delay=delay)
 
     return save
+
+
+def _name_in(output: Path | None) -> Callable[[str], str]:
+    """Return a function that names a file, or another source, in an output."""
+    return lambda source: recording_name(source, output) if os.path.exists(source) else source
 
 
 def _hint(watch: Watch, false_alarms: float | None, *, stopped: bool) -> str:

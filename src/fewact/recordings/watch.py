@@ -5,8 +5,9 @@ import threading
 import time as clock
 from bisect import bisect
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -19,12 +20,13 @@ from fewact.data.joints import JointTrack
 from fewact.poses.base import PoseEstimator
 from fewact.recordings.bodies import BodyRegions, named_estimator
 from fewact.recordings.formats import Event
+from fewact.recordings.joins import in_file
 from fewact.recordings.people import typical_aspect
 from fewact.recordings.stream import Stream
 from fewact.recordings.subjects import SubjectStreams, tracks_of_recording
 from fewact.recordings.windows import Pace, check_watchable
 from fewact.video.cleaning.correction import COMPRESSED, is_compressed
-from fewact.video.joined import JoinedFiles, open_joined
+from fewact.video.joined import JoinedFiles, JoinedRecording, open_joined
 from fewact.video.recording import Recording, open_recording
 from fewact.video.regions import RegionFinder
 from fewact.video.samplers import RGBImage
@@ -92,6 +94,19 @@ class Watch:
         """Return date and time of an event's start; empty if the recording does not say them."""
         time = self.recording.clock(event.start)
         return "" if time is None else time.isoformat(timespec="milliseconds")
+
+    def in_file(self, event: Event, name_of: Callable[[str], str]) -> Event:
+        """Return an event with the file in which it starts, and the times and the clock there.
+
+        Args:
+            event: Event of the recording.
+            name_of: Returns the name of a file, given its path.
+        """
+        named = replace(event, clock=self.clock(event))
+        if isinstance(self.recording, JoinedRecording):
+            part = self.recording.joined.part(event.start)
+            return in_file(named, part, name_of(str(part.path)))
+        return replace(named, recording=name_of(self.recording.name))
 
     def close(self) -> list[Event]:
         """End the stream where the recording ends; return the events that were not complete.

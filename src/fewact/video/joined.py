@@ -68,10 +68,13 @@ class JoinedFiles:
         """Number of times in which nothing was recorded."""
         return sum(part.after_gap for part in self.parts)
 
+    def part(self, time: float) -> JoinedPart:
+        """Return the file that has a time of the timeline, in seconds."""
+        return self.parts[max(bisect_right(self.parts, time, key=attrgetter("start")) - 1, 0)]
+
     def clock(self, time: float) -> datetime | None:
         """Return date and time of a time of the timeline, in seconds; None if it is not known."""
-        number = max(bisect_right(self.parts, time, key=attrgetter("start")) - 1, 0)
-        part = self.parts[number]
+        part = self.part(time)
         return None if part.begun is None else part.begun + timedelta(seconds=time - part.start)
 
 
@@ -92,11 +95,11 @@ class JoinedRecording(Recording):
             again=True,
             begun=joined.parts[0].begun,
         )
-        self._joined = joined
+        self.joined = joined
 
     def clock(self, time: float) -> datetime | None:
         """Return date and time of a time of the timeline, in seconds; None if unknown."""
-        return self._joined.clock(time)
+        return self.joined.clock(time)
 
     def _of_parts(self, parts: Sequence[JoinedPart]) -> Iterator[TimedFrame]:
         """Yield the frames of all files; one that cannot be read leaves a gap, and warns."""
