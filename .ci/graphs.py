@@ -32,7 +32,7 @@ from fewact.lab.networks.mobilenet_v2 import MobileNetV2
 from fewact.lab.networks.network import Network, PairedNetwork, StagedNetwork
 from fewact.lab.networks.torch_engine import folded, norms_of
 from fewact.lab.networks.torch_weights import as_arrays, tensors_of
-from fewact.networks import AUTO, Backbone, Card, Level, packaged, reference
+from fewact.networks import DEFAULT_NETWORK, Backbone, Card, Level, packaged, reference
 from fewact.networks.onnx_engine import GRAPH_LIST, IMAGE_INPUT, PREFIX, PROBE, Graph, rounded
 from fewact.networks.packaged import LITE0_FILE, LITE1_FILE, MobileNetV2Options, PinnedFile
 from fewact.networks.weights import Arrays
@@ -41,12 +41,12 @@ from fewact.video import Segments
 from fewact.video.source import VideoSource
 
 NETWORKS: tuple[dict[str, str], ...] = (
-    {"name": AUTO},
+    {"name": DEFAULT_NETWORK},
     {"name": "efficientnet-lite0-lite1"},
     {"name": "mobilenet-v2", "weights": "random", "style": "torchvision"},
     {"name": "mobilenet-v2", "weights": "random", "style": "tensorflow"},
 )
-IN_INT8 = AUTO
+IN_INT8 = DEFAULT_NETWORK
 RENDERED = ("plain", "moving-camera", "misaligned")
 VIDEOS, FRAMES = 4, 4
 

@@ -49,6 +49,7 @@ def evaluate(scored: Path, *words: str, method: str = "pixels") -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*ignored:")  # fields of ActivityNet
 def test_an_episode_is_taught_watched_and_counted(scored: Path, tmp_path: Path) -> None:
     output = tmp_path / "r.json"
     assert evaluate(scored, "-o", str(output)) == 0

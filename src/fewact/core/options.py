@@ -38,7 +38,7 @@ def check_options(names: Iterable[str], valid: Collection[str], *, of: str) -> N
             raise OptionError(
                 f'{of} has no option "{name}"',
                 expected=", ".join(valid) or "no options",
-                hint=did_you_mean(dotted, valid),
+                hint=did_you_mean(name, valid) if dotted == name else f'Did you mean "{dotted}"?',
             )
 
 

@@ -54,6 +54,7 @@ def test_the_index_holds_the_truth(folder: Path) -> None:
         assert (folder / entry["path"]).is_file()
 
 
+@pytest.mark.filterwarnings("ignore:.*columns that are ignored")  # its id
 def test_it_is_a_folder_and_a_table_of_clips_for_others(folder: Path) -> None:
     expected = [(video.label, video.split) for video in SMALL.videos.of("val").videos]
     for found in (list_folder(folder), list_table(folder / "motions.csv")):
