@@ -31,7 +31,7 @@ from fewact.recordings.joins import in_file, is_gap, named_file
 from fewact.recordings.outputs import recording_name
 from fewact.recordings.stream import Stream
 from fewact.video.index import FALLBACK_FPS
-from fewact.video.joined import JoinedFiles, JoinedPart
+from fewact.video.joined import JoinedPart
 from fewact.video.recording import open_recording
 
 POLL: Final = 1.0
@@ -234,9 +234,7 @@ class _Camera:
             if self.position is not None and event.start < self.position.decided:
                 continue
             part = self._part(event.start)
-            time = JoinedFiles((part,)).clock(event.start)
-            stamp = "" if time is None else time.isoformat(timespec="milliseconds")
-            self.write(replace(in_file(event, part, str(part.path)), clock=stamp))
+            self.write(in_file(event, part, str(part.path)))
 
 
 def _order(path: Path) -> tuple[Any, ...]:

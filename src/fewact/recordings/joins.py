@@ -179,7 +179,7 @@ def joined_sources(paths: Sequence[Path], mode: JoinMode) -> list[Source]:
 
 
 def in_file(event: Event, part: JoinedPart, name: str) -> Event:
-    """Return an event of a timeline with the times of the file in which it starts.
+    """Return an event of a timeline with the times and the clock of the file in which it starts.
 
     Args:
         event: Event; it may end in a later file.
@@ -196,7 +196,13 @@ def in_file(event: Event, part: JoinedPart, name: str) -> Event:
         end=event.end - part.start,
         repetition_times=repetitions,
         recording=name,
+        clock=clock_text(part.clock(event.start)),
     )
+
+
+def clock_text(time: datetime | None) -> str:
+    """Return date and time as events have them; empty if they are not known."""
+    return "" if time is None else time.isoformat(timespec="milliseconds")
 
 
 def joined_text(source: JoinedFiles) -> str:

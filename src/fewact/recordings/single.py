@@ -75,7 +75,6 @@ def watch_one(
             from fewact.recordings.annotated import check_drawable
 
             check_drawable(video, str(source))
-        is_joined = isinstance(source, JoinedFiles)
         files = [str(part.path) for part in source.parts] if isinstance(source, JoinedFiles) else []
         classes = classifier.classes_.tolist()
         write = event_writer(outputs.format, classes, files, by_subject=watch.by_subject)
@@ -84,7 +83,7 @@ def watch_one(
         with _delayed(video, watch, classifier) as delayed:
             for event in _events(watch, delayed, quiet=outputs.quiet):
                 in_file = watch.in_file(event, str)
-                write(in_file if is_joined else event)
+                write(in_file if files else event)
                 for send in outputs.senders:
                     send(in_file)
                 events.append(event)

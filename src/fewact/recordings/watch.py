@@ -20,7 +20,7 @@ from fewact.data.joints import JointTrack
 from fewact.poses.base import PoseEstimator
 from fewact.recordings.bodies import BodyRegions, named_estimator
 from fewact.recordings.formats import Event
-from fewact.recordings.joins import in_file
+from fewact.recordings.joins import clock_text, in_file
 from fewact.recordings.people import typical_aspect
 from fewact.recordings.stream import Stream
 from fewact.recordings.subjects import SubjectStreams, tracks_of_recording
@@ -92,8 +92,7 @@ class Watch:
 
     def clock(self, event: Event) -> str:
         """Return date and time of an event's start; empty if the recording does not say them."""
-        time = self.recording.clock(event.start)
-        return "" if time is None else time.isoformat(timespec="milliseconds")
+        return clock_text(self.recording.clock(event.start))
 
     def in_file(self, event: Event, name_of: Callable[[str], str]) -> Event:
         """Return an event with the file in which it starts, and the times and the clock there.
@@ -102,11 +101,11 @@ class Watch:
             event: Event of the recording.
             name_of: Returns the name of a file, given its path.
         """
-        named = replace(event, clock=self.clock(event))
         if isinstance(self.recording, JoinedRecording):
             part = self.recording.joined.part(event.start)
-            return in_file(named, part, name_of(str(part.path)))
-        return replace(named, recording=name_of(self.recording.name))
+            return in_file(event, part, name_of(str(part.path)))
+        name = name_of(self.recording.name)
+        return replace(event, recording=name, clock=self.clock(event))
 
     def close(self) -> list[Event]:
         """End the stream where the recording ends; return the events that were not complete.

@@ -34,6 +34,10 @@ class JoinedPart:
     begun: datetime | None = None
     after_gap: bool = False
 
+    def clock(self, time: float) -> datetime | None:
+        """Return date and time of a time of the timeline, in seconds; None if it is not known."""
+        return None if self.begun is None else self.begun + timedelta(seconds=time - self.start)
+
 
 @dataclass(frozen=True)
 class JoinedFiles:
@@ -74,8 +78,7 @@ class JoinedFiles:
 
     def clock(self, time: float) -> datetime | None:
         """Return date and time of a time of the timeline, in seconds; None if it is not known."""
-        part = self.part(time)
-        return None if part.begun is None else part.begun + timedelta(seconds=time - part.start)
+        return self.part(time).clock(time)
 
 
 class JoinedRecording(Recording):
