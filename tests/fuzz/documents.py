@@ -9,8 +9,6 @@ import copy
 import json
 import math
 import re
-import tempfile
-import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +23,7 @@ from fewact.recordings.formats.boris import write_project
 from fewact.recordings.formats.documents import write_activitynet, write_createml
 from fewact.recordings.formats.elan import write_elan
 from fewact.recordings.formats.xml import write_sportscode
-from tests.fuzz.report import Report, cases
+from tests.fuzz.report import Report, in_folder
 
 FPS = 25.0
 NAMES = (
@@ -94,12 +92,7 @@ class Drawn(NamedTuple):
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
     """Read documents."""
-    report = Report()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for number in cases(seconds, count):
-            attempt(Random(f"{seed} {number}"), Path(folder), f"seed {seed}, case {number}", report)
-    return report
+    return in_folder(attempt, seed, seconds, count)
 
 
 def attempt(random: Random, folder: Path, name: str, report: Report) -> None:

@@ -6,8 +6,6 @@ tables and lines of text are changed, and bytes of HDF5 files.
 
 import copy
 import json
-import tempfile
-import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 from fewact.core.errors import UserError
 from fewact.data.poses import read_pose
 from tests.fuzz.documents import change
-from tests.fuzz.report import Report, cases
+from tests.fuzz.report import Report, in_folder
 
 FRAMES = 8
 CELLS = ("", "nan", "x", "-1", "1e999", "9" * 400, "1,5", "٣", "0", '"', "track_0")
@@ -29,12 +27,7 @@ Bodies = list[np.ndarray]
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
     """Read files of poses."""
-    report = Report()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for number in cases(seconds, count):
-            attempt(Random(f"{seed} {number}"), Path(folder), f"seed {seed}, case {number}", report)
-    return report
+    return in_folder(attempt, seed, seconds, count)
 
 
 def attempt(random: Random, folder: Path, name: str, report: Report) -> None:

@@ -1,9 +1,13 @@
 """What a fuzzer found."""
 
+import tempfile
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count as numbers
+from pathlib import Path
+from random import Random
 from time import monotonic
 
 
@@ -38,3 +42,26 @@ def cases(seconds: float | None, count: int | None) -> Iterator[int]:
         if number == count or (end is not None and monotonic() >= end):
             return
         yield number
+
+
+def in_folder(
+    attempt: Callable[[Random, Path, str, Report], None],
+    seed: int,
+    seconds: float | None,
+    count: int | None,
+) -> Report:
+    """Run the cases of a fuzzer of files in a folder, without warnings.
+
+    Args:
+        attempt: Writes the files of a case in the folder, reads them and reports; its third
+            argument is the name of the case.
+        seed: Seed of the first case and of all others.
+        seconds: Time for all cases; None for no limit.
+        count: Number of cases; None for no limit.
+    """
+    report = Report()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in cases(seconds, count):
+            attempt(Random(f"{seed} {number}"), Path(folder), f"seed {seed}, case {number}", report)
+    return report

@@ -10,15 +10,13 @@ import io
 import math
 import os
 import re
-import tempfile
-import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.fuzz.report import Report, cases
+from tests.fuzz.report import Report, in_folder
 
 NAMES = {
     "recording": (
@@ -83,12 +81,7 @@ class Table:
 
 def run(seed: int, seconds: float | None = None, count: int | None = None) -> Report:
     """Read tables."""
-    report = Report()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for number in cases(seconds, count):
-            attempt(Random(f"{seed} {number}"), Path(folder), f"seed {seed}, case {number}", report)
-    return report
+    return in_folder(attempt, seed, seconds, count)
 
 
 def attempt(random: Random, folder: Path, name: str, report: Report) -> None:
