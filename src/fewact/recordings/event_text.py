@@ -107,7 +107,7 @@ def _escaped(text: str) -> str:
 
 
 def _json_lines(events: Sequence[Event], facts: Mapping[str, Any]) -> str:
-    return "".join(json.dumps(event.to_dict(), ensure_ascii=False) + "\n" for event in events)
+    return "".join(event.to_json() + "\n" for event in events)
 
 
 _WRITERS: Final[dict[str, Callable[[Sequence[Event], Mapping[str, Any]], str]]] = {

@@ -5,7 +5,6 @@ on where it ends, so that an action on the border is found once. Where the progr
 it reads again from the file of the oldest event that was not complete.
 """
 
-import json
 import os
 import threading
 import time as clock
@@ -383,7 +382,7 @@ class Follower:
         if self.output is not None:
             with self.output.open("a", encoding="utf-8") as file:
                 named = replace(event, recording=recording_name(event.recording, self.output))
-                file.write(json.dumps(named.to_dict(), ensure_ascii=False) + "\n")
+                file.write(named.to_json() + "\n")
         self.write(event)
 
     def _save(self) -> None:

@@ -86,7 +86,7 @@ def _webhook(address: str) -> Iterator[Notify]:
         requested += 1
         if waiting.qsize() >= WAITING:
             waiting.get()
-        waiting.put(json.dumps(event.to_dict(), ensure_ascii=False).encode())
+        waiting.put(event.to_json().encode())
 
     def work() -> None:
         nonlocal delivered

@@ -1,5 +1,6 @@
 """An event of a recording: what all formats of events are read into and written from."""
 
+import json
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,6 +106,10 @@ class Event:
         fields = asdict(self) | {"start": round(self.start, 3), "end": end}
         fields["repetition_times"] = [each.to_dict() for each in self.repetition_times]
         return {name: value for name, value in fields.items() if value not in ("", None, [])}
+
+    def to_json(self) -> str:
+        """Return the fields of ``to_dict`` as a line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
